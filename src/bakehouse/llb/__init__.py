@@ -1,0 +1,1 @@
+"""LLB: ops (`ops`), their canonical bytes (`encode`, `decode`), and builders of graphs (`state`)."""
