@@ -1,0 +1,1 @@
+"""The command line: arguments, environment, rendering, exit codes. A command a file."""

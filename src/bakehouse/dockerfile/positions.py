@@ -1,0 +1,80 @@
+"""Lines of a Dockerfile and the error that points at them. The lowest module of the room.
+
+Errors of this room do not know the file's name; `to_diagnostics` gives them the name and the source text where both
+are known (dockerfile.md §17.1).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from bakehouse.diagnostics import Diagnostic, DiagnosticsError, Position, SourceRange
+from bakehouse.errors import DefinitionError
+
+
+@dataclass(frozen=True, slots=True)
+class LineRange:
+    """The lines `first..last`, both included, counted from 1."""
+
+    first: int
+    last: int
+
+    def __iter__(self) -> Iterator[int]:
+        """The single line numbers: BuildKit's source maps hold one range a line."""
+        return iter(range(self.first, self.last + 1))
+
+    def __str__(self) -> str:
+        return str(self.first) if self.first == self.last else f"{self.first}-{self.last}"
+
+
+class DockerfileError(DefinitionError):
+    """Something in a Dockerfile is wrong; `location` says where, when it is known.
+
+    `str(error)` is the text that BuildKit prints.
+    """
+
+    default_code = "invalid-dockerfile"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        location: LineRange | None = None,
+        code: str | None = None,
+        hint: str | None = None,
+    ) -> None:
+        super().__init__(message, code=code, hint=hint)
+        self.location = location
+
+    def at(self, location: LineRange, *, prefix: str = "") -> "DockerfileError":
+        """The same error with `prefix` before its message and `location` where it had none."""
+        return DockerfileError(
+            prefix + self.message, location=self.location or location, code=self.code, hint=self.hint
+        )
+
+
+def to_diagnostics(error: DockerfileError, filename: str, text: str) -> DiagnosticsError:
+    """`error` as the project's error for findings in a source file, excerpt included. The message stays as it is."""
+    subject = None
+    if error.location is not None:
+        subject = line_range(filename, text, error.location)
+    diagnostic = Diagnostic(error.message, subject=subject, code=error.code)
+    result = DiagnosticsError([diagnostic], {filename: text}, message=error.message, code=error.code)
+    result.hint = error.hint
+    return result
+
+
+def line_range(filename: str, text: str, location: LineRange) -> SourceRange:
+    """The whole lines of `location` in `text`; lines that `text` does not have are clamped to its first or last."""
+    lines = text.split("\n")
+    first = max(1, min(location.first, len(lines)))
+    last = max(first, min(location.last, len(lines)))
+    start_byte = sum(_bytes(line) + 1 for line in lines[: first - 1])
+    end_byte = start_byte + sum(_bytes(line) + 1 for line in lines[first - 1 : last]) - 1
+    end_column = len(lines[last - 1]) + 1
+    return SourceRange(filename, Position(first, 1, start_byte), Position(last, end_column, end_byte))
+
+
+def _bytes(line: str) -> int:
+    return len(line.encode("utf-8", "surrogateescape"))

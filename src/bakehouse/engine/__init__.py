@@ -1,0 +1,1 @@
+"""The embedded engine: runs LLB on this machine with no daemon. `engine.engine` is the composition root."""
