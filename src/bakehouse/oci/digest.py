@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from bakehouse.errors import DefinitionError
 
 if TYPE_CHECKING:
-    from typing_extensions import Self
+    from typing import Self
 
 _FORM = re.compile(r"[a-z0-9]+(?:[.+_-][a-z0-9]+)*:[a-zA-Z0-9=_-]+\Z")
 _HEX = re.compile(r"[a-f0-9]+\Z")

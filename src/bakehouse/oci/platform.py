@@ -12,20 +12,28 @@ from urllib.parse import quote, unquote
 from bakehouse.errors import DefinitionError
 
 if TYPE_CHECKING:
-    from typing_extensions import Self
+    from typing import Self
 
 _PART = re.compile(r"[A-Za-z0-9_.-]+\Z")
 _OS_PART = re.compile(r"([A-Za-z0-9_-]+)(?:\(([A-Za-z0-9_.%-]*)((?:\+[A-Za-z0-9_.%-]+)*)\))?\Z")
 # The patterns as containerd prints them in its errors.
 _PART_SHOWN = r"^[A-Za-z0-9_.-]+$"
 _OS_SHOWN = r"^([A-Za-z0-9_-]+)(?:\\(([A-Za-z0-9_.%-]*)((?:\\+[A-Za-z0-9_.%-]+)*)\\))?$"
+# fmt: off
 _KNOWN_OS = frozenset(
-    "aix android darwin dragonfly freebsd hurd illumos ios js linux nacl netbsd openbsd plan9 solaris windows zos".split()
+    {
+        "aix", "android", "darwin", "dragonfly", "freebsd", "hurd", "illumos", "ios", "js", "linux",
+        "nacl", "netbsd", "openbsd", "plan9", "solaris", "windows", "zos",
+    }
 )
 _KNOWN_ARCHITECTURES = frozenset(
-    "386 amd64 amd64p32 arm armbe arm64 arm64be ppc64 ppc64le loong64 mips mipsle mips64 mips64le mips64p32 "
-    "mips64p32le ppc riscv riscv64 s390 s390x sparc sparc64 wasm".split()
+    {
+        "386", "amd64", "amd64p32", "arm", "armbe", "arm64", "arm64be", "ppc64", "ppc64le", "loong64",
+        "mips", "mipsle", "mips64", "mips64le", "mips64p32", "mips64p32le", "ppc", "riscv", "riscv64",
+        "s390", "s390x", "sparc", "sparc64", "wasm",
+    }
 )
+# fmt: on
 # Kernel machine names that differ from Go's architecture names.
 _MACHINES = {"x86_64": "amd64", "aarch64": "arm64", "i686": "386", "i586": "386", "loongarch64": "loong64"}
 
@@ -98,12 +106,14 @@ class Platform:
         match = _OS_PART.match(parts[0])
         if match is None:
             raise _invalid(
-                f'"{parts[0]}" is an invalid OS component of "{text}": OSAndVersion specifier component must match "{_OS_SHOWN}"'
+                f'"{parts[0]}" is an invalid OS component of "{text}": '
+                f'OSAndVersion specifier component must match "{_OS_SHOWN}"'
             )
         for part in parts[1:]:
             if not _PART.match(part):
                 raise _invalid(
-                    f'"{part}" is an invalid component of "{text}": platform specifier component must match "{_PART_SHOWN}"'
+                    f'"{part}" is an invalid component of "{text}": '
+                    f'platform specifier component must match "{_PART_SHOWN}"'
                 )
         system = _normal_os(match[1])
         version = unquote(match[2] or "")
@@ -215,10 +225,13 @@ def _equals(wanted: Platform, candidate: Platform) -> bool:
     features = set(other.os_features)
     if wanted.os == "windows":
         features.discard("win32k")
-        if wanted.os_version and other.os_version:
-            if wanted.os_version.split(".")[:3] != other.os_version.split(".")[:3]:
-                return False
+        if not _same_windows_build(wanted.os_version, other.os_version):
+            return False
     return features <= set(wanted.os_features)
+
+
+def _same_windows_build(wanted: str, other: str) -> bool:
+    return not wanted or not other or wanted.split(".")[:3] == other.split(".")[:3]
 
 
 def _accepted(platform: Platform) -> Iterator[Platform]:

@@ -13,7 +13,7 @@ from bakehouse.errors import DefinitionError
 from bakehouse.oci.digest import Digest
 
 if TYPE_CHECKING:
-    from typing_extensions import Self
+    from typing import Self
 
 DEFAULT_REGISTRY = "docker.io"
 DEFAULT_TAG = "latest"

@@ -1,0 +1,29 @@
+"""Runs one build step as an OCI runtime process: mounts, network, user, limits, rootless.
+
+Knows nothing of LLB, layers or caches: it is handed a root directory and a list of mounts. Behaviour follows BuildKit's
+runc executor (engine.md §23, dockerfile.md §8.1). Nothing is started before the first step runs.
+"""
+
+from bakehouse.runtime.runtime import OciRuntime
+from bakehouse.runtime.step import (
+    NETWORK_HOST,
+    NETWORK_NONE,
+    NETWORK_SANDBOX,
+    SECURITY_INSECURE,
+    SECURITY_SANDBOX,
+    Cancel,
+    Step,
+    StepMount,
+)
+
+__all__ = [
+    "NETWORK_HOST",
+    "NETWORK_NONE",
+    "NETWORK_SANDBOX",
+    "SECURITY_INSECURE",
+    "SECURITY_SANDBOX",
+    "Cancel",
+    "OciRuntime",
+    "Step",
+    "StepMount",
+]

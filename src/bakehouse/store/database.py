@@ -1,0 +1,143 @@
+"""SQLite connections and transactions. The schema and its version live in `schema`; statements in the table modules.
+
+WAL mode lets readers and one writer of any number of processes work at once. `synchronous=NORMAL`: a killed process
+loses nothing, a crash of the machine may lose the last transactions but never the database's consistency; what that
+means for files is `recovery`'s business.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from bakehouse.errors import EnvironmentFault
+from bakehouse.store.faults import disk_full, is_disk_full
+from bakehouse.store.schema import prepare_schema
+
+#: How long a writer waits for another process's transaction.
+BUSY_TIMEOUT_S = 60.0
+
+Row = tuple[Any, ...]
+
+
+class Database:
+    """One connection a thread, opened when the thread first asks. Thread-safe; `close` ends all connections."""
+
+    def __init__(self, path: Path) -> None:
+        """Opens or creates the database. Raises `EnvironmentFault` `store-version` when a newer Bakehouse wrote it,
+        `store-unusable` when it cannot be opened."""
+        self.path = path
+        self._local = threading.local()
+        self._lock = threading.Lock()
+        self._connections: list[tuple[threading.Thread, sqlite3.Connection]] = []
+        self._closed = False
+        try:
+            prepare_schema(self._connection())
+        except sqlite3.Error as error:
+            self.close()
+            if is_disk_full(error):
+                raise disk_full(path) from error
+            raise EnvironmentFault(
+                f"cannot open the store's database {path}: {error}",
+                code="store-unusable",
+                hint="Check the permissions of the directory, or choose another one.",
+            ) from error
+        except BaseException:
+            self.close()
+            raise
+
+    def _connection(self) -> sqlite3.Connection:
+        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
+        if connection is not None:
+            return connection
+        connection = sqlite3.connect(
+            os.fspath(self.path), timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
+        )
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=NORMAL")
+        connection.execute("PRAGMA foreign_keys=ON")
+        with self._lock:
+            if self._closed:
+                connection.close()
+                raise sqlite3.ProgrammingError("the store is closed")
+            self._forget_dead_threads()
+            self._connections.append((threading.current_thread(), connection))
+        self._local.connection = connection
+        self._local.depth = 0
+        return connection
+
+    def _forget_dead_threads(self) -> None:
+        alive = []
+        for thread, connection in self._connections:
+            if thread.is_alive():
+                alive.append((thread, connection))
+            else:
+                connection.close()
+        self._connections = alive
+
+    @contextmanager
+    def transaction(self) -> Iterator[Database]:
+        """BEGIN IMMEDIATE … COMMIT. An inner transaction of the same thread joins the outer one; any exception that
+        leaves the outermost block rolls everything back."""
+        connection = self._connection()
+        if self._local.depth:
+            self._local.depth += 1
+            try:
+                yield self
+            finally:
+                self._local.depth -= 1
+            return
+        self._execute(connection, "BEGIN IMMEDIATE", ())
+        self._local.depth = 1
+        try:
+            yield self
+            self._execute(connection, "COMMIT", ())
+        except BaseException:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            raise
+        finally:
+            self._local.depth = 0
+
+    def _execute(self, connection: sqlite3.Connection, sql: str, params: Sequence[Any]) -> sqlite3.Cursor:
+        try:
+            return connection.execute(sql, params)
+        except sqlite3.Error as error:
+            if is_disk_full(error):
+                raise disk_full(self.path) from error
+            raise
+
+    def query(self, sql: str, params: Sequence[Any] = ()) -> list[Row]:
+        """All rows of a SELECT."""
+        return self._execute(self._connection(), sql, params).fetchall()
+
+    def query_one(self, sql: str, params: Sequence[Any] = ()) -> Row | None:
+        row: Row | None = self._execute(self._connection(), sql, params).fetchone()
+        return row
+
+    def execute(self, sql: str, params: Sequence[Any] = ()) -> int:
+        """Runs one statement (in the open transaction, or in one of its own); returns the number of rows changed."""
+        return self._execute(self._connection(), sql, params).rowcount
+
+    def execute_many(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
+        """The same statement for many rows, in one transaction."""
+        with self.transaction():
+            try:
+                self._connection().executemany(sql, rows)
+            except sqlite3.Error as error:
+                if is_disk_full(error):
+                    raise disk_full(self.path) from error
+                raise
+
+    def close(self) -> None:
+        """Closes every connection. Idempotent; later use raises `sqlite3.ProgrammingError`."""
+        with self._lock:
+            self._closed = True
+            connections, self._connections = self._connections, []
+        for _, connection in connections:
+            connection.close()
