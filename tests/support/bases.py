@@ -96,7 +96,7 @@ def make_nginx(path: Path) -> None:
 def debian_suite() -> str:
     """The machine's own suite when it is Debian, else Debian's current stable."""
     values = dict(
-        line.rstrip().split("=", 1) for line in open("/etc/os-release", encoding="utf-8") if "=" in line
+        line.split("=", 1) for line in Path("/etc/os-release").read_text("utf-8").splitlines() if "=" in line
     )
     if values.get("ID", "").strip('"') == "debian":
         return values.get("VERSION_CODENAME", "stable").strip('"')
@@ -127,15 +127,26 @@ def make_debian(path: Path) -> None:
     _debootstrap(path)
 
 
-def make_python(path: Path) -> None:
+def make_python(path: Path, *packages: str) -> None:
     """Debian's Python with the names that the official image gives it. As there, pip installs outside a venv."""
-    _debootstrap(path, "python3", "python3-pip", "python3-venv")
+    _debootstrap(path, "python3", "python3-pip", "python3-venv", *packages)
     with tarfile.open(path, "a") as tar:
-        for name, target in (("python", "/usr/bin/python3"), ("python3", "/usr/bin/python3"), ("pip", "/usr/bin/pip3")):
+        for name, target in (
+            ("python", "/usr/bin/python3"),
+            ("python3", "/usr/bin/python3"),
+            ("pip", "/usr/bin/pip3"),
+        ):
             info = tarfile.TarInfo(f"./usr/local/bin/{name}")
             info.type, info.linkname, info.mtime, info.mode = tarfile.SYMTYPE, target, EPOCH, 0o777
             tar.addfile(info)
 
+
+def make_full_python(path: Path) -> None:
+    """The image without `-slim` brings tools and libraries that packages expect."""
+    make_python(path, "git", "libpq5")
+
+
+PYTHON_ENV = (PATH, "LANG=C.UTF-8", "PIP_BREAK_SYSTEM_PACKAGES=1")
 
 IMAGES = (
     Base("busybox", ("busybox:latest", "busybox:1.35", "busybox:stable"), make_busybox, cmd=("sh",)),
@@ -154,10 +165,17 @@ IMAGES = (
         cmd=("bash",),
     ),
     Base(
-        "python",
-        ("python:3.12-slim", "python:3.12", "python:3.11-slim", "python:3-slim", "python:3", "python:latest"),
+        "python-slim",
+        ("python:3.12-slim", "python:3.11-slim", "python:3.14-slim", "python:3-slim"),
         make_python,
-        env=(PATH, "LANG=C.UTF-8", "PIP_BREAK_SYSTEM_PACKAGES=1"),
+        env=PYTHON_ENV,
+        cmd=("python3",),
+    ),
+    Base(
+        "python",
+        ("python:3.12", "python:3.14", "python:3", "python:latest"),
+        make_full_python,
+        env=PYTHON_ENV,
         cmd=("python3",),
     ),
 )

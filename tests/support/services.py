@@ -124,7 +124,9 @@ class BuildKit:
     pid: int
     buildx_config: Path
 
-    def buildctl(self, *arguments: str, check: bool = True, **options: object) -> subprocess.CompletedProcess[str]:
+    def buildctl(
+        self, *arguments: str, check: bool = True, **options: object
+    ) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [str(peer("buildctl")), "--addr", self.address, *arguments],
             check=check,

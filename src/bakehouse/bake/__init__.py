@@ -11,9 +11,16 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from bakehouse.bake.checks import check_targets, parse_size, parse_ulimit
+    from bakehouse.bake.annotations import Annotation, parse_annotations
+    from bakehouse.bake.checks import Surroundings, check_outputs, check_secrets, check_ssh, check_targets
     from bakehouse.bake.definition import Definition, LoadOptions, load
-    from bakehouse.bake.entitlements import Allowed, Requested, missing_privileges, parse_allowed
+    from bakehouse.bake.entitlements import (
+        Allowed,
+        Requested,
+        filesystem_checks_enabled,
+        missing_privileges,
+        parse_allowed,
+    )
     from bakehouse.bake.entries import (
         Attest,
         CacheEntry,
@@ -36,15 +43,47 @@ if TYPE_CHECKING:
         parse_ssh,
         parse_sshs,
     )
-    from bakehouse.bake.flags import CallOption, ListOption, flag_overrides, parse_call, parse_list, parse_vars
-    from bakehouse.bake.listing import list_targets, list_variables, render_list
-    from bakehouse.bake.printing import print_json
+    from bakehouse.bake.flags import (
+        Arguments,
+        CallOption,
+        ListOption,
+        flag_overrides,
+        parse_call,
+        parse_list,
+        parse_vars,
+        split_arguments,
+    )
+    from bakehouse.bake.limits import Ulimit, parse_resources, parse_size, parse_ulimit
+    from bakehouse.bake.listing import ListedTarget, ListedVariable, list_targets, list_variables, render_list
+    from bakehouse.bake.needs import dockerfile_path
+    from bakehouse.bake.printing import print_json, render_json, resolved_as_json, target_as_json
+    from bakehouse.bake.remote import is_git_ssh, is_remote_url
     from bakehouse.bake.target import Granted, Group, Resolved, Target
 
 _HOMES = {
-    "checks": ("check_targets", "parse_size", "parse_ulimit"),
-    "definition": ("Definition", "LoadOptions", "load"),
-    "entitlements": ("Allowed", "Requested", "missing_privileges", "parse_allowed"),
+    "annotations": (
+        "Annotation",
+        "parse_annotations",
+    ),
+    "checks": (
+        "Surroundings",
+        "check_outputs",
+        "check_secrets",
+        "check_ssh",
+        "check_targets",
+    ),
+    "definition": (
+        "Definition",
+        "LoadOptions",
+        "load",
+    ),
+    "entitlements": (
+        "Allowed",
+        "Requested",
+        "filesystem_checks_enabled",
+        "missing_privileges",
+        "parse_allowed",
+    ),
     "entries": (
         "Attest",
         "CacheEntry",
@@ -67,16 +106,121 @@ _HOMES = {
         "parse_ssh",
         "parse_sshs",
     ),
-    "flags": ("CallOption", "ListOption", "flag_overrides", "parse_call", "parse_list", "parse_vars"),
-    "listing": ("list_targets", "list_variables", "render_list"),
-    "printing": ("print_json",),
-    "target": ("Granted", "Group", "Resolved", "Target"),
+    "flags": (
+        "Arguments",
+        "CallOption",
+        "ListOption",
+        "flag_overrides",
+        "parse_call",
+        "parse_list",
+        "parse_vars",
+        "split_arguments",
+    ),
+    "limits": (
+        "Ulimit",
+        "parse_resources",
+        "parse_size",
+        "parse_ulimit",
+    ),
+    "listing": (
+        "ListedTarget",
+        "ListedVariable",
+        "list_targets",
+        "list_variables",
+        "render_list",
+    ),
+    "needs": ("dockerfile_path",),
+    "printing": (
+        "print_json",
+        "render_json",
+        "resolved_as_json",
+        "target_as_json",
+    ),
+    "remote": (
+        "is_git_ssh",
+        "is_remote_url",
+    ),
+    "target": (
+        "Granted",
+        "Group",
+        "Resolved",
+        "Target",
+    ),
 }
+
+__all__ = [
+    "Allowed",
+    "Annotation",
+    "Arguments",
+    "Attest",
+    "CacheEntry",
+    "CallOption",
+    "Definition",
+    "Granted",
+    "Group",
+    "ListOption",
+    "ListedTarget",
+    "ListedVariable",
+    "LoadOptions",
+    "Output",
+    "PolicyEntry",
+    "Requested",
+    "Resolved",
+    "Resources",
+    "SecretEntry",
+    "SshEntry",
+    "Surroundings",
+    "Target",
+    "Ulimit",
+    "attest_flag",
+    "check_outputs",
+    "check_secrets",
+    "check_ssh",
+    "check_targets",
+    "dockerfile_path",
+    "filesystem_checks_enabled",
+    "flag_overrides",
+    "is_git_ssh",
+    "is_remote_url",
+    "list_targets",
+    "list_variables",
+    "load",
+    "missing_privileges",
+    "parse_allowed",
+    "parse_annotations",
+    "parse_attest",
+    "parse_attests",
+    "parse_cache_entries",
+    "parse_caches",
+    "parse_call",
+    "parse_list",
+    "parse_output",
+    "parse_outputs",
+    "parse_policies",
+    "parse_policy",
+    "parse_resources",
+    "parse_secret",
+    "parse_secrets",
+    "parse_size",
+    "parse_ssh",
+    "parse_sshs",
+    "parse_ulimit",
+    "parse_vars",
+    "print_json",
+    "render_json",
+    "render_list",
+    "resolved_as_json",
+    "split_arguments",
+    "target_as_json",
+]
 
 
 def __getattr__(name: str) -> object:
     for home, names in _HOMES.items():
         if name in names:
-            module = __import__(f"{__name__}.{home}", fromlist=[name])
-            return getattr(module, name)
+            from importlib import import_module
+
+            value = getattr(import_module(f"{__name__}.{home}"), name)
+            globals()[name] = value
+            return value
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

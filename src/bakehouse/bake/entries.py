@@ -50,7 +50,7 @@ def _bool_field(value: str, field: str) -> bool:
 class _Entry:
     """Equality and representation by slots."""
 
-    __slots__ = ()
+    __slots__: tuple[str, ...] = ()
 
     def __eq__(self, other: object) -> bool:
         return type(other) is type(self) and all(

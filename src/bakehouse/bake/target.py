@@ -9,7 +9,15 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from bakehouse.bake.entries import Attest, CacheEntry, Output, PolicyEntry, Resources, SecretEntry, SshEntry
+    from bakehouse.bake.entries import (
+        Attest,
+        CacheEntry,
+        Output,
+        PolicyEntry,
+        Resources,
+        SecretEntry,
+        SshEntry,
+    )
 
 
 class ContextBase:
@@ -151,7 +159,7 @@ class Resolved:
 
 
 class Granted:
-    """Entitlements that override values carry with them (bake.md §23): who names a path on the command line allows it."""
+    """Entitlements that override values carry (bake.md §23): who names a path on the command line allows it."""
 
     __slots__ = ("fs_read", "fs_write", "network_host", "security_insecure")
 

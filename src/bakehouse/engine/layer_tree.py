@@ -48,6 +48,11 @@ class LayerTree:
     def chain(self) -> LayerChain:
         return self._chain
 
+    @property
+    def context(self) -> EngineContext:
+        """The engine that the tree belongs to."""
+        return self._context
+
     def checksum(self, selections: Sequence[Selection]) -> str:
         """BuildKit's content digest of `selections`; computed once per (chain, selections) in the life of a store.
 

@@ -338,7 +338,9 @@ def equal(left: Number, right: Number) -> bool:
         return False
     if compare(left, right) == 0:
         return True
-    return precision(left) != precision(right) and to_text(left) == to_text(right)
+    if precision(left) == precision(right) or is_integer(left) or is_integer(right):
+        return False
+    return to_text(left) == to_text(right)
 
 
 class OrderKey:
@@ -456,6 +458,7 @@ def _decimal(mantissa: int, exponent: int) -> tuple[str, int]:
 
 def _shortest(number: BigFloat) -> tuple[str, int]:
     """The fewest digits that read back as the number at its precision, with the position of the point."""
+    # Digits are compared by their place in each number's own row, as Go does, also where 1 and 0.99… meet.
     if number.mantissa == 0:
         return "", 0
     if abs(number.exponent) + number.mantissa.bit_length() > 3 * MAX_DIGITS:
@@ -463,12 +466,9 @@ def _shortest(number: BigFloat) -> tuple[str, int]:
     digits, point = _decimal(number.mantissa, number.exponent)
     shift = number.precision + 1 - number.mantissa.bit_length()
     mantissa, exponent = number.mantissa << shift, number.exponent - shift
-    lower, lower_point = _decimal(mantissa - 1, exponent)
-    upper, upper_point = _decimal(mantissa + 1, exponent)
+    lower, _ = _decimal(mantissa - 1, exponent)
+    upper, _ = _decimal(mantissa + 1, exponent)
     inclusive = mantissa & 2 == 0
-    # All three read as 0.ddd * 10**point; bring them to the largest point so that digits compare by place. Like the
-    # original, the comparison goes by the place in each number's own digits.
-    del lower_point, upper_point
     for index, digit in enumerate(digits):
         low = lower[index] if index < len(lower) else "0"
         high = upper[index] if index < len(upper) else "0"

@@ -172,8 +172,7 @@ def _source_map(
         for name, first, last in locations[digest]:
             if name in indexes:
                 put_message(body, 1, _location(indexes[name], first, last))
-        if body or not locations[digest]:
-            put_message(out, 1, _map_entry(digest, bytes(body)))
+        put_message(out, 1, _map_entry(digest, bytes(body)))
     for name in used:
         put_message(out, 2, _source_info(known[name]))
     return bytes(out)

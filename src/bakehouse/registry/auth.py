@@ -13,12 +13,14 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from bakehouse.errors import DeniedError, IntegrityError
 from bakehouse.registry.config import is_loopback
-from bakehouse.session import BasicCredential, CredentialSource
+
+if TYPE_CHECKING:
+    from bakehouse.session import BasicCredential, CredentialSource
 
 #: What a token is worth when the server does not say (distribution's own default), in seconds.
 _DEFAULT_LIFETIME_S = 60
@@ -116,15 +118,14 @@ class Authorizer:
         if challenge is None:
             return False
         with self._lock:
-            previous, self._challenge = self._challenge, challenge
+            self._challenge = challenge
             if challenge.scheme == "basic":
                 return sent is None and self._basic() is not None
             token = self._tokens.get(scopes)
             if token is not None and sent == f"Bearer {token.value}":
                 del self._tokens[scopes]
-                # A token that was just made and is refused: another one of the same scope would be refused too.
-                return previous is not None and previous != challenge
-            return True
+            # A token that lacks the scope will lack it again; an expired or revoked one is worth replacing.
+            return sent is None or challenge.parameters.get("error") != "insufficient_scope"
 
     def _credential(self) -> BasicCredential | None:
         return self._credentials.credential(self._host)
@@ -138,7 +139,7 @@ class Authorizer:
         parts = urlsplit(realm)
         if parts.scheme not in ("http", "https") or not parts.netloc:
             raise DeniedError(f"registry {self._host} names no token service", code="registry-auth")
-        wanted = sorted(scopes) or challenge.parameters.get("scope", "").split()
+        wanted = sorted(scopes.union(challenge.parameters.get("scope", "").split()))
         service = challenge.parameters.get("service", "")
         credential = self._credential()
         if credential is not None and parts.scheme == "http" and not is_loopback(parts.netloc):

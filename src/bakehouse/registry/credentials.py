@@ -15,9 +15,12 @@ import threading
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 from bakehouse.errors import DefinitionError, DeniedError, EnvironmentFault
-from bakehouse.session import BasicCredential
+
+if TYPE_CHECKING:
+    from bakehouse.session import BasicCredential
 
 #: The key under which Docker keeps Docker Hub's credentials.
 DOCKER_HUB_KEY = "https://index.docker.io/v1/"
@@ -115,7 +118,7 @@ class DockerCredentials:
                 ) from None
         if not (username or password or token):
             return None
-        return BasicCredential(username, password, token)
+        return _made(username, password, token)
 
     def _ask_helper(self, helper: str, key: str) -> BasicCredential | None:
         program = f"docker-credential-{helper}"
@@ -161,8 +164,14 @@ class DockerCredentials:
             raise DeniedError(f"credential helper {program} gave no JSON object", code="credential-helper")
         username, secret = _text(answer, "Username"), _text(answer, "Secret")
         if username == _TOKEN_USER:
-            return BasicCredential("", "", secret)
-        return BasicCredential(username, secret) if username or secret else None
+            return _made("", "", secret)
+        return _made(username, secret) if username or secret else None
+
+
+def _made(username: str, password: str, identity_token: str = "") -> BasicCredential:
+    from bakehouse.session import BasicCredential  # anonymous pulls never load it
+
+    return BasicCredential(username, password, identity_token)
 
 
 def _text(value: Mapping[str, object], key: str) -> str:

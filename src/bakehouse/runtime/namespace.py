@@ -64,6 +64,6 @@ def no_namespaces(what: str) -> EnvironmentFault:
         f"RUN needs namespaces, but {what} {where}: operation not permitted",
         code="no-namespaces",
         hint="run as root, allow unprivileged user namespaces (sysctl user.max_user_namespaces, "
-        "kernel.unprivileged_userns_clone, kernel.apparmor_restrict_unprivileged_userns), or inside a container give it "
-        "CAP_SYS_ADMIN and unconfined seccomp and AppArmor profiles",
+        "kernel.unprivileged_userns_clone, kernel.apparmor_restrict_unprivileged_userns), or inside a container "
+        "give it CAP_SYS_ADMIN and unconfined seccomp and AppArmor profiles",
     )

@@ -75,7 +75,9 @@ class CacheKeyStore:
 
         Returns the number of results dropped. Meant for the end of a garbage collection."""
         with self._database.transaction():
-            dead = [row for row in self._database.query("SELECT key, record FROM results") if not is_alive(row[1])]
+            dead = [
+                row for row in self._database.query("SELECT key, record FROM results") if not is_alive(row[1])
+            ]
             self._database.execute_many("DELETE FROM results WHERE key=? AND record=?", dead)
             while self._database.execute(
                 "DELETE FROM links WHERE target NOT IN (SELECT key FROM results)"

@@ -17,7 +17,9 @@ def is_disk_full(error: BaseException) -> bool:
     """True for ENOSPC, EDQUOT and SQLite's SQLITE_FULL."""
     if isinstance(error, OSError):
         return error.errno in _FULL
-    return isinstance(error, sqlite3.Error) and getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
+    return (
+        isinstance(error, sqlite3.Error) and getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
+    )
 
 
 def disk_full(where: str | os.PathLike[str]) -> EnvironmentFault:

@@ -25,7 +25,7 @@ class ImageStore:
 
     def tag(self, name: str, descriptor: Descriptor) -> None:
         """Sets or moves a name."""
-        text = json.dumps(descriptor.to_json(), separators=(",", ":"))
+        text = json.dumps(descriptor.as_json(), separators=(",", ":"))
         self._database.execute(
             "INSERT OR REPLACE INTO images (name, descriptor, created_s) VALUES (?, ?, ?)",
             (name, text, time.time()),

@@ -1,9 +1,462 @@
-"""The entry point of the lowering."""
+"""The entry point: one lowering a target platform, from parsed stages to a sealed graph and an image config.
+
+The order of work is BuildKit's, since step numbers, warnings and errors depend on it: global arguments, stages, the
+target, dependencies between stages, base images (with ONBUILD triggers, which may bring more), then the instructions
+of every stage that the target needs.
+"""
 
 from __future__ import annotations
 
-from bakehouse.dockerfile.lowering.request import Lowered, LowerRequest, MetaResolver
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from bakehouse.dockerfile import instructions as typed
+from bakehouse.dockerfile.document import Dockerfile, parse_dockerfile
+from bakehouse.dockerfile.gotext import did_you_mean
+from bakehouse.dockerfile.instructions import Command, Stage
+from bakehouse.dockerfile.lint import Linter, LintWarning, make_linter
+from bakehouse.dockerfile.lowering import checks, metadata_commands
+from bakehouse.dockerfile.lowering.arg_command import lower_arg
+from bakehouse.dockerfile.lowering.base_images import resolve_bases
+from bakehouse.dockerfile.lowering.contexts import (
+    dockerfile_source,
+    find_named_context,
+    local_context,
+    remote_context,
+)
+from bakehouse.dockerfile.lowering.conversion import (
+    Conversion,
+    PlatformChoice,
+    deferred_state,
+    proxy_from,
+)
+from bakehouse.dockerfile.lowering.copy_command import lower_add, lower_copy
+from bakehouse.dockerfile.lowering.dependencies import add_triggers, connect_stages
+from bakehouse.dockerfile.lowering.epoch import EpochResolver
+from bakehouse.dockerfile.lowering.expose_command import lower_expose
+from bakehouse.dockerfile.lowering.paths import DEFAULT_PATH, WINDOWS
+from bakehouse.dockerfile.lowering.request import (
+    Lowered,
+    LoweredPlatform,
+    LowerRequest,
+    MetaResolver,
+    ResourceLimits,
+)
+from bakehouse.dockerfile.lowering.run_command import lower_run
+from bakehouse.dockerfile.lowering.stages import (
+    SCRATCH,
+    StageCommand,
+    StageState,
+    StageTable,
+    reachable_from,
+)
+from bakehouse.dockerfile.lowering.workdir_command import lower_workdir, set_directory
+from bakehouse.dockerfile.positions import DockerfileError, LineRange
+from bakehouse.dockerfile.words import ShellLexer, WordResult
+from bakehouse.errors import BakehouseError, DefinitionError, NotBuiltYetError
+from bakehouse.llb.draft import Output, SealDefaults
+from bakehouse.llb.env import EnvList, split_entry
+from bakehouse.llb.platforms import to_llb
+from bakehouse.oci.platform import Platform
+
+_SCAN_CONTEXT, _SCAN_STAGE = checks.NON_ENV_ARGS
+_TRUE = ("1", "t", "T", "TRUE", "true", "True")
+_FALSE = ("0", "f", "F", "FALSE", "false", "False")
+
+_Handler = Callable[[Conversion, StageState, Any, Linter], None]
+_SIMPLE: dict[type[Command], _Handler] = {
+    typed.ArgCommand: lower_arg,
+    typed.AddCommand: lower_add,
+    typed.CmdCommand: metadata_commands.lower_cmd,
+    typed.EntrypointCommand: metadata_commands.lower_entrypoint,
+    typed.EnvCommand: metadata_commands.lower_env,
+    typed.ExposeCommand: lower_expose,
+    typed.HealthCheckCommand: metadata_commands.lower_healthcheck,
+    typed.LabelCommand: metadata_commands.lower_label,
+    typed.MaintainerCommand: metadata_commands.lower_maintainer,
+    typed.OnbuildCommand: metadata_commands.lower_onbuild,
+    typed.ShellCommand: metadata_commands.lower_shell,
+    typed.StopSignalCommand: metadata_commands.lower_stop_signal,
+    typed.UserCommand: metadata_commands.lower_user,
+    typed.VolumeCommand: metadata_commands.lower_volume,
+    typed.WorkdirCommand: lower_workdir,
+}
 
 
 def lower(request: LowerRequest, resolver: MetaResolver) -> Lowered:
-    raise NotImplementedError
+    """The graphs and image configs of `request`, one a platform, equal to those of BuildKit's frontend.
+
+    Raises `DiagnosticsError` with the message and the lines that BuildKit would show, `NotBuiltYetError` for options
+    without a room, and what `resolver` raises, with the lines of the FROM added.
+    """
+    if request.resources != ResourceLimits():
+        raise NotBuiltYetError(
+            "resource limits (memory, memswap, cpu…) are not supported", code="unsupported-resource-limits"
+        )
+    file = _parse(request)
+    used: set[str] = set()
+    out = []
+    for number, platform in enumerate(request.platforms or (None,)):
+        linter = file.linter if number == 0 else Linter(file.linter.config, enabled=False)
+        conversion = _lower_platform(request, resolver, file, linter, platform, out)
+        used |= conversion.used_contexts
+    return Lowered(
+        tuple(out),
+        tuple(file.warnings),
+        frozenset(used),
+        (dockerfile_source(request),),
+        request.multi_platform,
+    )
+
+
+def check(
+    request: LowerRequest, resolver: MetaResolver
+) -> tuple[tuple[LintWarning, ...], BakehouseError | None]:
+    """The build checks of `request`: what the linter finds, in all stages when no target is named, and the error that
+    ended the attempt, if one did. Raises nothing that the Dockerfile causes, but for what stops it being read."""
+    from dataclasses import replace
+
+    if not request.target:
+        request = replace(request, all_stages=True)
+    try:
+        file = _parse(request)
+    except BakehouseError as error:
+        return (), error
+    platform = request.platforms[0] if request.platforms else None
+    try:
+        _lower_platform(request, resolver, file, file.linter, platform, [])
+    except BakehouseError as error:
+        return tuple(file.warnings), error
+    return tuple(file.warnings), None
+
+
+def _parse(request: LowerRequest) -> Dockerfile:
+    text = request.dockerfile.decode("utf-8", "surrogateescape")
+    linter = make_linter(text, request.lint_control)
+    return parse_dockerfile(request.dockerfile, request.filename, linter)
+
+
+def _lower_platform(
+    request: LowerRequest,
+    resolver: MetaResolver,
+    file: Dockerfile,
+    linter: Linter,
+    platform: Platform | None,
+    out: list[LoweredPlatform],
+) -> Conversion:
+    """Appends the lowering for `platform` (None: the builder's own, implicitly) to `out`."""
+    try:
+        work = _PlatformLowering(request, resolver, file, linter, platform)
+        out.append(work.run())
+        return work.conversion
+    except DockerfileError as error:
+        raise file.error(error) from error.__cause__
+
+
+class _PlatformLowering:
+    """One platform, step by step. Every method may raise `DockerfileError`."""
+
+    def __init__(
+        self,
+        request: LowerRequest,
+        resolver: MetaResolver,
+        file: Dockerfile,
+        linter: Linter,
+        platform: Platform | None,
+    ) -> None:
+        self._request = request
+        self._resolver = resolver
+        self._file = file
+        self._context_output: list[Output] = []
+        platforms = _choose_platforms(request, platform)
+        lexer = ShellLexer(file.escape_token)
+        build_args = dict(request.build_args)
+        default_args = _default_args(platforms, build_args, request.target or file.stages[-1].name)
+        checks.base_images_with_defaults(linter, file.stages, lexer, default_args, file.meta_args)
+        global_args, declared = checks.global_arguments(default_args, lexer, file.meta_args, build_args)
+        epochs = EpochResolver(request, resolver, platforms, lexer, file.stages)
+        epoch_s, global_args = epochs.resolve(build_args, global_args)
+        remote = remote_context(request)
+        self._remote_context = remote
+        self.conversion = Conversion(
+            request,
+            file,
+            linter,
+            lexer,
+            platforms,
+            build_args,
+            global_args,
+            declared,
+            deferred_state(self._context_output),
+            ignore_patterns=request.dockerignore if remote is None else (),
+            epoch_s=epoch_s,
+            proxy=proxy_from(build_args),
+        )
+
+    @property
+    def _table(self) -> StageTable:
+        return self.conversion.table
+
+    def run(self) -> LoweredPlatform:
+        for index, stage in enumerate(self._file.stages):
+            self._add_stage(index, stage)
+        target = self._target()
+        connect_stages(self.conversion)
+        reachable = self._resolve(target)
+        context_paths = self._dispatch(reachable)
+        # Whoever reads the result reads all of it.
+        target.paths.add("/")
+        return self._finish(target, context_paths)
+
+    def _add_stage(self, index: int, stage: Stage) -> None:
+        """Expands a FROM and enters the stage into the table."""
+        conversion, linter = self.conversion, self.conversion.linter.with_comments(stage.comments)
+        try:
+            base = conversion.lexer.process_word(stage.base_name, conversion.global_args)
+            self._check_from_args(linter, stage, base)
+            if not base.text:
+                raise DockerfileError(
+                    f"base name ({stage.base_name}) should not be blank",
+                    code="blank-base-name",
+                    hint="Give the argument a default with ARG before the first FROM.",
+                )
+            state = StageState(base.text, stage.location, stage, stage.name)
+            if stage.platform:
+                state.platform = self._stage_platform(linter, stage)
+            if stage.name:
+                state.named_context = find_named_context(
+                    self._request,
+                    stage.name,
+                    state.platform or self._explicit_platform,
+                    conversion.platforms.build,
+                    lambda: state.paths,
+                )
+        except DockerfileError as error:
+            raise error.at(stage.location) from None
+        self._table.add(state)
+        if state.named_context is not None:
+            state.base = None
+            return
+        if not stage.name:
+            state.name = f"stage-{index}"
+        state.command_total = _count_steps(state)
+        state.ignore_cache = self._ignores_cache(stage.name)
+
+    @property
+    def _explicit_platform(self) -> Platform | None:
+        """The target platform, when somebody asked for one."""
+        platforms = self.conversion.platforms
+        return None if platforms.implicit else platforms.target
+
+    def _check_from_args(self, linter: Linter, stage: Stage, expanded: WordResult) -> None:
+        known = (*self.conversion.declared_args, *self.conversion.global_args)
+        checks.unknown_from_args(linter, stage.location, known, expanded.unmatched)
+
+    def _stage_platform(self, linter: Linter, stage: Stage) -> Platform:
+        conversion = self.conversion
+        try:
+            expanded = conversion.lexer.process_word(stage.platform, conversion.global_args)
+        except DockerfileError as error:
+            raise error.at(stage.location, prefix="failed to process arguments for platform : ") from None
+        self._check_from_args(linter, stage, expanded)
+        checks.platform_flag(linter, stage, expanded, conversion.global_args)
+        if not expanded.text:
+            message = f"empty platform value from expression {stage.platform}"
+            raise DockerfileError(self._with_suggestion(message, expanded), code="invalid-platform")
+        try:
+            return Platform.parse_exact(expanded.text)
+        except DefinitionError as error:
+            message = self._with_suggestion(error.message, expanded)
+            raise DockerfileError(
+                f"failed to parse platform {stage.platform}: {message}", code="invalid-platform"
+            ) from None
+
+    def _with_suggestion(self, message: str, expanded: WordResult) -> str:
+        for name in sorted(expanded.unmatched):
+            suggested = did_you_mean(message, name, self.conversion.global_args.keys())
+            if suggested != message:
+                return suggested
+        return message
+
+    def _ignores_cache(self, stage_name: str) -> bool:
+        names = self._request.no_cache
+        if not names:
+            return names is not None
+        return any(name.casefold() == stage_name.casefold() for name in names)
+
+    def _target(self) -> StageState:
+        wanted = self._request.target
+        if not wanted:
+            return self._table.states[-1]
+        found = self._table.named(wanted)
+        if found is None:
+            message = f'target stage "{wanted}" could not be found'
+            raise DockerfileError(did_you_mean(message, wanted, self._table.names()), code="target-not-found")
+        return found
+
+    def _resolve(self, target: StageState) -> set[StageState]:
+        """Base images, and the ONBUILD triggers that they carry, until nothing new comes in."""
+        while True:
+            reachable = reachable_from(target)
+            resolve_bases(self.conversion, reachable, self._resolver)
+            more = False
+            for stage in [each for each in self._table.states if each in reachable]:
+                stage.inherit()
+                triggers = stage.pending_triggers()
+                if triggers:
+                    more |= add_triggers(self.conversion, stage, triggers)
+                    stage.image.on_build = []
+            if not more:
+                return reachable
+
+    def _dispatch(self, reachable: set[StageState]) -> set[str]:
+        """Lowers the instructions of the stages that are needed; gives the paths they read of the main context."""
+        paths: set[str] = set()
+        for stage in self._table.states:
+            if not self._request.all_stages and (stage not in reachable or stage.dispatched):
+                continue
+            stage.inherit()
+            stage.dispatched = True
+            self._begin_stage(stage)
+            for step in stage.commands:
+                try:
+                    self._lower_step(stage, step)
+                except DockerfileError as error:
+                    raise error.at(step.command.location) from None
+            paths |= stage.context_paths
+            self._note_scans(stage)
+        return paths
+
+    def _begin_stage(self, stage: StageState) -> None:
+        """Settings that the base's config makes for the steps."""
+        if stage.platform is None:
+            stage.platform = self.conversion.platforms.target
+        if not stage.image.has_env("PATH") and stage.platform.os != WINDOWS:
+            stage.image.env.append(f"PATH={DEFAULT_PATH}")
+        for entry in stage.image.env:
+            stage.state = stage.state.with_env(*split_entry(entry))
+        if self._request.hostname:
+            stage.state = stage.state.with_hostname(self._request.hostname)
+        location = stage.location or LineRange(0, 0)
+        try:
+            if stage.image.working_dir:
+                set_directory(stage, stage.image.working_dir)
+        except DockerfileError as error:
+            raise error.at(location) from None
+        if stage.image.user:
+            metadata_commands.set_user(stage, stage.image.user)
+        stage.state = stage.state.with_network(self._request.network)
+
+    def _lower_step(self, stage: StageState, step: StageCommand) -> None:
+        conversion = self.conversion
+        command: Any = step.command
+        linter = conversion.linter.with_comments(command.comments)
+        stage.in_onbuild = step.is_onbuild
+        if hasattr(command, "expand") and not isinstance(command, typed.ArgCommand):
+            command = command.expand(conversion.expander(stage, command, linter))
+        if hasattr(command, "expand_raw"):
+            command = command.expand_raw(conversion.expander(stage, command, linter, raw=True))
+        if isinstance(command, typed.RunCommand):
+            lower_run(conversion, stage, command, step.sources)
+        elif isinstance(command, typed.CopyCommand):
+            lower_copy(conversion, stage, command, step.sources, linter)
+        else:
+            _SIMPLE[type(command)](conversion, stage, command, linter)
+
+    def _note_scans(self, stage: StageState) -> None:
+        """What the stage's arguments say about SBOM scans."""
+        for name in checks.NON_ENV_ARGS:
+            value = self.conversion.global_args.get(name)
+            for argument in stage.build_args:
+                if argument.key == name and argument.value is not None:
+                    value = argument.value
+            if value is not None and _enabled_for(stage.name, value):
+                if name == _SCAN_CONTEXT:
+                    stage.scan_context = True
+                else:
+                    stage.scan_stage = True
+
+    def _finish(self, target: StageState, context_paths: set[str]) -> LoweredPlatform:
+        """Labels of the options, the context's source, the sealed graph and the final platform."""
+        conversion, request = self.conversion, self._request
+        target.image.labels.update(request.labels)
+        conversion.linter.check()
+        context = self._remote_context or local_context(request, context_paths)
+        if context.output is None:
+            raise DockerfileError("the build context is empty", code="invalid-context")
+        self._context_output.append(context.output)
+        platforms = conversion.platforms
+        defaults = SealDefaults(to_llb(platforms.target), request.local_unique_id, request.ignored_caps)
+        if not platforms.implicit:
+            target.image.platform = _asked_platform(target.image.platform, platforms.target)
+        target.image.platform = target.image.platform.normalized()
+        scanned = [
+            stage
+            for stage in self._table.states
+            if stage in reachable_from(target) and stage is not target and stage.scan_stage
+        ]
+        trees = {stage.name: stage.state.seal(defaults) for stage in scanned}
+        if target.scan_context:
+            trees["context"] = conversion.context.seal(defaults)
+        exported = platforms.target if platforms.implicit is False else platforms.build
+        return LoweredPlatform(
+            exported.normalized(),
+            target.state.seal(defaults),
+            target.image.encode(),
+            None if target.base_image is None else target.base_image.encode(),
+            conversion.epoch_s,
+            target.ignore_cache or any(stage.ignore_cache for stage in scanned),
+            trees,
+        )
+
+
+def _choose_platforms(request: LowerRequest, target: Platform | None) -> PlatformChoice:
+    build = request.build_platforms or ((target,) if target is not None else (Platform.local(),))
+    if target is None:
+        return PlatformChoice(build[0], build, True)
+    return PlatformChoice(target, build, False)
+
+
+def _default_args(platforms: PlatformChoice, build_args: Mapping[str, str], target: str) -> EnvList:
+    """The platform arguments of the global scope (dockerfile.md §5.3)."""
+    build, wanted = platforms.build, platforms.target
+    values = (
+        ("BUILDPLATFORM", str(build)),
+        ("BUILDOS", build.os),
+        ("BUILDOSVERSION", build.os_version),
+        ("BUILDARCH", build.architecture),
+        ("BUILDVARIANT", build.variant),
+        ("TARGETPLATFORM", wanted.format_all()),
+        ("TARGETOS", wanted.os),
+        ("TARGETOSVERSION", wanted.os_version),
+        ("TARGETARCH", wanted.architecture),
+        ("TARGETVARIANT", wanted.variant),
+        ("TARGETSTAGE", target or "default"),
+    )
+    return EnvList((key, build_args.get(key, value)) for key, value in values)
+
+
+def _count_steps(stage: StageState) -> int:
+    assert stage.stage is not None
+    counted = (typed.AddCommand, typed.CopyCommand, typed.RunCommand, typed.WorkdirCommand)
+    steps = sum(isinstance(command, counted) for command in stage.stage.commands)
+    return steps + (stage.base_name != SCRATCH and stage.base is None)
+
+
+def _asked_platform(image: Platform, target: Platform) -> Platform:
+    """The image's platform when a platform was asked for: variant and version of the base stay where the target says
+    nothing and is of the same kind."""
+    same = (image.os, image.architecture) == (target.os, target.architecture)
+    return Platform(
+        target.os,
+        target.architecture,
+        target.variant if target.variant or not same else image.variant,
+        target.os_version if target.os_version or not same else image.os_version,
+        target.os_features or image.os_features,
+    )
+
+
+def _enabled_for(stage_name: str, value: str) -> bool:
+    if value in _TRUE or value in _FALSE:
+        return value in _TRUE
+    return stage_name in value.split(",")

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from bakehouse.dockerfile.lint import LintWarning
     from bakehouse.llb.encode import SourceInfo
 
+
 def _no_entries() -> Mapping[str, str]:
     # A factory, since a mapping proxy cannot be a dataclass default before Python 3.12.
     return MappingProxyType({})
@@ -40,8 +41,9 @@ class MetaResolver(Protocol):
         log_name: str = "",
         oci_store: str = "",
     ) -> tuple[str, str, bytes]:
-        """The reference to use from now on (tag kept, digest may be added), the digest of the manifest or index
-        that `ref` names, and the config of the image for `platform` (None: the builder's own).
+        """The reference to use instead of `ref` (`ref` itself, unless a policy redirects it; without a digest that it
+        did not have), the digest of the manifest or index that it names, and the config of the image for `platform`
+        (None: the builder's own).
 
         `ref` is fully normalised; `mode` is `default`, `pull` or `local`; `log_name` is the display name of the
         look-up. With `oci_store` the image lies in the client's OCI layout of that name, not in a registry.
@@ -93,6 +95,8 @@ class LowerRequest:
     * `named_contexts`: `NAME` or `NAME::PLATFORM` to BuildKit's context specifiers (§13.4); `shared_keys` the
       transfer keys of `local:` ones; `inputs` what `input:` ones name. `read_local(context_name, path)` reads a file
       of a client directory (None: absent), for the `.dockerignore` of named contexts.
+    * `dockerfile_local_name`: the client directory that holds the Dockerfile, when it was named; None: the main
+      context if that is remote, else `dockerfile`. It matters to the source map only.
     * `dockerignore`: the patterns that apply to a local main context.
     * `session_id` stands in local sources (`local.session`); when empty, `local_unique_id` does, as in BuildKit's
       own client library. `local_session_ids` overrides it a context.
@@ -121,6 +125,7 @@ class LowerRequest:
     lint_control: str | None = None
     main_context: str | None = None
     context_local_name: str = "context"
+    dockerfile_local_name: str | None = None
     context_sub_dir: str = ""
     context_keep_git_dir: bool = False
     context_input: InputContext | None = None
@@ -143,7 +148,8 @@ class LowerRequest:
 class LoweredPlatform:
     """The graph and the image of one target platform. `edge` is None for an empty tree. `config` is the image config
     JSON without diff IDs and times of new layers, which the exporter adds; `base_config` that of the base image.
-    `epoch_s` is the resolved SOURCE_DATE_EPOCH. `id` is the normalised platform as a key."""
+    `epoch_s` is the resolved SOURCE_DATE_EPOCH. `id` is the normalised platform as a key. `scan_targets` are further
+    trees that an SBOM scan is to cover (dockerfile.md §5.5): stages by name, and `context`."""
 
     platform: Platform
     edge: Edge | None
@@ -151,6 +157,7 @@ class LoweredPlatform:
     base_config: bytes | None = None
     epoch_s: int | None = None
     ignore_cache: bool = False
+    scan_targets: Mapping[str, Edge | None] = field(default_factory=lambda: MappingProxyType({}))
 
     @property
     def id(self) -> str:

@@ -1,0 +1,1 @@
+"""Benchmarks: ours beside the real peers, in turn, in one run. See `run.py`."""

@@ -1,0 +1,246 @@
+"""Checks of resolved targets, made before building and before printing (reference bake.md §19).
+
+The only part of resolution that looks at the disk: sources of secrets and SSH keys, destinations of outputs. Texts are
+buildx's. `check_targets` also completes what buildx completes there: the printed context, `dest` of tar outputs.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+
+from bakehouse.bake.annotations import parse_annotations
+from bakehouse.bake.contexts import printed_context
+from bakehouse.bake.entries import SshEntry
+from bakehouse.bake.gotext import os_error_text, parse_bool, quote_list
+from bakehouse.bake.limits import parse_resources, parse_size, parse_ulimit
+from bakehouse.bake.remote import is_git_ssh
+from bakehouse.bake.ssh_keys import check_private_key
+from bakehouse.errors import DefinitionError, NotFoundError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from bakehouse.bake.entries import Output, SecretEntry
+    from bakehouse.bake.target import Target
+
+MAX_SECRET_BYTES = 500 * 1024
+_MAX_KEY_BYTES = 100 * 1024
+
+
+class Surroundings:
+    """What checks may look at: the working directory, the environment, and whether standard output is a terminal."""
+
+    __slots__ = ("cwd", "environ", "stdout_is_terminal")
+
+    def __init__(self, cwd: str, environ: Mapping[str, str], stdout_is_terminal: bool) -> None:
+        self.cwd = cwd
+        self.environ = environ
+        self.stdout_is_terminal = stdout_is_terminal
+
+    def stat(self, path: str) -> os.stat_result:
+        return os.stat(os.path.join(self.cwd, path))
+
+
+def _error(message: str, code: str, hint: str | None = None) -> DefinitionError:
+    return DefinitionError(message, code=code, hint=hint)
+
+
+def check_targets(targets: Iterable[Target], around: Surroundings) -> None:
+    """Checks and completes every target. Raises `DefinitionError` or `NotFoundError` for the first fault, with the
+    target's name in `error.target`."""
+    for target in targets:
+        try:
+            _check_target(target, around)
+        except (DefinitionError, NotFoundError) as error:
+            error.target = error.target or target.name
+            raise
+
+
+def _check_target(target: Target, around: Surroundings) -> None:
+    assert target.context is not None
+    if target.context == "-":
+        raise _error("context from stdin not allowed in bake", "context-from-stdin")
+    if target.dockerfile == "-":
+        raise _error("dockerfile from stdin not allowed in bake", "dockerfile-from-stdin")
+    target.context = printed_context(target.context)
+    if target.shm_size is not None:
+        _check_shm_size(target.shm_size)
+    _check_platforms(target.platforms or ())
+    check_secrets(target.secret or (), around)
+    ssh = target.ssh or ([SshEntry("default")] if is_git_ssh(target.context) else [])
+    check_ssh(ssh, around)
+    target.output = check_outputs(target.output or (), around)
+    parse_annotations(target.annotations or ())
+    _check_source_policy(around)
+    for ulimit in target.ulimits or ():
+        parse_ulimit(ulimit)
+    if target.resources is not None:
+        parse_resources(target.resources)
+
+
+def _check_shm_size(text: str) -> None:
+    try:
+        parse_size(text)
+    except ValueError:
+        raise _error(
+            f"invalid value {text} for membytes key shm-size", "invalid-size", "Write a size such as 128m."
+        ) from None
+
+
+def _check_platforms(texts: Iterable[str]) -> None:
+    wanted = [part for text in texts for part in text.split(",") if part.lower() != "local"]
+    if not wanted:
+        return
+    # Platforms are costly to import and most definitions name none.
+    from bakehouse.oci.platform import Platform
+
+    for part in wanted:
+        Platform.parse_exact(part)
+
+
+def check_secrets(entries: Iterable[SecretEntry], around: Surroundings) -> None:
+    """Every secret has an id, and its file, where it has one, is there and not too large."""
+    for entry in entries:
+        if entry.id == "":
+            raise _error("secret missing ID", "secret-without-id", "Write id=NAME.")
+        path = entry.resolved(around.environ).src
+        if not path:
+            continue
+        try:
+            size = around.stat(path).st_size
+        except OSError as error:
+            raise NotFoundError(
+                f"failed to stat {path}: {os_error_text('stat', path, error)}", code="secret-unreadable"
+            ) from None
+        if size > MAX_SECRET_BYTES:
+            raise _error(
+                f"secret {entry.id} too big. max size {MAX_SECRET_BYTES // 1024}KiB", "secret-too-large"
+            )
+
+
+def check_ssh(entries: Iterable[SshEntry], around: Surroundings) -> None:
+    """Every agent has a socket or keys that can be read."""
+    seen = set()
+    for entry in entries:
+        id = entry.id or "default"
+        if id in seen:
+            raise _error(f'duplicate agent ID "{id}"', "ssh-duplicate")
+        seen.add(id)
+        prefix = f"failed to convert agent config {{{id} {quote_list(entry.paths)} false}}: "
+        paths = entry.paths
+        if paths in ((), ("",)):
+            paths = (around.environ.get("SSH_AUTH_SOCK", ""),)
+        if paths[0] == "":
+            raise _error(
+                f"{prefix}invalid empty ssh agent socket: make sure SSH_AUTH_SOCK is set",
+                "ssh-agent-missing",
+                "Start an SSH agent, or name a key or socket with id=PATH.",
+            )
+        problem = _ssh_problem(paths, around)
+        if problem:
+            raise _error(f'{prefix}failed to convert agent config for ID: "{id}": {problem}', "ssh-invalid")
+
+
+def _ssh_problem(paths: Iterable[str], around: Surroundings) -> str | None:
+    """What is wrong with the paths of one agent: one socket alone, or private keys."""
+    keys = socket = False
+    for path in paths:
+        if socket:
+            return "only single socket allowed"
+        try:
+            if stat.S_ISSOCK(around.stat(path).st_mode):
+                socket = True
+                continue
+        except OSError as error:
+            return os_error_text("stat", path, error)
+        try:
+            with open(os.path.join(around.cwd, path), "rb") as file:
+                data = file.read(_MAX_KEY_BYTES)
+        except IsADirectoryError as error:
+            return f"failed to read {path}: {os_error_text('read', path, error)}"
+        except OSError as error:
+            return f"failed to open {path}: {os_error_text('open', path, error)}"
+        problem = check_private_key(data)
+        if problem:
+            return f"failed to parse {path}: {problem}"
+        keys = True
+    return "invalid combination of keys and sockets" if keys and socket else None
+
+
+def check_outputs(entries: Iterable[Output], around: Surroundings) -> list[Output]:
+    """The outputs with `dest` completed: tar exporters without one write to standard output, at most once."""
+    out = []
+    stdout_used = False
+    for entry in entries:
+        if _writes_directory(entry):
+            _check_directory(entry, around)
+        elif entry.type in ("tar", "oci", "docker"):
+            if entry.dest == "" and entry.type != "docker":
+                entry = entry.with_dest("-")
+            if entry.dest == "-":
+                if stdout_used:
+                    raise _error("multiple outputs configured to write to stdout", "output-stdout")
+                if around.stdout_is_terminal:
+                    raise _error(
+                        f"dest file is required for {entry.type} exporter. refusing to write to console",
+                        "output-stdout",
+                    )
+                stdout_used = True
+            elif entry.dest:
+                _check_file(entry, around)
+        out.append(entry)
+    return out
+
+
+def _writes_directory(entry: Output) -> bool:
+    if entry.type not in ("oci", "docker"):
+        return entry.type == "local"
+    try:
+        return not parse_bool(entry.attrs.get("tar", ""))
+    except ValueError:
+        return False
+
+
+def _check_directory(entry: Output, around: Surroundings) -> None:
+    if entry.dest == "":
+        raise _error(
+            f"dest is required for {entry.type} exporter", "output-dest-required", "Write dest=DIRECTORY."
+        )
+    if entry.dest == "-":
+        raise _error(f"dest cannot be stdout for {entry.type} exporter", "output-stdout")
+    mode = _mode(entry.dest, "directory", around)
+    if mode is not None and not stat.S_ISDIR(mode):
+        raise _error(f"destination directory {entry.dest} is a file", "output-dest-invalid")
+
+
+def _check_file(entry: Output, around: Surroundings) -> None:
+    mode = _mode(entry.dest, "file", around)
+    if mode is not None and stat.S_ISDIR(mode):
+        raise _error(f"destination file {entry.dest} is a directory", "output-dest-invalid")
+
+
+def _mode(path: str, noun: str, around: Surroundings) -> int | None:
+    """The mode of a destination, None when nothing is there."""
+    try:
+        return around.stat(path).st_mode
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise _error(
+            f"invalid destination {noun}: {path}: {os_error_text('stat', path, error)}", "output-dest-invalid"
+        ) from None
+
+
+def _check_source_policy(around: Surroundings) -> None:
+    path = around.environ.get("EXPERIMENTAL_BUILDKIT_SOURCE_POLICY", "")
+    if not path:
+        return
+    try:
+        around.stat(path)
+    except OSError as error:
+        raise NotFoundError(
+            f"failed to read policy file: {os_error_text('open', path, error)}",
+            code="source-policy-unreadable",
+        ) from None

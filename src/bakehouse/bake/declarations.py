@@ -1,0 +1,248 @@
+"""What definition files declare, before anything is evaluated: variables, functions, global attributes, and the blocks
+of targets and groups (reference bake.md §4 steps 1-3, §7, §8).
+
+Findings of one step are complete before the next step is taken, and the first step with findings ends the matter: that
+is what decides which finding comes first and how many there are.
+"""
+
+from __future__ import annotations
+
+from bakehouse.bake.fields import FIELDS
+from bakehouse.bake.files import DefinitionFile, compose_refused
+from bakehouse.diagnostics import ERROR, Diagnostic, DiagnosticsError
+from bakehouse.errors import DefinitionError
+from bakehouse.hcl import parse_json, parse_native
+from bakehouse.hcl.syntax import Attribute, AttributeSchema, Block, BlockSchema, Body, BodySchema
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from bakehouse.hcl.syntax import BodyContent
+
+#: Names that no variable, function or global attribute can take.
+BLOCK_TYPES = ("group", "target")
+BUILT_INS = ("BAKE_CMD_CONTEXT", "BAKE_LOCAL_PLATFORM")
+RESERVED = frozenset((*BLOCK_TYPES, *BUILT_INS))
+
+_NAME = ("name",)
+_DECLARATIONS = BodySchema((), (BlockSchema("function", _NAME), BlockSchema("variable", _NAME)))
+_BLOCKS = BodySchema((), tuple(BlockSchema(kind, _NAME) for kind in BLOCK_TYPES))
+_VARIABLE = BodySchema(
+    (AttributeSchema("default"), AttributeSchema("description"), AttributeSchema("type")),
+    (BlockSchema("validation"),),
+)
+_VALIDATION = BodySchema((AttributeSchema("condition"), AttributeSchema("error_message")))
+_FUNCTION = BodySchema(
+    (AttributeSchema("params"), AttributeSchema("result"), AttributeSchema("variadic_params"))
+)
+_TARGET = BodySchema(tuple(AttributeSchema(name) for name in (*(f.name for f in FIELDS), "matrix", "name")))
+_GROUP = BodySchema(tuple(AttributeSchema(name) for name in ("description", "targets", "matrix", "name")))
+BLOCK_SCHEMAS = {"target": _TARGET, "group": _GROUP}
+#: What a group must have; asked for only when the whole group is evaluated.
+REQUIRED_OF_GROUP = BodySchema((AttributeSchema("targets", required=True),))
+
+
+class Validation:
+    """One validation of a variable; either expression may be missing (`content.missing_item_range` stands for it)."""
+
+    __slots__ = ("condition", "content", "message")
+
+    def __init__(self, content: BodyContent) -> None:
+        self.content = content
+        self.condition = content.attributes.get("condition")
+        self.message = content.attributes.get("error_message")
+
+
+class VariableDeclaration:
+    __slots__ = ("block", "default", "description", "name", "type", "validations")
+
+    def __init__(self, block: Block, content: BodyContent, description: str) -> None:
+        self.block = block
+        self.name = block.labels[0]
+        self.type: Attribute | None = content.attributes.get("type")
+        self.default: Attribute | None = content.attributes.get("default")
+        self.description = description
+        self.validations: list[Validation] = []
+
+
+class FunctionDeclaration:
+    __slots__ = ("block", "name", "params", "result", "variadic")
+
+    def __init__(self, block: Block, content: BodyContent) -> None:
+        self.block = block
+        self.name = block.labels[0]
+        self.params = content.attributes.get("params")
+        self.result = content.attributes.get("result")
+        self.variadic = content.attributes.get("variadic_params")
+
+
+class Declarations:
+    """Everything declared, later files over earlier ones; `blocks` in file and source order."""
+
+    __slots__ = ("attributes", "blocks", "functions", "variables")
+
+    def __init__(self) -> None:
+        self.variables: dict[str, VariableDeclaration] = {}
+        self.functions: dict[str, FunctionDeclaration] = {}
+        self.attributes: dict[str, Attribute] = {}
+        self.blocks: list[Block] = []
+
+
+def parse_files(files: Sequence[DefinitionFile], sources: dict[str, str]) -> list[Body]:
+    """The bodies of all files; fills `sources` with the texts from which excerpts can be shown.
+
+    Raises `DiagnosticsError` with the findings of all files; its message is that of the first faulty one.
+    """
+    bodies = []
+    failed: list[list[Diagnostic]] = []
+    for file in files:
+        if file.name.endswith(".json"):
+            body, findings = parse_json(file.data, file.name)
+        elif file.name.endswith(".hcl"):
+            body, findings = parse_native(file.data, file.name)
+        else:
+            body, findings = _parse_unnamed(file)
+        sources[file.name] = file.data.decode("utf-8", "replace")
+        bodies.append(body)
+        if has_errors(findings):
+            failed.append(findings)
+    if failed:
+        raise error_of(failed, sources)
+    return bodies
+
+
+def _parse_unnamed(file: DefinitionFile) -> tuple[Body, list[Diagnostic]]:
+    """A file whose name does not tell its kind: HCL, then JSON (Compose would come first)."""
+    body, findings = parse_native(file.data, f"{file.name}.hcl")
+    if not has_errors(findings):
+        return body, findings
+    json_body, json_findings = parse_json(file.data, f"{file.name}.json")
+    if not has_errors(json_findings):
+        return json_body, json_findings
+    if _looks_like_compose(file.data):
+        raise compose_refused(file.name)
+    raise DefinitionError(
+        f"failed to parse {file.name}: parsing yaml: top-level object must be a mapping, "
+        f"parsing hcl: {message_of(findings)}",
+        code="invalid-definition",
+    )
+
+
+def _looks_like_compose(data: bytes) -> bool:
+    return any(line.startswith((b"services:", b"secrets:", b"include:")) for line in data.splitlines())
+
+
+def has_errors(findings: Iterable[Diagnostic]) -> bool:
+    return any(finding.severity == ERROR for finding in findings)
+
+
+def message_of(findings: Sequence[Diagnostic]) -> str:
+    """The one-line message of some findings: the first, and how many others."""
+    first = str(findings[0])
+    return first if len(findings) == 1 else f"{first}, and {len(findings) - 1} other diagnostic(s)"
+
+
+def error_of(
+    groups: Sequence[Sequence[Diagnostic]], sources: dict[str, str], code: str | None = None
+) -> DiagnosticsError:
+    """One error for several groups of findings: all are kept, the message speaks of the first group only, since the
+    peer stops there."""
+    return DiagnosticsError(
+        [finding for group in groups for finding in group],
+        sources,
+        message=message_of(groups[0]),
+        code=code,
+    )
+
+
+def collect(bodies: Sequence[Body], sources: dict[str, str]) -> Declarations:
+    """The declarations of all bodies. Raises `DiagnosticsError`."""
+    out = Declarations()
+    findings: list[Diagnostic] = []
+    rest: list[Body] = []
+    declared: list[Block] = []
+    for body in bodies:
+        content, found = body.content(_DECLARATIONS, partial=True)
+        findings += found
+        declared += content.blocks
+        rest.append(content.remain)
+    for block in declared:
+        if block.type == "variable":
+            _declare_variable(block, out, findings)
+        else:
+            _declare_function(block, out, findings)
+    if has_errors(findings):
+        raise error_of([findings], sources)
+    _collect_blocks(rest, out, sources)
+    return out
+
+
+def _collect_blocks(rest: Sequence[Body], out: Declarations, sources: dict[str, str]) -> None:
+    findings: list[Diagnostic] = []
+    remains = []
+    for body in rest:
+        content, found = body.content(_BLOCKS, partial=True)
+        findings += found
+        out.blocks += content.blocks
+        remains.append(content.remain)
+    if has_errors(findings):
+        raise error_of([findings], sources)
+    for body in remains:
+        attributes, found = body.just_attributes()
+        # Unknown blocks are tolerated (trap T12).
+        findings += [finding for finding in found if finding.detail != "Blocks are not allowed here."]
+        for name, attribute in attributes.items():
+            if name not in RESERVED and name != "function":
+                out.attributes[name] = attribute
+    if has_errors(findings):
+        raise error_of([findings], sources)
+
+
+def _declare_variable(block: Block, out: Declarations, findings: list[Diagnostic]) -> None:
+    content, found = block.body.content(_VARIABLE, partial=True)
+    findings += found
+    description = ""
+    attribute = content.attributes.get("description")
+    if attribute is not None:
+        description = _constant_text(attribute, findings)
+    variable = VariableDeclaration(block, content, description)
+    for validation in content.blocks:
+        inner, found = validation.body.content(_VALIDATION)
+        findings += found
+        variable.validations.append(Validation(inner))
+    if variable.name not in RESERVED:
+        out.variables.pop(variable.name, None)
+        out.variables[variable.name] = variable
+
+
+def _constant_text(attribute: Attribute, findings: list[Diagnostic]) -> str:
+    from bakehouse.bake.kinds import REQUIRED_TEXT, Unsuitable
+
+    value, found = attribute.expr.evaluate(None)
+    findings += found
+    try:
+        return str(REQUIRED_TEXT.decode(value))
+    except Unsuitable as error:
+        findings.append(unsuitable(attribute, error))
+        return ""
+
+
+def unsuitable(attribute: Attribute, error: Exception) -> Diagnostic:
+    """The finding for a value of the wrong shape."""
+    return Diagnostic(
+        "Unsuitable value type",
+        f"Unsuitable value: {error}",
+        subject=attribute.expr.start_range,
+        context=attribute.expr.range,
+        code="unsuitable-value",
+    )
+
+
+def _declare_function(block: Block, out: Declarations, findings: list[Diagnostic]) -> None:
+    content, found = block.body.content(_FUNCTION)
+    findings += found
+    function = FunctionDeclaration(block, content)
+    if function.name not in RESERVED:
+        out.functions.pop(function.name, None)
+        out.functions[function.name] = function

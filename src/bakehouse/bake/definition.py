@@ -1,0 +1,194 @@
+"""The room's front: definition files in, resolved targets out (reference bake.md §4).
+
+load      files → syntax → declarations → evaluation          (`Definition`)
+resolve   selection → overrides, inheritance → links → checks  (`Resolved`)
+"""
+
+from __future__ import annotations
+
+from bakehouse.bake.checks import Surroundings, check_targets
+from bakehouse.bake.contexts import rebase_targets
+from bakehouse.bake.declarations import Declarations, collect, parse_files
+from bakehouse.bake.entries import PolicyEntry
+from bakehouse.bake.evaluator import Evaluator
+from bakehouse.bake.files import (
+    environment_lookup_allowed,
+    names_from_environment,
+    read_definitions,
+    relative_paths_wanted,
+)
+from bakehouse.bake.overrides import parse_overrides
+from bakehouse.bake.resolution import Resolver, add_linked_targets
+from bakehouse.bake.selection import printed_groups, select
+from bakehouse.bake.target import Granted, Group, Resolved, Target
+from bakehouse.bake.variable_values import listed_value
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from bakehouse.bake.listing import ListedVariable
+
+_SOURCE_DATE_EPOCH = "SOURCE_DATE_EPOCH"
+
+
+class LoadOptions:
+    """What the command line lends: `files` as given with `-f` (none: `BUILDX_BAKE_FILE`, else default lookup), `cwd`
+    and `environ` of the process, a reader of standard input, values of `--var`, the command context of the arguments,
+    and whether standard output is a terminal. `local_platform` overrides the machine's (`BAKE_LOCAL_PLATFORM`)."""
+
+    __slots__ = (
+        "command_context",
+        "cwd",
+        "environ",
+        "files",
+        "local_platform",
+        "stdin",
+        "stdout_is_terminal",
+        "variables",
+    )
+
+    def __init__(
+        self,
+        *,
+        cwd: str,
+        environ: Mapping[str, str],
+        files: Sequence[str] = (),
+        stdin: Callable[[], bytes] | None = None,
+        variables: Mapping[str, str] | None = None,
+        command_context: str = "cwd://",
+        stdout_is_terminal: bool = False,
+        local_platform: str | None = None,
+    ) -> None:
+        self.cwd = cwd
+        self.environ = environ
+        self.files = list(files)
+        self.stdin = stdin
+        self.variables: Mapping[str, str] = variables or {}
+        self.command_context = command_context
+        self.stdout_is_terminal = stdout_is_terminal
+        self.local_platform = local_platform
+
+
+class Definition:
+    """Evaluated definition files. `targets` by name in definition order, as written (no inheritance); `all_groups` in
+    definition order, of which the first of a name counts; `file_names` as read."""
+
+    def __init__(
+        self,
+        options: LoadOptions,
+        targets: dict[str, Target],
+        groups: list[Group],
+        variables: list[ListedVariable] | Callable[[], list[ListedVariable]],
+        file_names: list[str],
+    ) -> None:
+        self.targets = targets
+        self.all_groups = groups
+        self.file_names = file_names
+        self.groups: dict[str, Group] = {}
+        for group in groups:
+            self.groups.setdefault(group.name, group)
+        self._options = options
+        self._variables = variables
+
+    @property
+    def variables(self) -> list[ListedVariable]:
+        """The declared variables with their values, in declaration order."""
+        if callable(self._variables):
+            self._variables = self._variables()
+        return self._variables
+
+    def resolve(
+        self,
+        names: Sequence[str] = ("default",),
+        overrides: Sequence[str] = (),
+        *,
+        disable_policies: bool = False,
+    ) -> Resolved:
+        """The targets and groups that `names` (targets, groups, patterns) mean, with `--set` texts applied and all
+        checks of bake.md §19 made. Targets stand in the order found, linked ones last.
+
+        Raises `NotFoundError` (an unknown name, a missing secret file), `DefinitionError`. Each call starts anew.
+        """
+        granted = Granted()
+        lookup = self._options.environ.get if environment_lookup_allowed(self._options.environ) else None
+        selection = select(names or ("default",), self.groups, self.targets)
+        parsed = parse_overrides(overrides, list(self.targets), lookup)
+        resolver = Resolver(self.targets, parsed, granted)
+        targets = {name: resolver.resolve(name) for name in selection.targets}
+        add_linked_targets(targets, resolver)
+        for target in targets.values():
+            if disable_policies:
+                target.policy = [PolicyEntry(disabled=True)]
+            self._add_epoch(target)
+        around = Surroundings(self._options.cwd, self._options.environ, self._options.stdout_is_terminal)
+        check_targets(targets.values(), around)
+        return Resolved(printed_groups(selection, self.groups), targets, granted)
+
+    def _add_epoch(self, target: Target) -> None:
+        """`SOURCE_DATE_EPOCH` of the environment is a build argument of every target that does not set its own."""
+        epoch = self._options.environ.get(_SOURCE_DATE_EPOCH, "")
+        args = target.args or {}
+        if epoch and _SOURCE_DATE_EPOCH not in args:
+            target.args = {**args, _SOURCE_DATE_EPOCH: epoch}
+
+
+def load(options: LoadOptions) -> Definition:
+    """Reads and evaluates the definition files.
+
+    Raises `NotFoundError` (no definition, a missing file), `DiagnosticsError` (what the files say is wrong: all
+    findings), `DefinitionError` (options), `NotBuiltYetError` (Compose files).
+    """
+    names = options.files or names_from_environment(options.environ, options.cwd)
+    files = read_definitions(names, options.cwd, options.stdin)
+    rebase = relative_paths_wanted(options.environ)
+    sources: dict[str, str] = {}
+    bodies = parse_files(files, sources)
+    declarations = collect(bodies, sources)
+    built_ins = {"BAKE_CMD_CONTEXT": options.command_context}
+    if any(b"BAKE_LOCAL_PLATFORM" in file.data for file in files):
+        built_ins["BAKE_LOCAL_PLATFORM"] = options.local_platform or _local_platform()
+    evaluator = Evaluator(declarations, _lookup(options), built_ins, sources, track_bases=rebase)
+    evaluated = evaluator.evaluate()
+    if rebase:
+        rebase_targets(evaluated.targets.values())
+    return Definition(
+        options,
+        evaluated.targets,
+        evaluated.groups,
+        lambda: _listed_variables(declarations, evaluator),
+        [file.name for file in files],
+    )
+
+
+def _lookup(options: LoadOptions) -> Callable[[str], str | None]:
+    """Override texts of variables: `--var`, then the environment where that is allowed."""
+    given = options.variables
+    environ: Mapping[str, str] = options.environ if environment_lookup_allowed(options.environ) else {}
+    if not given:
+        return environ.get
+
+    def lookup(name: str) -> str | None:
+        return given[name] if name in given else environ.get(name)
+
+    return lookup
+
+
+def _local_platform() -> str:
+    """The machine's platform as buildx formats it: arm64 states its variant."""
+    from bakehouse.oci.platform import Platform
+
+    text = str(Platform.local())
+    return f"{text}/v8" if text.endswith("/arm64") else text
+
+
+def _listed_variables(declarations: Declarations, evaluator: Evaluator) -> list[ListedVariable]:
+    from bakehouse.bake.listing import ListedVariable
+
+    out = []
+    for name, variable in declarations.variables.items():
+        declared = evaluator.types.get(name)
+        shown = "" if declared is None else declared.constraint_name()
+        value = listed_value(evaluator.variables[name], declared)
+        out.append(ListedVariable(name, shown, value, variable.description))
+    return out

@@ -1,0 +1,584 @@
+"""Evaluation of declarations: variables, functions, global attributes, blocks, each when somebody needs it
+(reference bake.md §4 steps 4-11, §8-§10, §14).
+
+An expression's free names are resolved before it is evaluated (`_load`), into one flat scope; a matrix block has child
+scopes with its axis values. A name under way that is met again is a cycle. Findings travel as `Findings`; a plain
+`Failure` is given its place by whoever knows it. Steps end with all their findings, so that nothing is hidden behind
+the first one, while the message stays that of the peer.
+"""
+
+from __future__ import annotations
+
+from bakehouse.bake.blocks import BlockState, Instance, expand_matrix, instance_name
+from bakehouse.bake.contexts import file_directory, merge_bases
+from bakehouse.bake.declarations import (
+    BLOCK_SCHEMAS,
+    BLOCK_TYPES,
+    REQUIRED_OF_GROUP,
+    Declarations,
+    error_of,
+    has_errors,
+)
+from bakehouse.bake.findings import Failure, Findings, Undefined
+from bakehouse.bake.resolution import merge_target
+from bakehouse.bake.target import ContextBase, Group, Target
+from bakehouse.bake.user_functions import make_function
+from bakehouse.bake.variable_values import VariableError, overridden
+from bakehouse.diagnostics import Diagnostic
+from bakehouse.hcl import EvalContext, as_keyword, as_traversal, parse_type, stdlib
+from bakehouse.hcl.convert import ConversionError, convert
+from bakehouse.hcl.traversal import TraverseAttribute
+from bakehouse.hcl.types import BOOL, DYNAMIC, STRING
+from bakehouse.hcl.values import DYNAMIC_UNKNOWN, Value, map_, null, object_, string
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from bakehouse.bake.declarations import Validation, VariableDeclaration
+    from bakehouse.diagnostics import SourceRange
+    from bakehouse.hcl.syntax import Attribute, Block, Expression
+    from bakehouse.hcl.traversal import Traversal
+    from bakehouse.hcl.types import Type
+
+#: Names that type expressions use; `convert(v, number)` mentions them like variables.
+_TYPE_KEYWORDS = frozenset({"string", "number", "bool", "any"})
+#: Which blocks an expression refers to: names by block type.
+_References = dict[str, set[str]]
+
+
+class Scope:
+    """The names of one evaluation context, and those under way in it."""
+
+    __slots__ = ("context", "under_way")
+
+    def __init__(self, context: EvalContext) -> None:
+        self.context = context
+        self.under_way: set[str] = set()
+
+
+class Evaluated:
+    """The outcome: targets with repeated blocks merged, and all groups, declared ones first, then those that matrix
+    blocks make; the first group of a name counts."""
+
+    __slots__ = ("groups", "targets")
+
+    def __init__(self, targets: dict[str, Target], groups: list[Group]) -> None:
+        self.targets = targets
+        self.groups = groups
+
+
+class Evaluator:
+    """Evaluates one set of declarations, once.
+
+    `lookup` gives override texts by variable name; `built_ins` are values that nothing can override. `track_bases`
+    records the directories that contexts were written in.
+    """
+
+    def __init__(
+        self,
+        declarations: Declarations,
+        lookup: Callable[[str], str | None],
+        built_ins: Mapping[str, str],
+        sources: dict[str, str],
+        track_bases: bool = False,
+    ) -> None:
+        self._declared = declarations
+        self._lookup = lookup
+        self._built_ins = built_ins
+        self._sources = sources
+        self._track_bases = track_bases
+        self._functions_under_way: set[str] = set()
+        self.variables: dict[str, Value] = {}
+        self._functions: dict[str, object] = {}
+        self._library = stdlib()
+        library = EvalContext(None, self._library)
+        self._global = Scope(EvalContext(self.variables, self._functions, library))  # type: ignore[arg-type]
+        self._states: dict[int, BlockState] = {}
+        self._blocks_known = False
+        self._block_types: tuple[str, ...] = ()
+        self._by_name: dict[str, dict[str, list[Block]]] = {kind: {} for kind in BLOCK_TYPES}
+        self._stored: dict[str, dict[str, Instance]] = {kind: {} for kind in BLOCK_TYPES}
+        self.types: dict[str, Type] = {}
+
+    def evaluate(self) -> Evaluated:
+        """All targets and groups. Raises `DiagnosticsError` with the findings of the first step that has any."""
+        self.evaluate_variables()
+        self._step(self._function_findings())
+        self._block_types = BLOCK_TYPES
+        self._step(self._name_findings())
+        self._blocks_known = True
+        self._evaluate_blocks()
+        self._step(self._attribute_findings())
+        return self._pool()
+
+    def evaluate_variables(self) -> None:
+        """The first half of `evaluate`: variables and their validations, enough for listing them."""
+        for name in self._built_ins:
+            self._resolve_name(self._global, name)
+        self._step(self._variable_findings())
+        findings = [
+            finding
+            for variable in self._declared.variables.values()
+            for validation in variable.validations
+            for finding in self._validate(validation)
+        ]
+        self._step([findings] if has_errors(findings) else [])
+
+    def _step(self, groups: Iterator[list[Diagnostic]] | list[list[Diagnostic]]) -> None:
+        found = list(groups)
+        if found:
+            raise error_of(found, self._sources)
+
+    # Names
+
+    def _load(
+        self,
+        scope: Scope,
+        expression: Expression,
+        bound: frozenset[str] | set[str] = frozenset(),
+        *,
+        allow_missing: bool = True,
+    ) -> _References:
+        """Resolves everything that `expression` mentions, names in `bound` excepted. Raises `Findings`."""
+        references: _References = {}
+        for name in expression.functions():
+            self._guard(expression, allow_missing, self._resolve_function, name)
+        for traversal in expression.variables():
+            root = traversal.root_name
+            if root in bound:
+                continue
+            if root in self._block_types:
+                self._load_block(root, traversal, expression, references, allow_missing)
+            else:
+                self._guard(expression, allow_missing, self._resolve_name, scope, root)
+        return references
+
+    def _guard(
+        self, expression: Expression, allow_missing: bool, resolve: Callable[..., None], *args: object
+    ) -> None:
+        """Gives a failure its place: the expression in which the name stands."""
+        try:
+            resolve(*args)
+        except Undefined as error:
+            if not allow_missing:
+                raise Findings([_invalid_expression(str(error), expression)]) from None
+        except Failure as error:
+            raise Findings([_invalid_expression(str(error), expression)]) from None
+
+    def _load_block(
+        self,
+        kind: str,
+        traversal: Traversal,
+        expression: Expression,
+        references: _References,
+        allow_missing: bool,
+    ) -> None:
+        steps = traversal.steps
+        if not steps:
+            raise Findings([_invalid_expression(f"cannot access {kind} as a variable", expression)])
+        if not isinstance(steps[0], TraverseAttribute):
+            raise Findings([_invalid_expression(f"cannot traverse {kind} without attribute", expression)])
+        name = steps[0].name
+        references.setdefault(kind, set()).add(name)
+        wanted = steps[1].name if len(steps) > 1 and isinstance(steps[1], TraverseAttribute) else None
+        for block in self._by_name[kind].get(name, ()):
+            self._guard(expression, allow_missing, self._resolve_block, block, wanted)
+
+    def _evaluate(
+        self, expression: Expression, scope: Scope, references: _References
+    ) -> tuple[Value, list[Diagnostic]]:
+        """Evaluates with the blocks that the expression refers to in view, and only those: nothing else of them can
+        be reached, and showing all of them to each expression would cost the square of their number."""
+        for kind, names in references.items():
+            stored = self._stored[kind]
+            if stored:
+                self.variables[kind] = object_(
+                    {name: stored[name].as_value(kind) for name in names if name in stored}
+                )
+        return expression.evaluate(scope.context)
+
+    def _resolve_name(self, scope: Scope, name: str) -> None:
+        """Puts the value of a variable, global attribute or built-in into the global scope. Raises `Undefined`,
+        `Failure`, `Findings`."""
+        if name in self.variables or (
+            scope.context.variables is not None and name in scope.context.variables
+        ):
+            return
+        if name in scope.under_way:
+            raise Failure(f"variable cycle not allowed for {name}")
+        scope.under_way.add(name)
+        if name in self._built_ins:
+            self.variables[name] = string(self._built_ins[name])
+        elif name in self._declared.attributes:
+            self.variables[name] = self._attribute_value(name)
+        elif name in self._declared.variables:
+            self.variables[name] = self._variable_value(self._declared.variables[name])
+        else:
+            # buildx leaves an unknown name marked, so that its second mention reads as a cycle (trap T18); for the
+            # keywords of types that is a bug, which is not followed.
+            if name in _TYPE_KEYWORDS:
+                scope.under_way.discard(name)
+            raise Undefined(f'variable "{name}" does not exist: undefined')
+
+    def _attribute_value(self, name: str) -> Value:
+        """A global attribute; where a variable of that name exists too, the attribute is its default."""
+        attribute = self._declared.attributes[name]
+        references = self._load(self._global, attribute.expr)
+        value, findings = self._evaluate(attribute.expr, self._global, references)
+        if has_errors(findings):
+            raise Findings(findings)
+        if name in self._declared.variables:
+            text, is_json = self._override_of(name, False)
+            if text is not None:
+                return _overridden(name, text, is_json, None, value)
+        return value
+
+    def _variable_value(self, variable: VariableDeclaration) -> Value:
+        name = variable.name
+        declared = self._declared_type(variable)
+        if declared is not None:
+            self.types[name] = declared
+        text, is_json = self._override_of(name, declared is not None)
+        default: Value | None = None
+        if variable.default is not None:
+            default = self._default_value(variable, declared)
+        if text is not None:
+            return _overridden(name, text, is_json, declared, default)
+        if default is not None:
+            return default
+        return string("") if declared is None else null(declared.without_optional())
+
+    def _declared_type(self, variable: VariableDeclaration) -> Type | None:
+        if variable.type is None:
+            return None
+        expression = variable.type.expr
+        declared, findings = parse_type(expression)
+        if not has_errors(findings):
+            return None if declared is DYNAMIC and as_keyword(expression) != "any" else declared
+        value, value_findings = expression.evaluate(None)
+        if not has_errors(value_findings) and value.raw is None:
+            return None
+        raise Findings(findings)
+
+    def _default_value(self, variable: VariableDeclaration, declared: Type | None) -> Value:
+        assert variable.default is not None
+        expression = variable.default.expr
+        references = self._load(self._global, expression)
+        value, findings = self._evaluate(expression, self._global, references)
+        if has_errors(findings):
+            raise Findings(findings)
+        if declared is None:
+            return value
+        try:
+            return convert(value, declared)
+        except ConversionError as error:
+            raise Failure(
+                f"invalid type {declared.friendly_name()} for variable {variable.name} default value: {error}"
+            ) from None
+
+    def _override_of(self, name: str, typed: bool) -> tuple[str | None, bool]:
+        """The override text of a variable, and whether it is JSON: `NAME_JSON` counts where there is no plain one, and
+        beats it for typed variables, unless something else is called so."""
+        text = self._lookup(name)
+        json_name = f"{name}_JSON"
+        taken = json_name in self._declared.variables or json_name in self._built_ins
+        if (text is None or typed) and not taken:
+            json_text = self._lookup(json_name)
+            if json_text is not None:
+                return json_text, True
+        return text, False
+
+    def _resolve_function(self, name: str) -> None:
+        if name in self._library or name in self._functions:
+            return
+        function = self._declared.functions.get(name)
+        if function is None:
+            raise Undefined(f'function "{name}" does not exist: undefined')
+        if name in self._functions_under_way:
+            raise Failure(f"function cycle not allowed for {name}")
+        self._functions_under_way.add(name)
+        made, names = make_function(function, self._global.context)
+        assert function.result is not None
+        self._load(self._global, function.result.expr, names, allow_missing=False)
+        self._functions[name] = made
+
+    # Steps
+
+    def _variable_findings(self) -> Iterator[list[Diagnostic]]:
+        for name, variable in self._declared.variables.items():
+            try:
+                self._resolve_name(self._global, name)
+            except Findings as error:
+                yield error.findings
+            except Failure as error:
+                place = variable.block.body.missing_item_range
+                yield [_finding("Invalid value", error, place, place)]
+            else:
+                continue
+            # What depends on a faulty variable is not faulty itself.
+            self.variables.setdefault(name, DYNAMIC_UNKNOWN)
+
+    def _validate(self, validation: Validation) -> list[Diagnostic]:
+        place = validation.content.missing_item_range
+        value, findings = null(), list[Diagnostic]()
+        if validation.condition is not None:
+            place = validation.condition.expr.range
+            value, findings = validation.condition.expr.evaluate(self._global.context)
+        if has_errors(findings):
+            return findings
+        if value.raw is None:
+            detail = "Condition expression must return either true or false, not null."
+            return [Diagnostic("Invalid condition result", detail, subject=place)]
+        try:
+            passed = convert(value, BOOL).raw is True
+        except ConversionError as error:
+            detail = f"Invalid condition result value: {error}"
+            return [Diagnostic("Invalid condition result", detail, subject=place)]
+        return [] if passed else self._failed_validation(validation, place)
+
+    def _failed_validation(self, validation: Validation, place: SourceRange) -> list[Diagnostic]:
+        text = "This check failed, but has an invalid error message."
+        if validation.message is not None:
+            message, findings = validation.message.expr.evaluate(self._global.context)
+            if has_errors(findings):
+                return findings
+            if message.raw is not None:
+                # buildx crashes when this is no string.
+                try:
+                    text = str(convert(message, STRING).raw)
+                except ConversionError:
+                    pass
+        return [Diagnostic("Validation failed", text, subject=place, code="validation-failed")]
+
+    def _function_findings(self) -> Iterator[list[Diagnostic]]:
+        for name, function in self._declared.functions.items():
+            try:
+                self._resolve_function(name)
+            except Findings as error:
+                yield error.findings
+            except Failure as error:
+                subject = context = function.block.label_ranges[0]
+                if function.params is not None:
+                    subject = context = function.params.range
+                else:
+                    context = function.block.def_range
+                yield [_finding("Invalid function", error, subject, context)]
+
+    def _name_findings(self) -> Iterator[list[Diagnostic]]:
+        for block in self._declared.blocks:
+            self.variables.setdefault(block.type, map_({}, STRING))
+            try:
+                state = self._open(block)
+            except Findings as error:
+                yield error.findings
+            except Failure as error:
+                place = block.label_ranges[0]
+                yield [_finding("Invalid name", error, place, place)]
+            else:
+                for instance in state.instances:
+                    self._by_name[block.type].setdefault(instance.name, []).append(block)
+
+    def _open(self, block: Block) -> BlockState:
+        """Reads a block's schema and finds its instances, with names: evaluates `matrix` and `name`."""
+        content, findings = block.body.content(BLOCK_SCHEMAS[block.type], partial=True)
+        if has_errors(findings):
+            raise Findings(findings)
+        state = BlockState(block, content.attributes)
+        if block.type == "group":
+            for name in ("matrix", "name"):
+                if name in content.attributes:
+                    raise Failure(f"{name} is not supported for groups")
+            state.instances = [Instance(self._global)]
+        else:
+            state.instances = self._instances(content.attributes.get("matrix"))
+        seen = set()
+        for instance in state.instances:
+            instance.name = instance_name(block, state.attributes, self._name_evaluator(instance.scope))
+            if instance.name in seen:
+                raise Failure(f'duplicate name "{instance.name}"')
+            seen.add(instance.name)
+        self._states[id(block)] = state
+        return state
+
+    def _instances(self, matrix: Attribute | None) -> list[Instance]:
+        if matrix is None:
+            return [Instance(self._global)]
+        value, findings = self._evaluate(matrix.expr, self._global, self._load(self._global, matrix.expr))
+        if findings:
+            raise Findings(findings)
+        return [Instance(Scope(self._global.context.child(names))) for names in expand_matrix(value)]
+
+    def _name_evaluator(self, scope: Scope) -> Callable[[Expression], Value]:
+        def evaluate(expression: Expression) -> Value:
+            value, findings = self._evaluate(expression, scope, self._load(scope, expression))
+            if findings:
+                raise Findings(findings)
+            return value
+
+        return evaluate
+
+    def _evaluate_blocks(self) -> None:
+        """Evaluates every attribute of every block. The findings of all blocks make one message, as long as they are
+        findings; a failure (a cycle) ends the step."""
+        findings: list[Diagnostic] = []
+        for block in self._declared.blocks:
+            try:
+                self._resolve_block(block, None)
+            except Findings as error:
+                findings += error.findings
+            except Failure as error:
+                failed = _finding("Invalid block", error, block.label_ranges[0], block.def_range)
+                raise error_of([[failed], findings], self._sources) from None
+        if has_errors(findings):
+            raise error_of([findings], self._sources)
+
+    def _attribute_findings(self) -> Iterator[list[Diagnostic]]:
+        for name, attribute in self._declared.attributes.items():
+            try:
+                self._resolve_name(self._global, name)
+            except Findings as error:
+                yield error.findings
+            except Failure as error:
+                yield [_finding("Invalid attribute", error, attribute.range, attribute.range)]
+
+    # Blocks
+
+    def _resolve_block(self, block: Block, wanted: str | None) -> None:
+        """Evaluates one attribute (`wanted`) of a block's instances, or all of them (None). Raises as `_load`."""
+        state = self._states[id(block)]
+        if wanted is not None:
+            self._resolve_attribute(state, wanted)
+            return
+        if block.type == "group" and "targets" not in state.attributes:
+            _, findings = block.body.content(REQUIRED_OF_GROUP, partial=True)
+            raise Findings(findings)
+        if state.under_way:
+            raise Failure(f"reference cycle not allowed for {block.type}.{block.labels[0]}")
+        state.under_way = True
+        try:
+            for instance in state.instances:
+                self._resolve_instance(state, instance)
+        finally:
+            state.under_way = False
+
+    def _resolve_instance(self, state: BlockState, instance: Instance) -> None:
+        loaded = {
+            name: self._load(instance.scope, attribute.expr)
+            for name, attribute in state.evaluable()
+            if name not in instance.done
+        }
+        findings: list[Diagnostic] = []
+        for name, references in loaded.items():
+            # Loading one attribute may have evaluated another one on demand.
+            if name not in instance.done:
+                findings += self._decode(state, instance, name, references)
+        if findings:
+            raise Findings(findings)
+        self._stored[state.block.type][instance.name] = instance
+
+    def _resolve_attribute(self, state: BlockState, wanted: str) -> None:
+        kind = state.block.type
+        for instance in state.instances:
+            if wanted in instance.done:
+                return
+            if wanted in instance.under_way:
+                raise Failure(f"reference cycle not allowed for {kind}.{instance.name}.{wanted}")
+            instance.under_way.add(wanted)
+            attribute = state.evaluable_attribute(wanted)
+            if attribute is not None:
+                references = self._load(instance.scope, attribute.expr)
+                findings = self._decode(state, instance, wanted, references)
+                if findings:
+                    raise Findings(findings)
+            instance.done.add(wanted)
+            self._stored[kind][instance.name] = instance
+
+    def _decode(
+        self, state: BlockState, instance: Instance, name: str, references: _References
+    ) -> list[Diagnostic]:
+        value, findings = self._evaluate(state.attributes[name].expr, instance.scope, references)
+        findings = findings + instance.decode(state, name, value)
+        if not findings:
+            instance.done.add(name)
+        return findings
+
+    # Outcome
+
+    def _pool(self) -> Evaluated:
+        targets: dict[str, Target] = {}
+        groups: dict[str, Group] = {}
+        made: dict[str, list[str]] = {}
+        for block in self._declared.blocks:
+            state = self._states[id(block)]
+            for instance in state.instances:
+                if block.type == "group":
+                    groups[instance.name] = instance.as_group()
+                    continue
+                made.setdefault(block.labels[0], []).append(instance.name)
+                self._pool_target(targets, instance.as_target(), state)
+        # A repeated group takes the place of the first; a matrix makes a group unless it made only its own label.
+        all_groups = list(groups.values())
+        for label, names in made.items():
+            unique = list(dict.fromkeys(names))
+            if unique != [label]:
+                all_groups.append(Group(label, unique))
+        return Evaluated(targets, all_groups)
+
+    def _pool_target(self, targets: dict[str, Target], target: Target, state: BlockState) -> None:
+        if self._track_bases:
+            target.base = _base_of(state, target)
+        before = targets.get(target.name)
+        if before is None:
+            targets[target.name] = target
+            return
+        bases = merge_bases(before.base, target.base, target)
+        merge_target(before, target)
+        before.base = bases
+
+
+def _base_of(state: BlockState, target: Target) -> ContextBase:
+    """Where the contexts of a block were written, and whose context it copies."""
+    directory = file_directory(state.block.def_range.filename)
+    base = ContextBase()
+    base.default = directory
+    attribute = state.attributes.get("context")
+    if attribute is not None:
+        base.context = directory
+        base.reference = _copied_from(attribute.expr)
+    if "contexts" in state.attributes:
+        base.contexts = dict.fromkeys(target.contexts or (), directory)
+    return base
+
+
+def _copied_from(expression: Expression) -> str:
+    """NAME of an expression that is exactly `target.NAME.context`, else ""."""
+    traversal = as_traversal(expression)
+    if traversal is None or traversal.root_name != "target":
+        return ""
+    steps = traversal.steps
+    if len(steps) != 2 or not isinstance(steps[1], TraverseAttribute) or steps[1].name != "context":
+        return ""
+    first = steps[0]
+    if isinstance(first, TraverseAttribute):
+        return first.name
+    try:
+        key = convert(first.key, STRING).raw
+    except (ConversionError, AttributeError):
+        return ""
+    return key if isinstance(key, str) else ""
+
+
+def _overridden(name: str, text: str, is_json: bool, declared: Type | None, default: Value | None) -> Value:
+    try:
+        return overridden(name, text, is_json=is_json, declared=declared, default=default)
+    except VariableError as error:
+        raise Failure(str(error)) from None
+
+
+def _finding(summary: str, error: Exception, subject: SourceRange, context: SourceRange) -> Diagnostic:
+    return Diagnostic(summary, str(error), subject=subject, context=context)
+
+
+def _invalid_expression(detail: str, expression: Expression) -> Diagnostic:
+    return Diagnostic("Invalid expression", detail, subject=expression.range, context=expression.range)

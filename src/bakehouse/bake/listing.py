@@ -1,0 +1,121 @@
+"""`--list`: targets with groups, and variables, as data, table or JSON (reference bake.md §22)."""
+
+from __future__ import annotations
+
+from bakehouse.bake.printing import render_json
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from bakehouse.bake.definition import Definition
+    from bakehouse.bake.flags import ListOption
+
+
+class ListedTarget:
+    """A line of `--list=targets`. A group's description ends with its members."""
+
+    __slots__ = ("description", "group", "name")
+
+    def __init__(self, name: str, description: str, group: bool) -> None:
+        self.name = name
+        self.description = description
+        self.group = group
+
+
+class ListedVariable:
+    """A line of `--list=variables`. `type` is "" when not declared; `value` None for null."""
+
+    __slots__ = ("description", "name", "type", "value")
+
+    def __init__(self, name: str, type: str, value: str | None, description: str) -> None:
+        self.name = name
+        self.type = type
+        self.value = value
+        self.description = description
+
+
+def list_targets(definition: Definition) -> list[ListedTarget]:
+    """Targets and groups by name; those whose names start with `_` are private and left out."""
+    out = [ListedTarget(t.name, t.description or "", False) for t in definition.targets.values()]
+    for group in definition.all_groups:
+        members = ", ".join(sorted(group.targets or ()))
+        description = group.description
+        if members:
+            description = f"{description} ({members})" if description else members
+        out.append(ListedTarget(group.name, description, True))
+    return sorted((entry for entry in out if not entry.name.startswith("_")), key=lambda entry: entry.name)
+
+
+def list_variables(definition: Definition) -> list[ListedVariable]:
+    return sorted(definition.variables, key=lambda variable: variable.name)
+
+
+def render_list(definition: Definition, option: ListOption) -> str:
+    """The text of `--list`, with its final newline."""
+    if option.type == "targets":
+        entries = list_targets(definition)
+        if option.format == "json":
+            return render_json([_target_members(entry) for entry in entries] or None) + "\n"
+        return _table(["TARGET", "DESCRIPTION"], [[entry.name, entry.description] for entry in entries])
+    variables = list_variables(definition)
+    if option.format == "json":
+        return render_json([_variable_members(variable) for variable in variables]) + "\n"
+    rows = [[v.name, v.type, "<null>" if v.value is None else v.value, v.description] for v in variables]
+    return _table(["VARIABLE", "TYPE", "VALUE", "DESCRIPTION"], rows)
+
+
+def _target_members(entry: ListedTarget) -> dict[str, object]:
+    out: dict[str, object] = {"name": entry.name}
+    if entry.description:
+        out["description"] = entry.description
+    if entry.group:
+        out["group"] = True
+    return out
+
+
+def _variable_members(variable: ListedVariable) -> dict[str, object]:
+    out: dict[str, object] = {"name": variable.name}
+    if variable.description:
+        out["description"] = variable.description
+    if variable.type:
+        out["type"] = variable.type
+    if variable.value is not None:
+        out["value"] = variable.value
+    return out
+
+
+def _table(header: list[str], rows: list[list[str]]) -> str:
+    """Columns aligned with tabs of width eight, as Go's tabwriter does with minimum width 1 and padding 1.
+
+    A line break inside a cell starts a new line, and a column is a run of adjacent lines that have a cell there
+    before another tab, so each run is measured by itself.
+    """
+    lines = "".join("\t".join(row) + "\n" for row in [header, *rows]).split("\n")[:-1]
+    cells = [line.split("\t") for line in lines]
+    widths: list[list[int]] = [[] for _ in cells]
+    _measure(cells, widths, 0, len(cells), 0)
+    out = []
+    for line, line_widths in zip(cells, widths, strict=True):
+        text = ""
+        for index, cell in enumerate(line[:-1]):
+            missing = line_widths[index] - len(cell)
+            text += cell + "\t" * -(-missing // 8)
+        out.append(text + line[-1] + "\n")
+    return "".join(out)
+
+
+def _measure(cells: list[list[str]], widths: list[list[int]], start: int, end: int, column: int) -> None:
+    """Fills `widths[line][column]` for every run of lines in `start..end` that have that column terminated."""
+    line = start
+    while line < end:
+        if len(cells[line]) - 1 <= column:
+            line += 1
+            continue
+        last = line
+        while last < end and len(cells[last]) - 1 > column:
+            last += 1
+        widest = max(len(cells[index][column]) for index in range(line, last))
+        width = 0 if widest == 0 else -(-(widest + 1) // 8) * 8
+        for index in range(line, last):
+            widths[index].append(width)
+        _measure(cells, widths, line, last, column + 1)
+        line = last

@@ -1,0 +1,85 @@
+"""Functions that definitions declare (reference bake.md §9)."""
+
+from __future__ import annotations
+
+from bakehouse.bake.declarations import has_errors, message_of
+from bakehouse.bake.findings import Failure, Findings
+from bakehouse.diagnostics import Diagnostic
+from bakehouse.hcl import Function, FunctionError, Parameter, as_keyword, as_list
+from bakehouse.hcl.types import DYNAMIC
+from bakehouse.hcl.values import tuple_
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from bakehouse.bake.declarations import FunctionDeclaration
+    from bakehouse.hcl import EvalContext
+    from bakehouse.hcl.syntax import Expression
+    from bakehouse.hcl.types import Type
+    from bakehouse.hcl.values import Value
+
+
+def make_function(declaration: FunctionDeclaration, scope: EvalContext) -> tuple[Function, set[str]]:
+    """The callable, and the names its parameters bind. The body is evaluated in a child of `scope` at each call.
+
+    Raises `Failure` for a missing part, `Findings` for parameters that are no identifiers.
+    """
+    name = declaration.name
+    if declaration.result is None:
+        raise Failure(f"empty result not allowed for {name}")
+    if declaration.params is None:
+        raise Failure(f"empty params not allowed for {name}")
+    listed, findings = as_list(declaration.params.expr)
+    if has_errors(findings):
+        raise Findings(findings)
+    names = []
+    for expression in listed:
+        names.append(as_keyword(expression))
+        if not names[-1]:
+            findings.append(_not_an_identifier(expression))
+    variadic = ""
+    if declaration.variadic is not None:
+        variadic = as_keyword(declaration.variadic.expr)
+        if not variadic:
+            findings.append(_not_an_identifier(declaration.variadic.expr))
+            findings[-1].subject = declaration.variadic.range
+    if has_errors(findings):
+        raise Findings(findings)
+    body = declaration.result.expr
+    function = Function(
+        [Parameter(parameter) for parameter in names],
+        DYNAMIC,
+        _Body(names, variadic, body, scope),
+        variadic=Parameter(variadic) if variadic else None,
+    )
+    return function, {*names, variadic} - {""}
+
+
+def _not_an_identifier(expression: Expression) -> Diagnostic:
+    return Diagnostic(
+        "Invalid param element",
+        "Each parameter name must be an identifier.",
+        subject=expression.range,
+        code="invalid-function",
+    )
+
+
+class _Body:
+    """The body as a callable of argument values. Findings in the body become the text of a `FunctionError`."""
+
+    __slots__ = ("_body", "_names", "_scope", "_variadic")
+
+    def __init__(self, names: list[str], variadic: str, body: Expression, scope: EvalContext) -> None:
+        self._names = names
+        self._variadic = variadic
+        self._body = body
+        self._scope = scope
+
+    def __call__(self, arguments: list[Value], expected: Type) -> Value:
+        count = len(self._names)
+        variables = dict(zip(self._names, arguments, strict=False))
+        if self._variadic:
+            variables[self._variadic] = tuple_(arguments[count:])
+        value, findings = self._body.evaluate(self._scope.child(variables))
+        if has_errors(findings):
+            raise FunctionError(message_of(findings))
+        return value

@@ -1,0 +1,90 @@
+"""The local side of a build: where the Dockerfile and its ignore file are, and what they say (dockerfile.md §11.1,
+§13.2). Reading only; nothing is hashed or copied here."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from bakehouse.errors import DefinitionError, NotFoundError
+
+#: BuildKit's clients refuse larger ones, and nobody writes them.
+MAX_DOCKERFILE_BYTES = 2 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class DockerfileText:
+    """A Dockerfile as read: `name` is how errors call it, `data` its bytes, `ignore_name` and `ignore` those of the
+    ignore file that applies to its context (`ignore_name` empty when there is none)."""
+
+    name: str
+    data: bytes
+    ignore_name: str = ""
+    ignore: bytes = b""
+
+
+def read_dockerfile(context: Path, dockerfile: Path) -> DockerfileText:
+    """Reads `dockerfile` (absolute, or relative to `context`) and the ignore file that goes with it.
+
+    A Dockerfile named `Dockerfile` that is absent falls back to `dockerfile`. `NAME.dockerignore` beside the
+    Dockerfile wins over `.dockerignore` at the context's root. Raises `NotFoundError` in BuildKit's words.
+    """
+    path = dockerfile if dockerfile.is_absolute() else context / dockerfile
+    data = _read(path)
+    if data is None and path.name == "Dockerfile":
+        data = _read(path.with_name("dockerfile"))
+        path = path if data is None else path.with_name("dockerfile")
+    if data is None:
+        raise NotFoundError(
+            f"failed to read dockerfile: open {path.name}: no such file or directory",
+            code="dockerfile-not-found",
+            hint=f"looked for {path}; name another one with -f (build) or `dockerfile` (bake)",
+        )
+    specific = path.with_name(path.name + ".dockerignore")
+    ignore = _read(specific)
+    ignore_name = specific.name if ignore is not None else ""
+    if ignore is None:
+        ignore = _read(context / ".dockerignore")
+        ignore_name = ".dockerignore" if ignore is not None else ""
+    return DockerfileText(path.name, data, ignore_name, ignore or b"")
+
+
+def require_directory(path: Path, what: str) -> Path:
+    """The absolute form of a context directory. Raises `NotFoundError` or `DefinitionError`."""
+    absolute = Path(os.path.abspath(path))
+    if not absolute.exists():
+        raise NotFoundError(
+            f'unable to prepare context: path "{path}" not found',
+            code="context-not-found",
+            hint=f"{what} must be a directory, an image, a git or HTTP URL, or a target",
+        )
+    if not absolute.is_dir():
+        raise DefinitionError(
+            f'unable to prepare context: path "{path}" is not a directory', code="context-not-a-directory"
+        )
+    return absolute
+
+
+def context_identity(directory: Path, ignore: bytes) -> str:
+    """The session id that local sources of this directory bear: equal for two targets that show the same files, so
+    that their vertices are one, and different for directories that only share a name."""
+    text = os.fsencode(os.path.realpath(directory)) + b"\0" + ignore
+    return "ctx-" + hashlib.sha256(text).hexdigest()[:32]
+
+
+def _read(path: Path) -> bytes | None:
+    try:
+        with open(path, "rb") as file:
+            data = file.read(MAX_DOCKERFILE_BYTES + 1)
+    except OSError as error:
+        if error.errno in (errno.ENOENT, errno.ENOTDIR):
+            return None
+        raise DefinitionError(
+            f"failed to read dockerfile: {error.strerror}: {path}", code="dockerfile-unreadable"
+        ) from error
+    if len(data) > MAX_DOCKERFILE_BYTES:
+        raise DefinitionError(f"{path} is larger than 2 MiB", code="dockerfile-too-large")
+    return data

@@ -1,0 +1,91 @@
+"""The embedded driver: resolved targets in, images out, on this machine, in this process."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO
+
+from bakehouse.bake import Target
+from bakehouse.builders.outputs import exporters_of
+from bakehouse.builders.plan import BuildDirectories, PlannedTarget, Planner
+from bakehouse.builders.sessions import compatible_groups
+from bakehouse.builders.settings import Settings
+from bakehouse.builders.support import refuse_unbuilt
+from bakehouse.engine.engine import Engine, Job, JobPlatform
+from bakehouse.oci.platform import Platform
+from bakehouse.progress.events import Reporter
+from bakehouse.registry.credentials import DockerCredentials
+from bakehouse.session import Session
+from bakehouse.solver.model import Cancellation
+
+
+@dataclass(frozen=True, slots=True)
+class BuildRequest:
+    """Everything one build command asks for.
+
+    `targets` are resolved ones by name, linked ones included. `open_stdout` gives the stream of an output to `-`.
+    """
+
+    targets: Mapping[str, Target]
+    cwd: Path
+    environ: Mapping[str, str]
+    stdin_dockerfile: bytes | None = None
+    open_stdout: Callable[[], BinaryIO] | None = None
+
+
+@dataclass(slots=True)
+class BuildOutcome:
+    """Exporter responses of every target that was asked for, by target and key (engine.md §17.5)."""
+
+    responses: dict[str, dict[str, str]] = field(default_factory=dict)
+
+
+def open_engine(settings: Settings, environ: Mapping[str, str]) -> Engine:
+    """The engine of these settings. The caller closes it."""
+    return Engine(
+        settings.store_root,
+        environ=environ,
+        registries=settings.registries,
+        snapshotter=settings.snapshotter,
+        max_parallelism=settings.max_parallelism,
+    )
+
+
+def build(
+    request: BuildRequest, settings: Settings, reporter: Reporter, cancel: Cancellation
+) -> BuildOutcome:
+    """Builds and exports every target. Raises the first error; what was finished before stays cached."""
+    for target in request.targets.values():
+        refuse_unbuilt(target)
+    credentials = DockerCredentials(settings.docker_config) if settings.docker_config else None
+    base_session = Session(credentials=credentials) if credentials else Session()
+    outcome = BuildOutcome()
+    with open_engine(settings, request.environ) as engine:
+        planner = Planner(
+            request.targets,
+            BuildDirectories(request.cwd, request.stdin_dockerfile),
+            engine.resolver(engine.context(base_session, reporter)),
+            reporter,
+            [Platform.local()],
+            cancel.check,
+        )
+        planned = planner.plan()
+        for names, session in compatible_groups(
+            planned, request.environ, request.cwd, base_session.credentials
+        ):
+            jobs = [_job(planned[name], request, settings) for name in names]
+            for name, result in engine.solve(jobs, session, reporter, cancel).items():
+                outcome.responses[name] = result.responses
+    return outcome
+
+
+def _job(planned: PlannedTarget, request: BuildRequest, settings: Settings) -> Job:
+    lowered = planned.lowered
+    return Job(
+        planned.target.name,
+        tuple(JobPlatform(item.platform, item.edge, item.config, item.epoch_s) for item in lowered.platforms),
+        exporters_of(planned.target, request.cwd, settings.registries, request.open_stdout),
+        lowered.multi_platform,
+    )

@@ -1,0 +1,80 @@
+"""Outputs of a target as exporters: shorthands unfolded, tags and annotations put where exporters look for them
+(engine.md §17, §25.5). Exporters are made before anything is built, so a wrong attribute costs no build."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import BinaryIO
+
+from bakehouse.bake import Output, Target
+from bakehouse.bake.annotations import parse_annotations
+from bakehouse.engine.exporters.make import make_exporter
+from bakehouse.engine.exporters.model import Exporter, ExportSpec
+from bakehouse.errors import DefinitionError
+from bakehouse.registry.config import RegistryConfig
+
+_IMAGE_TYPES = ("image", "oci", "docker")
+
+
+def exporters_of(
+    target: Target,
+    cwd: Path,
+    registries: RegistryConfig,
+    open_stdout: Callable[[], BinaryIO] | None,
+) -> tuple[Exporter, ...]:
+    """The exporters of `target`. Without any output the image goes to the local image store, under the tags or, when
+    there are none, under its digest alone. Raises `DefinitionError` for attributes that do not go together."""
+    outputs = target.output or [Output("image")]
+    exporters = []
+    for number, output in enumerate(outputs):
+        spec = _spec(target, output, number, cwd, registries, open_stdout)
+        exporters.append(make_exporter(spec))
+    return tuple(exporters)
+
+
+def _spec(
+    target: Target,
+    output: Output,
+    number: int,
+    cwd: Path,
+    registries: RegistryConfig,
+    open_stdout: Callable[[], BinaryIO] | None,
+) -> ExportSpec:
+    kind, attrs = output.type, dict(output.attrs)
+    if kind == "registry":
+        kind = "image"
+        attrs.setdefault("push", "true")
+    if kind in _IMAGE_TYPES:
+        if target.tags:
+            attrs["name"] = ",".join(target.tags)
+        attrs |= _annotation_attrs(target)
+        if kind == "image" and not attrs.get("name"):
+            if attrs.get("push") == "true":
+                raise DefinitionError(
+                    "tag is needed when pushing to registry",
+                    code="push-without-tag",
+                    hint="give one with -t or `tags`",
+                )
+            attrs.setdefault("dangling-name-prefix", "<none>")
+    elif target.annotations and kind in ("local", "tar"):
+        raise DefinitionError(f"annotations not supported for {kind} exporter", code="invalid-output")
+    dest: Path | None = None
+    stdout: BinaryIO | None = None
+    if output.dest == "-":
+        if open_stdout is None:
+            raise DefinitionError(f"dest cannot be stdout for {kind} exporter here", code="invalid-output")
+        stdout = open_stdout()
+    elif output.dest:
+        dest = cwd / Path(output.dest).expanduser()
+    return ExportSpec(kind, attrs, dest, stdout, f"{target.name}-{number}", registries)
+
+
+def _annotation_attrs(target: Target) -> dict[str, str]:
+    """Annotations as exporter attributes: `annotation[-TYPE][[PLATFORM]].KEY` (engine.md §17.3)."""
+    attrs = {}
+    for item in parse_annotations(target.annotations or ()):
+        kind = f"-{item.type}" if item.type else ""
+        platform = f"[{item.platform}]" if item.platform else ""
+        attrs[f"annotation{kind}{platform}.{item.key}"] = item.value
+    return attrs

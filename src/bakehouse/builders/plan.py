@@ -1,0 +1,314 @@
+"""Targets to LLB: reads each target's Dockerfile, wires its named contexts, lowers it, linked targets first.
+
+The frontend options that buildx would send for a target are the fields of the `LowerRequest` made here. Nothing is
+built; image configs are looked up through the resolver that the engine lends.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+
+from bakehouse.bake import Target, parse_size
+from bakehouse.builders.context import DockerfileText, context_identity, read_dockerfile, require_directory
+from bakehouse.dockerfile.ignore import read_ignore_file
+from bakehouse.dockerfile.lowering import InputContext, Lowered, LowerRequest, MetaResolver, lower
+from bakehouse.errors import BakehouseError, DefinitionError, NotBuiltYetError
+from bakehouse.llb.ops import NETWORK_HOST, NETWORK_NONE, NETWORK_SANDBOX, Ulimit
+from bakehouse.oci.platform import Platform
+from bakehouse.progress.events import Reporter, WarningEvent
+
+_GIT = re.compile(r"^(git://|ssh://|git@|github\.com/|[^/@\s]+@[^/:\s]+:)|^https?://[^#?]+\.git([#?]|$)")
+_NETWORKS = {"": NETWORK_SANDBOX, "default": NETWORK_SANDBOX, "none": NETWORK_NONE, "host": NETWORK_HOST}
+
+
+@dataclass(frozen=True, slots=True)
+class BuildDirectories:
+    """What relative paths of a target mean: `cwd` for contexts and absolute forms; `stdin_dockerfile` is the text
+    given on standard input for `-f -`."""
+
+    cwd: Path
+    stdin_dockerfile: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedTarget:
+    """A lowered target. `local_dirs` maps `SESSION:NAME` of its local sources to directories."""
+
+    target: Target
+    lowered: Lowered
+    local_dirs: Mapping[str, Path] = MappingProxyType({})
+    oci_layouts: Mapping[str, Path] = MappingProxyType({})
+
+
+@dataclass(slots=True)
+class _Wiring:
+    """Named contexts of one target, as `LowerRequest` takes them."""
+
+    specifiers: dict[str, str] = field(default_factory=dict)
+    inputs: dict[str, InputContext] = field(default_factory=dict)
+    sessions: dict[str, str] = field(default_factory=dict)
+    local_dirs: dict[str, Path] = field(default_factory=dict)
+    oci_layouts: dict[str, Path] = field(default_factory=dict)
+
+
+class Planner:
+    """Lowers targets of one build. Each target is lowered once, however many others link to it."""
+
+    def __init__(
+        self,
+        targets: Mapping[str, Target],
+        directories: BuildDirectories,
+        resolver: MetaResolver,
+        reporter: Reporter,
+        build_platforms: Sequence[Platform],
+        check_cancelled: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._targets = targets
+        self._directories = directories
+        self._resolver = resolver
+        self._reporter = reporter
+        self._build_platforms = tuple(build_platforms)
+        self._check_cancelled = check_cancelled
+        self._planned: dict[str, PlannedTarget] = {}
+        self._contexts: dict[str, DockerfileText] = {}
+
+    def plan(self) -> dict[str, PlannedTarget]:
+        """All targets, lowered, in the order given. The first error names its target when there are several."""
+        for name in self._targets:
+            self._plan(name)
+        return {name: self._planned[name] for name in self._targets}
+
+    def _plan(self, name: str) -> PlannedTarget:
+        planned = self._planned.get(name)
+        if planned is None:
+            self._check_cancelled()
+            target = self._targets[name]
+            for value in (target.contexts or {}).values():
+                if value.startswith("target:"):
+                    self._plan(value.removeprefix("target:"))
+            try:
+                planned = self._lower(target)
+            except BakehouseError as error:
+                if error.target is None and len(self._targets) > 1:
+                    error.target = name
+                raise
+            self._planned[name] = planned
+        return planned
+
+    def _lower(self, target: Target) -> PlannedTarget:
+        context = self._context_directory(target)
+        text = self._dockerfile(target, context)
+        digest = f"sha256:{_hex('definition', target.name, str(context), text.name)}"
+        loading = self._reporter.vertex(digest, f"[internal] load build definition from {text.name}")
+        loading.start()
+        try:
+            ignore = tuple(read_ignore_file(text.ignore))
+            wiring = self._wire(target)
+            session = context_identity(context, text.ignore)
+            wiring.local_dirs[f"{session}:context"] = context
+            lowered = lower(self._request(target, text, ignore, session, wiring), self._resolver)
+        except BakehouseError as error:
+            loading.fail(error.message)
+            raise
+        for warning in lowered.warnings:
+            where = warning.location
+            loading.warn(
+                WarningEvent(
+                    digest,
+                    warning.short,
+                    (warning.description,),
+                    warning.url,
+                    filename=text.name,
+                    source=text.data,
+                    first_line=where.first if where else 0,
+                    last_line=where.last if where else 0,
+                )
+            )
+        loading.done()
+        return PlannedTarget(target, lowered, wiring.local_dirs, wiring.oci_layouts)
+
+    def _request(
+        self, target: Target, text: DockerfileText, ignore: tuple[str, ...], session: str, wiring: _Wiring
+    ) -> LowerRequest:
+        args = dict(target.args or {})
+        platforms = tuple(Platform.parse(item) for item in _platforms(target))
+        no_cache: tuple[str, ...] | None = None
+        if target.no_cache:
+            no_cache = ()
+        elif target.no_cache_filter:
+            no_cache = tuple(target.no_cache_filter)
+        return LowerRequest(
+            dockerfile=text.data,
+            filename=text.name,
+            target=target.target or "",
+            build_args=args,
+            labels=dict(target.labels or {}),
+            platforms=platforms,
+            build_platforms=self._build_platforms,
+            multi_platform=len(platforms) > 1 or args.get("BUILDKIT_MULTI_PLATFORM", "") in ("1", "true"),
+            no_cache=no_cache,
+            image_resolve_mode="pull" if target.pull else "default",
+            network=_network(target),
+            hostname=args.get("BUILDKIT_SANDBOX_HOSTNAME", ""),
+            extra_hosts=tuple((host.lower(), ip) for host, ip in (target.extra_hosts or {}).items()),
+            shm_size=parse_size(target.shm_size) if target.shm_size else 0,
+            ulimits=tuple(_ulimit(item) for item in target.ulimits or ()),
+            cache_mount_namespace=args.get("BUILDKIT_CACHE_MOUNT_NS", ""),
+            lint_control=args.get("BUILDKIT_DOCKERFILE_CHECK"),
+            named_contexts=wiring.specifiers,
+            inputs=wiring.inputs,
+            read_local=lambda name, path: _read_below(wiring.local_dirs, wiring.sessions, name, path),
+            dockerignore=ignore,
+            session_id=session,
+            local_session_ids=wiring.sessions,
+        )
+
+    def _context_directory(self, target: Target) -> Path:
+        context = target.context or "."
+        if is_remote(context):
+            raise NotBuiltYetError(
+                f"the context {_redacted(context)} is remote: git and HTTP contexts are not supported yet",
+                hint="check it out, and give the directory",
+            )
+        if context.startswith("cwd://"):
+            context = context.removeprefix("cwd://") or "."
+        return require_directory(self._directories.cwd / context, "the context")
+
+    def _dockerfile(self, target: Target, context: Path) -> DockerfileText:
+        if target.dockerfile_inline is not None:
+            text = ignore_file_of(context)
+            return DockerfileText("Dockerfile", target.dockerfile_inline.encode(), *text)
+        name = target.dockerfile or "Dockerfile"
+        if name == "-":
+            if self._directories.stdin_dockerfile is None:
+                raise DefinitionError("dockerfile from stdin is not allowed here", code="stdin-dockerfile")
+            return DockerfileText("Dockerfile", self._directories.stdin_dockerfile, *ignore_file_of(context))
+        if is_remote(name):
+            raise NotBuiltYetError(f"a remote Dockerfile ({_redacted(name)}) is not supported yet")
+        if name.startswith("cwd://"):
+            return read_dockerfile(context, self._directories.cwd / name.removeprefix("cwd://"))
+        return read_dockerfile(context, Path(name))
+
+    def _wire(self, target: Target) -> _Wiring:
+        wiring = _Wiring()
+        for name, value in sorted((target.contexts or {}).items()):
+            key = _context_key(name)
+            if value.startswith("target:"):
+                self._link(wiring, key, self._planned[value.removeprefix("target:")])
+            elif value.startswith("docker-image://"):
+                wiring.specifiers[key] = value
+            elif value.startswith("oci-layout://"):
+                self._layout(wiring, key, value)
+            elif is_remote(value):
+                wiring.specifiers[key] = value
+            else:
+                self._directory(wiring, key, value)
+        return wiring
+
+    def _link(self, wiring: _Wiring, key: str, linked: PlannedTarget) -> None:
+        platforms = linked.lowered.platforms
+        for item in platforms:
+            source = InputContext(item.edge, item.config)
+            names = [f"{key}::{item.id}"] if len(platforms) > 1 else [key]
+            for name in names:
+                wiring.specifiers[name] = f"input:{name}"
+                wiring.inputs[name] = source
+        wiring.local_dirs |= linked.local_dirs
+        wiring.oci_layouts |= linked.oci_layouts
+
+    def _directory(self, wiring: _Wiring, key: str, value: str) -> None:
+        path = value.removeprefix("cwd://") if value.startswith("cwd://") else value
+        directory = require_directory(self._directories.cwd / (path or "."), f"the named context {key}")
+        _, ignore = ignore_file_of(directory)
+        session = context_identity(directory, ignore)
+        wiring.specifiers[key] = f"local:{key}"
+        wiring.sessions[key] = session
+        wiring.local_dirs[f"{session}:{key}"] = directory
+
+    def _layout(self, wiring: _Wiring, key: str, value: str) -> None:
+        from bakehouse.registry.layout import OciLayout
+
+        path, separator, digest = value.removeprefix("oci-layout://").partition("@")
+        path, _, tag = path.partition(":") if not separator else (path, "", "")
+        directory = require_directory(self._directories.cwd / path, f"the named context {key}")
+        if not digest:
+            digest = str(OciLayout(directory).resolve(tag or "latest").digest)
+        store = f"layout-{_hex('layout', str(directory))[:24]}"
+        wiring.oci_layouts[store] = directory
+        wiring.specifiers[key] = f"oci-layout://{store}@{digest}"
+
+
+def is_remote(value: str) -> bool:
+    """buildx's test for a URL (bake.md §18): http, https, or a git reference; never with `./` or `../` in front."""
+    if value.startswith(("./", "../")):
+        return False
+    return value.startswith(("http://", "https://")) or _GIT.search(value) is not None
+
+
+def ignore_file_of(context: Path) -> tuple[str, bytes]:
+    """(name, content) of the `.dockerignore` at the root of `context`; empty ones when there is none."""
+    try:
+        return ".dockerignore", (context / ".dockerignore").read_bytes()
+    except (FileNotFoundError, NotADirectoryError):
+        return "", b""
+
+
+def _platforms(target: Target) -> list[str]:
+    """Comma lists split, `local` made the machine's own."""
+    names: list[str] = []
+    for item in target.platforms or ():
+        for part in item.split(","):
+            part = part.strip()
+            name = str(Platform.local()) if part == "local" else part
+            if name and name not in names:
+                names.append(name)
+    return names
+
+
+def _network(target: Target) -> int:
+    name = target.network or ""
+    if name not in _NETWORKS:
+        raise DefinitionError(
+            f'network mode "{name}" not supported by buildkit',
+            code="invalid-network",
+            hint="default, none or host",
+        )
+    return _NETWORKS[name]
+
+
+def _ulimit(text: str) -> Ulimit:
+    name, _, values = text.partition("=")
+    soft, _, hard = values.partition(":")
+    return Ulimit(name, int(soft), int(hard or soft))
+
+
+def _context_key(name: str) -> str:
+    """A context's name as the frontend looks it up (dockerfile.md §13.4): the familiar image name, no `:latest`."""
+    return name.removesuffix(":latest")
+
+
+def _read_below(
+    local_dirs: Mapping[str, Path], sessions: Mapping[str, str], name: str, path: str
+) -> bytes | None:
+    directory = local_dirs.get(f"{sessions.get(name, '')}:{name}")
+    if directory is None:
+        return None
+    try:
+        return (directory / path).read_bytes()
+    except OSError:
+        return None
+
+
+def _redacted(url: str) -> str:
+    """`url` without user info."""
+    return re.sub(r"(?<=://)[^/@]*@", "xxxxx@", url)
+
+
+def _hex(*parts: str) -> str:
+    import hashlib
+
+    return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogateescape")).hexdigest()

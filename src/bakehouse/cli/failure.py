@@ -1,0 +1,58 @@
+"""How an error looks on the terminal, and its exit code. The only place that words errors for people."""
+
+from __future__ import annotations
+
+from bakehouse.errors import BakehouseError, CancelledError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import TextIO
+
+
+def report(error: BakehouseError, stream: TextIO, *, debug: bool = False) -> int:
+    """Writes `error` as BuildKit's clients do (dockerfile.md §17.1, bake.md §24): the failed step's last output, the
+    source excerpt, then `ERROR:` and what to do. Returns the exit code."""
+    parts: list[str] = []
+    if error.log_tail and error.vertex:
+        parts += ["------", f" > {error.vertex}:", *error.log_tail, "------"]
+    if error.excerpt:
+        parts.append(error.excerpt)
+    prefix = f"target {error.target}: " if error.target else ""
+    if isinstance(error, CancelledError):
+        parts.append(f"ERROR: {prefix}{_solve_prefix(error)}Canceled: {error.message}")
+    else:
+        parts.append(f"ERROR: {prefix}{_solve_prefix(error)}{error.message}")
+    if error.hint:
+        parts.append(f"hint: {error.hint}")
+    stream.write("\n".join(parts) + "\n")
+    if debug:
+        _traceback(error, stream)
+    return error.exit_code
+
+
+def _solve_prefix(error: BakehouseError) -> str:
+    """`failed to solve: ` for what arose inside a build, as the peers say it."""
+    return "failed to solve: " if error.vertex or error.excerpt and error.category != "definition" else ""
+
+
+def report_bug(error: Exception, stream: TextIO, *, debug: bool = False) -> int:
+    """An exception that nobody foresaw: our bug, said plainly."""
+    import errno
+
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        stream.write(
+            f"ERROR: no space left on device: {error.filename or 'store'}\nhint: `bakehouse prune` frees space\n"
+        )
+        return 1
+    stream.write(f"ERROR: internal error: {type(error).__name__}: {error}\n")
+    if debug:
+        _traceback(error, stream)
+    else:
+        stream.write("hint: this is a bug of Bakehouse; run again with -D for the traceback and report it\n")
+    return 100
+
+
+def _traceback(error: BaseException, stream: TextIO) -> None:
+    import traceback
+
+    traceback.print_exception(error, file=stream)

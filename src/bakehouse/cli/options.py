@@ -1,0 +1,125 @@
+"""The flags that several commands share, under buildx's own names (bake.md §1, engine.md §25.5)."""
+
+from __future__ import annotations
+
+from bakehouse.cli.flags import BOOL, INT, LIST, STRING, Flag
+
+_OFF = ("false", "0", "f", "F", "FALSE", "False", "")
+_NO_ATTEST = ("false", "disabled=true", "0", "mode=disabled")
+
+PROGRESS = Flag(
+    "progress",
+    help='Type of progress output ("auto", "plain", "tty", "quiet", "rawjson")',
+    default="auto",
+)
+METADATA_FILE = Flag("metadata-file", help="Write build result metadata to a file")
+NO_CACHE = Flag("no-cache", BOOL, "Do not use cache when building")
+PULL = Flag("pull", BOOL, "Always ask the registry for the referenced images")
+PUSH = Flag("push", BOOL, 'Shorthand for "--output=type=registry"')
+LOAD = Flag("load", BOOL, 'Shorthand for "--output=type=docker"')
+PROVENANCE = Flag(
+    "provenance",
+    help="Provenance attestation",
+    unbuilt="nothing is attested so far; `=false` is accepted",
+    accept=_NO_ATTEST,
+)
+SBOM = Flag(
+    "sbom",
+    help="SBOM attestation",
+    unbuilt="nothing is attested so far; `=false` is accepted",
+    accept=_NO_ATTEST,
+)
+CALL = Flag(
+    "call",
+    help='Method for evaluating the build ("check", "outline", "targets")',
+    unbuilt="only `build` is there",
+    accept=("build", ""),
+)
+CHECK = Flag(
+    "check",
+    BOOL,
+    'Shorthand for "--call=check"',
+    unbuilt="build checks show as warnings of a build",
+    accept=_OFF,
+)
+POLICY = Flag("policy", LIST, "Source policies", unbuilt="source policies are not there")
+ALLOW = Flag(
+    "allow",
+    LIST,
+    'Grant an extra privilege ("network.host", "security.insecure", "fs.read=PATH", …)',
+    metavar="entitlement",
+)
+
+BAKE = (
+    Flag("file", LIST, "Build definition file", short="f"),
+    Flag("set", LIST, 'Override target values ("targetpattern.key=value")'),
+    Flag("var", LIST, 'Set a variable value ("name=value")'),
+    Flag("print", BOOL, "Print the resolved definition without building"),
+    Flag("list", help="List targets or variables"),
+    Flag("list-targets", BOOL, hidden=True),
+    Flag("list-variables", BOOL, hidden=True),
+    ALLOW,
+    PROGRESS,
+    METADATA_FILE,
+    NO_CACHE,
+    PULL,
+    PUSH,
+    LOAD,
+    PROVENANCE,
+    SBOM,
+    CALL,
+    CHECK,
+    POLICY,
+)
+
+BUILD = (
+    Flag("add-host", LIST, 'Add a host-to-IP mapping ("host:ip")'),
+    ALLOW,
+    Flag("annotation", LIST, "Add annotation to the image"),
+    Flag("attest", LIST, "Attestation parameters", unbuilt="nothing is attested so far"),
+    Flag("build-arg", LIST, "Set a build argument"),
+    Flag("build-context", LIST, 'Additional build context ("name=path")'),
+    Flag("cache-from", LIST, "External cache source", unbuilt="the local store is the only cache so far"),
+    Flag("cache-to", LIST, "Cache export destination", unbuilt="the local store is the only cache so far"),
+    CALL,
+    Flag("cgroup-parent", STRING, 'Parent cgroup of the "RUN" steps'),
+    CHECK,
+    Flag("file", STRING, 'Name of the Dockerfile (default: "PATH/Dockerfile")', short="f"),
+    Flag("iidfile", STRING, "Write the image ID to a file"),
+    Flag("label", LIST, "Set metadata for the image"),
+    LOAD,
+    METADATA_FILE,
+    Flag("network", STRING, 'Network of the "RUN" steps ("default", "none", "host")', default="default"),
+    NO_CACHE,
+    Flag("no-cache-filter", LIST, "Do not cache the named stages"),
+    Flag("output", LIST, 'Output destination ("type=local,dest=path")', short="o"),
+    Flag("platform", LIST, "Target platform of the build"),
+    POLICY,
+    PROGRESS,
+    PROVENANCE,
+    PULL,
+    PUSH,
+    Flag("quiet", BOOL, "Show only the image ID on success", short="q"),
+    SBOM,
+    Flag("secret", LIST, 'Secret to expose to the build ("id=mysecret[,src=/local/secret]")'),
+    Flag("shm-size", STRING, 'Size of "/dev/shm"'),
+    Flag("ssh", LIST, 'SSH agent socket or keys to expose ("default|<id>[=<socket>|<key>[,<key>]]")'),
+    Flag("tag", LIST, 'Name and optionally tag of the image ("name:tag")', short="t"),
+    Flag("target", STRING, "The build stage to build"),
+    Flag("ulimit", LIST, 'Ulimit options ("name=soft:hard")'),
+    Flag("compress", BOOL, hidden=True),
+    Flag("force-rm", BOOL, hidden=True),
+    Flag("rm", BOOL, hidden=True, default=True),
+    Flag(
+        "isolation", STRING, hidden=True, unbuilt="it means nothing outside Windows", accept=("", "default")
+    ),
+    Flag("squash", BOOL, hidden=True, unbuilt="it is a feature of the old builder", accept=_OFF),
+    Flag("security-opt", LIST, hidden=True, unbuilt="it is a feature of the old builder"),
+    Flag("cpu-period", INT, hidden=True, unbuilt="limits of steps are not there"),
+    Flag("cpu-quota", INT, hidden=True, unbuilt="limits of steps are not there"),
+    Flag("cpu-shares", INT, short="c", hidden=True, unbuilt="limits of steps are not there"),
+    Flag("cpuset-cpus", STRING, hidden=True, unbuilt="limits of steps are not there"),
+    Flag("cpuset-mems", STRING, hidden=True, unbuilt="limits of steps are not there"),
+    Flag("memory", STRING, short="m", hidden=True, unbuilt="limits of steps are not there"),
+    Flag("memory-swap", STRING, hidden=True, unbuilt="limits of steps are not there"),
+)

@@ -1,0 +1,88 @@
+"""`bakehouse prune`: removes what the store no longer needs, under BuildKit's rules (engine.md §20)."""
+
+from __future__ import annotations
+
+import re
+import sys
+
+from bakehouse.cli.flags import BOOL, LIST, Flag, UsageError, parse, render_help
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+FLAGS = (
+    Flag("all", BOOL, "Include internal records, and untagged images", short="a"),
+    Flag("force", BOOL, "Do not ask", short="f"),
+    Flag("filter", LIST, 'Remove only records that match ("until=24h", "type==exec.cachemount")'),
+    Flag("keep-storage", help="Bytes to keep (older name of --reserved-space)", hidden=True),
+    Flag("reserved-space", help="Bytes that are always kept"),
+    Flag("max-used-space", help="Most bytes that the store may use"),
+    Flag("min-free-space", help="Bytes that shall be free on the disk"),
+    Flag("verbose", BOOL, "Name every record removed"),
+)
+
+_UNITS = {"ns": 1e-9, "us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
+
+
+def help_text() -> str:
+    return render_help("bakehouse prune [OPTIONS]", "Remove what the store no longer needs.", FLAGS)
+
+
+def command(argv: Sequence[str]) -> int:
+    parsed = parse(FLAGS, argv)
+    if parsed.arguments:
+        raise UsageError("`bakehouse prune` takes no arguments")
+    filters, keep_s = [], 0.0
+    for text in parsed.texts("filter"):
+        if text.startswith("until="):
+            keep_s = duration_s(text.removeprefix("until="))
+        else:
+            filters.append(text)
+    if not parsed.on("force") and sys.stdin.isatty():
+        sys.stderr.write("WARNING! This will remove all build cache that is not in use. Continue? [y/N] ")
+        sys.stderr.flush()
+        if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+            return 0
+    from bakehouse.bake import parse_size
+    from bakehouse.cli.session import settings
+    from bakehouse.cli.tables import human_size
+    from bakehouse.store import PrunePolicy, Store
+
+    def size(name: str) -> int:
+        return parse_size(parsed.text(name)) if parsed.text(name) else 0
+
+    policy = PrunePolicy(
+        all=parsed.on("all"),
+        filters=tuple(filters),
+        keep_duration_s=keep_s,
+        reserved_space=size("reserved-space") or size("keep-storage"),
+        max_used_space=size("max-used-space"),
+        min_free_space=size("min-free-space"),
+    )
+    with Store.open(settings().store_root) as store:
+        if parsed.on("all"):
+            _drop_untagged(store)
+        removed = store.prune(policy)
+    if parsed.on("verbose"):
+        for record in removed:
+            sys.stdout.write(f"{record.id}\t{human_size(record.size)}\t{record.description}\n")
+    sys.stdout.write(f"Total:\t{human_size(sum(record.size for record in removed))}\n")
+    return 0
+
+
+def _drop_untagged(store: object) -> None:
+    from bakehouse.store import Store
+
+    assert isinstance(store, Store)
+    for name, _, _ in store.images.list():
+        if name.startswith("<none>@"):
+            store.images.remove(name)
+
+
+def duration_s(text: str) -> float:
+    """Seconds of a Go duration (`1h30m`, `250ms`). Raises `UsageError`."""
+    parts = re.findall(r"([0-9]*\.?[0-9]+)(ns|us|ms|s|m|h)", text)
+    if not parts or "".join(number + unit for number, unit in parts) != text:
+        raise UsageError(f'invalid duration "{text}"', hint="for example 24h or 1h30m")
+    return sum(float(number) * _UNITS[unit] for number, unit in parts)

@@ -1,0 +1,71 @@
+"""The `--name[=value]` flags of instructions: which exist, what they hold, what is wrong with them (dockerfile.md §1.3)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from bakehouse.dockerfile.gotext import did_you_mean, lower
+from bakehouse.dockerfile.positions import DockerfileError
+
+BOOL = "bool"
+STRING = "string"
+STRINGS = "strings"
+
+
+class Flags:
+    """The flags that one instruction was given. `declared` maps names to kinds; raises `DockerfileError`."""
+
+    __slots__ = ("_strings", "_values", "used")
+
+    def __init__(self, words: Sequence[str], declared: Mapping[str, str] | None = None) -> None:
+        self._values: dict[str, str] = {}
+        self._strings: dict[str, list[str]] = {}
+        seen: set[str] = set()
+        for word in words:
+            if not word.startswith("--"):
+                raise _error(f"arg should start with -- : {word}")
+            self._read(word, declared or {}, seen)
+        #: The names of the flags given, sorted.
+        self.used = tuple(sorted(seen))
+
+    def _read(self, word: str, declared: Mapping[str, str], seen: set[str]) -> None:
+        flag, separator, value = word.partition("=")
+        name = flag[2:]
+        kind = declared.get(name)
+        if kind is None:
+            raise _error(did_you_mean(f"unknown flag: {flag}", name, declared), code="unknown-flag")
+        if name in seen and kind != STRINGS:
+            raise _error(f"duplicate flag specified: {flag}")
+        seen.add(name)
+        if not separator and kind != BOOL:
+            raise _error(f"missing a value on flag: {flag}")
+        if kind == STRINGS:
+            self._strings.setdefault(name, []).append(value)
+        elif kind == BOOL:
+            self._values[name] = _bool(flag, separator, value)
+        else:
+            self._values[name] = value
+
+    def string(self, name: str, default: str = "") -> str:
+        return self._values.get(name, default)
+
+    def strings(self, name: str) -> tuple[str, ...]:
+        return tuple(self._strings.get(name, ()))
+
+    def boolean(self, name: str) -> bool | None:
+        """None when the flag was not given."""
+        value = self._values.get(name)
+        return None if value is None else value == "true"
+
+
+def _bool(flag: str, separator: str, value: str) -> str:
+    if separator and not value:
+        raise _error(f"missing a value on flag: {flag}")
+    text = lower(value) or "true"
+    if text not in ("true", "false"):
+        raise _error(f"expecting boolean value for flag {flag}, not: {value}")
+    return text
+
+
+def _error(message: str, *, code: str = "invalid-flag") -> DockerfileError:
+    return DockerfileError(message, code=code)

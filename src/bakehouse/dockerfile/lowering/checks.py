@@ -1,0 +1,149 @@
+"""The lint rules that need more than the text: variables, platforms, secrets, ignored files (dockerfile.md §15)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+
+from bakehouse.dockerfile import lint_rules as rules
+from bakehouse.dockerfile.gotext import clean_path, suggestion
+from bakehouse.dockerfile.instructions import ArgCommand, Command, KeyValueOptional, Stage
+from bakehouse.dockerfile.lint import Linter
+from bakehouse.dockerfile.lowering.stages import StageState
+from bakehouse.dockerfile.positions import DockerfileError, LineRange
+from bakehouse.dockerfile.words import EnvGetter, ShellLexer, WordResult
+from bakehouse.errors import DefinitionError
+from bakehouse.llb.env import EnvList
+from bakehouse.oci.platform import Platform
+from bakehouse.oci.reference import Reference
+
+#: Arguments that steer the frontend and never enter a step's environment.
+NON_ENV_ARGS = ("BUILDKIT_SBOM_SCAN_CONTEXT", "BUILDKIT_SBOM_SCAN_STAGE")
+_SECRET_WORDS = "apikey|auth|credential|credentials|key|password|pword|passwd|secret|token"
+_SECRET = re.compile(rf"(?:_|^)(?:{_SECRET_WORDS})(?:_|$)", re.IGNORECASE)
+_HARMLESS = re.compile(r"(?:_|^)(?:public|file|version)(?:_|$)", re.IGNORECASE)
+_IGNORE_ALL = ("*", "**", "**/*")
+
+
+def unmatched_variables(
+    linter: Linter, command: Command, stage: StageState, env: EnvGetter, unmatched: Iterable[str]
+) -> None:
+    """Variables that nothing defines."""
+    declared = {argument.key for argument in stage.build_args}
+    for name in sorted(set(unmatched) - declared):
+        if name not in NON_ENV_ARGS:
+            linter.run(rules.UNDEFINED_VAR, command.location, name, suggestion(name, env.keys()))
+
+
+def unknown_from_args(
+    linter: Linter, location: LineRange, known: Iterable[str], unmatched: Iterable[str]
+) -> None:
+    """Variables of a FROM that are no global arguments."""
+    names = set(known)
+    for name in sorted(set(unmatched) - names):
+        linter.run(rules.UNDEFINED_ARG_IN_FROM, location, name, suggestion(name, names))
+
+
+def platform_flag(linter: Linter, stage: Stage, expanded: WordResult, global_args: Mapping[str, str]) -> None:
+    """`--platform` with a constant, or with what is the default anyway."""
+    if expanded.matched == {"TARGETPLATFORM"} and not expanded.unmatched:
+        if expanded.text == global_args.get("TARGETPLATFORM", ""):
+            linter.run(rules.REDUNDANT_TARGET_PLATFORM, stage.location, stage.platform)
+    if expanded.matched or expanded.unmatched:
+        return
+    try:
+        platform = Platform.parse_exact(expanded.text)
+    except DefinitionError:
+        return
+    # A stage that is named after its platform means to be of that platform.
+    if platform.os not in stage.name and platform.architecture not in stage.name:
+        linter.run(rules.FROM_PLATFORM_FLAG_CONST_DISALLOWED, stage.location, expanded.text)
+
+
+def base_images_with_defaults(
+    linter: Linter,
+    stages: Sequence[Stage],
+    lexer: ShellLexer,
+    args: EnvList,
+    meta_args: Sequence[ArgCommand],
+) -> None:
+    """Base images that are no valid references when no build argument is given."""
+    try:
+        defaults, _ = global_arguments(args, lexer, meta_args, {})
+        for stage in stages:
+            text = lexer.process_word(stage.base_name, defaults).text
+            try:
+                Reference.parse_exact(text)
+            except DefinitionError:
+                linter.run(rules.INVALID_DEFAULT_ARG_IN_FROM, stage.location, stage.base_name)
+    except DockerfileError:
+        # The same error stops the build later, with its place.
+        return
+
+
+def global_arguments(
+    args: EnvList,
+    lexer: ShellLexer,
+    meta_args: Sequence[ArgCommand],
+    build_args: Mapping[str, str],
+) -> tuple[EnvList, dict[str, KeyValueOptional]]:
+    """The global scope after the ARGs before the first FROM, and those ARGs by name. Raises `DockerfileError`."""
+    declared: dict[str, KeyValueOptional] = {}
+    for command in meta_args:
+        for argument in command.args:
+            value = build_args.get(argument.key)
+            if value is None and argument.value is not None:
+                try:
+                    value = lexer.process_word(argument.value, args).text
+                except DockerfileError as error:
+                    raise error.at(command.location) from None
+            if value is not None:
+                args = args.with_value(argument.key, value)
+            declared[argument.key] = argument
+    return args, declared
+
+
+def base_image_platform(
+    linter: Linter, location: LineRange | None, name: str, expected: Platform, actual: Platform
+) -> None:
+    """An image that is of another platform than it was asked for."""
+    if (expected.os, expected.architecture) != (actual.os, actual.architecture):
+        linter.run(
+            rules.INVALID_BASE_IMAGE_PLATFORM,
+            location,
+            name,
+            expected.normalized().format_all(),
+            actual.normalized().format_all(),
+        )
+
+
+def secret_in_name(linter: Linter, instruction: str, key: str, location: LineRange) -> None:
+    """Secrets in ARG or ENV, judged by their names."""
+    if _SECRET.search(key) and not _HARMLESS.search(key):
+        linter.run(rules.SECRETS_USED_IN_ARG_OR_ENV, location, instruction, key)
+
+
+def used_once(linter: Linter, stage: StageState, command: Command) -> None:
+    """CMD, ENTRYPOINT and HEALTHCHECK: the earlier one of two is what has no effect, so it is reported."""
+    key = command.name.lower()
+    if key in stage.used:
+        linter.run(rules.MULTIPLE_INSTRUCTIONS_DISALLOWED, stage.used[key], command.name)
+    stage.used[key] = command.location
+
+
+def ignored_source(
+    linter: Linter, ignore_patterns: Sequence[str], location: LineRange, keyword: str, path: str
+) -> None:
+    """A source of COPY or ADD that `.dockerignore` leaves out. Not judged when it has exclusions (`!`)."""
+    from bakehouse.dockerfile.patterns import PatternMatcher
+
+    if not ignore_patterns:
+        return
+    matcher = PatternMatcher(ignore_patterns)
+    if matcher.exclusions:
+        return
+    path = clean_path(path)
+    if path in (".", "/") and not any(clean_path(pattern) in _IGNORE_ALL for pattern in ignore_patterns):
+        return
+    if matcher.matches_or_parent_matches(path):
+        linter.run(rules.COPY_IGNORED_FILE, location, keyword, path)

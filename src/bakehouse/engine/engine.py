@@ -1,0 +1,300 @@
+"""The embedded engine's composition root: store, layers, runtime, solver and exporters put together.
+
+One `Engine` serves one command. `solve` takes the graphs of all targets at once, so that equal vertices of different
+targets run once and everything independent runs at the same time; each target's exports start as soon as its own
+result is there. Nothing durable is half-made when it raises.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from bakehouse.engine.exporters.model import Exporter, ExportPlatform, ExportResult
+from bakehouse.engine.graph import Graph, source_scheme
+from bakehouse.engine.layer_tree import LayerTree
+from bakehouse.engine.tree import EngineContext, Tree
+from bakehouse.errors import BakehouseError, EnvironmentFault, NotBuiltYetError
+from bakehouse.llb.ops import DiffOp, Edge, ExecOp, FileOp, MergeOp, SourceOp, Vertex
+from bakehouse.oci.platform import Platform
+from bakehouse.progress.events import Reporter
+from bakehouse.registry.config import RegistryConfig
+from bakehouse.session import Session
+from bakehouse.snapshots import LayerChain, LayerStore
+from bakehouse.solver.model import Cancellation, Operation
+from bakehouse.solver.solver import Solver
+from bakehouse.solver.tasks import Call, Routine, Task, TaskLoop, WorkerPool
+from bakehouse.store import Store
+
+if TYPE_CHECKING:
+    from bakehouse.engine.sources.image import ImageResolver
+    from bakehouse.registry import RegistryClient
+    from bakehouse.runtime import OciRuntime
+
+T = TypeVar("T")
+
+#: Threads beyond those that steps may hold: lookups, downloads and exports wait for no step.
+_EXTRA_THREADS = 16
+
+
+@dataclass(frozen=True, slots=True)
+class JobPlatform:
+    """One platform of a target: its result edge (None: an empty tree) and its image config without layers."""
+
+    platform: Platform
+    edge: Edge | None
+    config: bytes
+    epoch_s: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One target of a solve: `name` is what errors and results are filed under."""
+
+    name: str
+    platforms: tuple[JobPlatform, ...]
+    exporters: tuple[Exporter, ...] = ()
+    multi_platform: bool = False
+
+
+@dataclass(slots=True)
+class JobResult:
+    """Response keys of all exporters of a target (engine.md §17.5), merged in the order of the outputs."""
+
+    responses: dict[str, str] = field(default_factory=dict)
+
+
+class _TreeRecords:
+    """Results as text: the layer ids of a chain. A host tree is of this process alone and is never saved."""
+
+    def __init__(self, context: EngineContext) -> None:
+        self._context = context
+
+    def save(self, result: Tree) -> str | None:
+        return "layers:" + ",".join(result.chain().layers) if isinstance(result, LayerTree) else None
+
+    def load(self, record: str) -> Tree | None:
+        kind, _, text = record.partition(":")
+        chain = LayerChain(tuple(text.split(",")) if text else ())
+        if kind != "layers" or not self._context.layers.exists(chain):
+            return None
+        return LayerTree(chain, self._context)
+
+
+class Engine:
+    """Opens nothing until `solve` or `context` is used. Close it (or use it as a context manager) when done.
+
+    `environ` reaches the search for an OCI runtime only. Safe to use from one thread at a time.
+    """
+
+    def __init__(
+        self,
+        store_root: Path,
+        *,
+        environ: Mapping[str, str],
+        registries: RegistryConfig,
+        snapshotter: str = "auto",
+        max_parallelism: int = 64,
+    ) -> None:
+        self._environ = environ
+        self._registries = registries
+        self._max_parallelism = max_parallelism
+        self.store = Store.open(store_root)
+        self.layers = LayerStore(self.store, driver=snapshotter)
+        self._pool = WorkerPool(max_parallelism + _EXTRA_THREADS, _private_mounts)
+        self._lock = threading.Lock()
+        self._runtime: OciRuntime | None = None
+        self._resolver: ImageResolver | None = None
+
+    def __enter__(self) -> Engine:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Stops the helpers of the runtime, ends the workers, closes the store. Idempotent."""
+        with self._lock:
+            runtime, self._runtime = self._runtime, None
+            resolver, self._resolver = self._resolver, None
+        if runtime is not None:
+            # In a worker: what it takes down was mounted in the workers' namespace.
+            self.call(runtime.close)
+        if resolver is not None:
+            resolver.close()
+        self._pool.close()
+        self.layers.close()
+        self.store.close()
+
+    def context(self, session: Session, reporter: Reporter) -> EngineContext:
+        return EngineContext(self.store, self.layers, session, reporter)
+
+    def resolver(self, context: EngineContext) -> ImageResolver:
+        """Looks up images for this engine's builds; one for all, so that an image is asked for once."""
+        from bakehouse.engine.sources.image import ImageResolver
+
+        with self._lock:
+            if self._resolver is None:
+                self._resolver = ImageResolver(context, lambda: self._registry_client(context.session))
+            return self._resolver
+
+    def _registry_client(self, session: Session) -> RegistryClient:
+        from bakehouse.registry import RegistryClient
+
+        return RegistryClient(session.credentials, self._registries)
+
+    def runtime(self) -> OciRuntime:
+        """The OCI runtime, looked for at the first step that needs it."""
+        from bakehouse.runtime import OciRuntime
+
+        with self._lock:
+            if self._runtime is None:
+                self._runtime = OciRuntime.discover(self._environ, self.store.path("runtime"))
+            return self._runtime
+
+    def call(self, function: Callable[[], T], cancel: Cancellation | None = None) -> T:
+        """Runs `function` in a worker thread (where mounts are the engine's own) and returns its result."""
+        loop = TaskLoop(self._pool, cancel or Cancellation(), self._max_parallelism)
+
+        def routine() -> Routine:
+            return (yield Call(function))
+
+        result: T = loop.run([loop.spawn(routine())])[0]
+        return result
+
+    def solve(
+        self,
+        jobs: Sequence[Job],
+        session: Session,
+        reporter: Reporter,
+        cancel: Cancellation,
+    ) -> dict[str, JobResult]:
+        """Builds and exports every job. Raises the first error, with its target's name when there are several."""
+        context = self.context(session, reporter)
+        edges, wanted = [], []
+        for job in jobs:
+            files = any(exporter.reads_files for exporter in job.exporters)
+            for platform in job.platforms:
+                if platform.edge is not None:
+                    edges.append(platform.edge)
+                    wanted.append(files)
+        graph = Graph(edges, wanted, lambda vertex: self._operation(vertex, context))
+        loop = TaskLoop(self._pool, cancel, self._max_parallelism)
+        solver: Solver[Tree] = Solver(
+            loop, self.store.cachekeys, _TreeRecords(context), reporter, cancel, self._guard
+        )
+        solver.announce(list(graph.nodes.values()))
+        roots = [
+            loop.spawn(self._job(job, solver, graph, loop, context, cancel, len(jobs) > 1)) for job in jobs
+        ]
+        try:
+            results = loop.run(roots)
+        except BaseException:
+            solver.finish(cancelled=True)
+            raise
+        solver.finish(cancelled=False)
+        return {job.name: result for job, result in zip(jobs, results, strict=True)}
+
+    def _job(
+        self,
+        job: Job,
+        solver: Solver[Tree],
+        graph: Graph,
+        loop: TaskLoop,
+        context: EngineContext,
+        cancel: Cancellation,
+        several: bool,
+    ) -> Routine:
+        try:
+            waits: list[Task] = [
+                solver.result(graph.node(item.edge), item.edge.index)
+                for item in job.platforms
+                if item.edge is not None
+            ]
+            trees = iter((yield waits))
+            platforms = []
+            for item in job.platforms:
+                chain = LayerChain(())
+                if item.edge is not None:
+                    tree: Tree = next(trees)
+                    chain = yield Call(tree.chain)
+                platforms.append(ExportPlatform(item.platform, chain, item.config, item.epoch_s))
+            result = ExportResult(tuple(platforms), job.multi_platform)
+            exports = [
+                loop.spawn(self._export(exporter, result, context, cancel)) for exporter in job.exporters
+            ]
+            answer = JobResult()
+            for responses in (yield exports):
+                answer.responses |= responses
+            return answer
+        except BakehouseError as error:
+            if several and error.target is None:
+                error.target = job.name
+            raise
+
+    def _export(
+        self, exporter: Exporter, result: ExportResult, context: EngineContext, cancel: Cancellation
+    ) -> Routine:
+        return (yield Call(lambda: exporter.export(result, context, cancel)))
+
+    # -- operations ----------------------------------------------------------------------------------------------
+
+    def _operation(self, vertex: Vertex, context: EngineContext) -> Operation[Tree]:
+        op = vertex.op
+        if isinstance(op, ExecOp):
+            from bakehouse.engine.ops.exec import ExecOperation, ExecOptions
+
+            return ExecOperation(vertex, context, self.runtime, ExecOptions())
+        if isinstance(op, FileOp):
+            from bakehouse.engine.ops.file import FileOperation
+
+            return FileOperation(vertex, context)
+        if isinstance(op, MergeOp):
+            from bakehouse.engine.ops.merge import MergeOperation
+
+            return MergeOperation(vertex, context)
+        if isinstance(op, DiffOp):
+            from bakehouse.engine.ops.diff import DiffOperation
+
+            return DiffOperation(vertex, context)
+        return self._source(vertex, op, context)
+
+    def _source(self, vertex: Vertex, op: SourceOp, context: EngineContext) -> Operation[Tree]:
+        scheme = source_scheme(vertex)
+        if scheme == "local":
+            from bakehouse.engine.sources.local import LocalSource
+
+            return LocalSource(vertex, context)
+        if scheme in ("docker-image", "oci-layout"):
+            from bakehouse.engine.sources.image import ImageSource
+
+            return ImageSource(vertex, context, self.resolver(context))
+        if scheme in ("http", "https"):
+            from bakehouse.engine.sources.http import HttpSource
+
+            return HttpSource(vertex, context)
+        if scheme == "git":
+            from bakehouse.engine.sources.git import GitSource
+
+            return GitSource(vertex, context)
+        raise NotBuiltYetError(f"the source {scheme}:// is not supported yet")
+
+    def _guard(self, name: str) -> AbstractContextManager[object]:
+        return self.store.locks.locked(name)
+
+
+def _private_mounts() -> None:
+    """Gives the engine's threads a mount namespace of their own. Without the privilege a build still works as long
+    as it mounts nothing (the copy driver, no RUN); whoever needs a mount says so then."""
+    from bakehouse.runtime.namespace import private_mounts
+
+    try:
+        private_mounts()
+    except (EnvironmentFault, OSError):
+        if os.environ.get("BAKEHOUSE_DEBUG"):
+            raise

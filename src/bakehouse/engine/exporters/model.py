@@ -1,0 +1,83 @@
+"""What an exporter is handed and what it answers (engine.md §17): plain values and one protocol."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO, Protocol
+
+from bakehouse.oci.platform import Platform
+from bakehouse.registry.config import RegistryConfig
+
+if TYPE_CHECKING:
+    from bakehouse.engine.tree import EngineContext
+    from bakehouse.progress.events import Reporter, VertexReporter
+    from bakehouse.snapshots import LayerChain
+    from bakehouse.solver.model import Cancellation
+
+
+@dataclass(frozen=True, slots=True)
+class ExportPlatform:
+    """One platform of a result: its layers, and the frontend's image config (JSON without layers; empty means the
+    default config). `epoch_s` is SOURCE_DATE_EPOCH as the build knew it; `base_config` is the config of the base
+    image, whose history keeps its times under an epoch."""
+
+    platform: Platform
+    chain: LayerChain
+    config: bytes = b""
+    epoch_s: int | None = None
+    base_config: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class ExportResult:
+    """The result of one target. `multi_platform` asks for an index (a platform map) even around one platform.
+    `annotations` are what the frontend set, keyed like exporter attributes (`annotation-index.KEY`)."""
+
+    platforms: tuple[ExportPlatform, ...]
+    multi_platform: bool = False
+    annotations: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ExportSpec:
+    """One `--output`: its type and attributes (without `type` and `dest`), and where it goes on this machine.
+
+    `dest` is the file or directory; `stdout`, when given, is a binary stream that takes the output instead (`-`); it
+    stays open. `id` tells exports of one command apart in progress events.
+    """
+
+    type: str
+    attrs: Mapping[str, str] = field(default_factory=dict)
+    dest: Path | None = None
+    stdout: BinaryIO | None = field(default=None, repr=False)
+    id: str = ""
+    registries: RegistryConfig = field(default_factory=RegistryConfig)
+
+
+class Exporter(Protocol):
+    """One output of a target. Made before the build, so that bad attributes are told before any work is done."""
+
+    @property
+    def name(self) -> str:
+        """The display name of its vertex: `exporting to image`."""
+        ...
+
+    @property
+    def reads_files(self) -> bool:
+        """Whether it reads the files of the result rather than layer blobs."""
+        ...
+
+    def export(self, result: ExportResult, context: EngineContext, cancel: Cancellation) -> dict[str, str]:
+        """Writes the output and returns its response keys (§17.5). Nothing half-written is left on error."""
+        ...
+
+
+def start_vertex(reporter: Reporter, spec: ExportSpec, name: str) -> VertexReporter:
+    """Announces and starts the vertex of one export (digest of `ID-export-NAME`)."""
+    digest = hashlib.sha256(f"{spec.id}-export-{name}".encode()).hexdigest()
+    vertex = reporter.vertex(f"sha256:{digest}", name)
+    vertex.start()
+    return vertex

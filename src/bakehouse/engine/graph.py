@@ -1,0 +1,99 @@
+"""From LLB edges to the solver's nodes: one operation a vertex, equal vertices shared by all targets of a build."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+
+from bakehouse.engine.tree import Tree
+from bakehouse.errors import InternalError
+from bakehouse.llb.ops import DiffOp, Edge, ExecOp, FileOp, MergeOp, SourceOp, Vertex
+from bakehouse.solver.model import Operation
+from bakehouse.solver.solver import Node
+
+#: Makes a vertex executable.
+OperationFactory = Callable[[Vertex], Operation[Tree]]
+
+
+def post_order(edges: Iterable[Edge]) -> list[Vertex]:
+    """Every vertex below `edges` once, inputs before consumers, in the order of BuildKit's definitions. Iterative:
+    a graph may be thousands of steps deep."""
+    seen: set[str] = set()
+    order: list[Vertex] = []
+    for edge in edges:
+        stack = [(edge.vertex, False)]
+        while stack:
+            vertex, expanded = stack.pop()
+            if expanded:
+                order.append(vertex)
+            elif vertex.digest not in seen:
+                seen.add(vertex.digest)
+                stack.append((vertex, True))
+                stack += [(source.vertex, False) for source in reversed(vertex.inputs)]
+    return order
+
+
+class Graph:
+    """The nodes of one solve. `files_wanted` says which result edges an exporter will read file by file."""
+
+    def __init__(
+        self,
+        edges: Sequence[Edge],
+        files_wanted: Sequence[bool],
+        factory: OperationFactory,
+    ) -> None:
+        order = post_order(edges)
+        needed = _vertices_whose_files_are_read(order, edges, files_wanted)
+        self.nodes: dict[str, Node[Tree]] = {}
+        for vertex in order:
+            self.nodes[vertex.digest] = Node(
+                vertex.digest,
+                vertex.name,
+                factory(vertex),
+                [(self.nodes[source.vertex.digest], source.index) for source in vertex.inputs],
+                ignore_cache=vertex.metadata.ignore_cache,
+                files_needed=vertex.digest in needed,
+            )
+
+    def node(self, edge: Edge) -> Node[Tree]:
+        return self.nodes[edge.vertex.digest]
+
+
+def _vertices_whose_files_are_read(
+    order: Sequence[Vertex], edges: Sequence[Edge], files_wanted: Sequence[bool]
+) -> set[str]:
+    """Digests of vertices whose result somebody will open as files, other than to pack it into a layer blob.
+
+    A step reads its mounts and a copy its sources. The tree that a copy is made onto is read only when the result of
+    that copy is read itself, so consumers are visited before their inputs.
+    """
+    needed = {edge.vertex.digest for edge, wanted in zip(edges, files_wanted, strict=True) if wanted}
+    for vertex in reversed(order):
+        for number, source in enumerate(vertex.inputs):
+            if _reads_files(vertex, number, vertex.digest in needed):
+                needed.add(source.vertex.digest)
+    return needed
+
+
+def _reads_files(vertex: Vertex, input: int, result_is_read: bool) -> bool:
+    op = vertex.op
+    if isinstance(op, FileOp):
+        as_source = any(action.secondary_input == input for action in op.actions)
+        by_name = any(_names_owner(action.action) for action in op.actions)
+        return as_source or by_name or result_is_read
+    if isinstance(op, MergeOp | DiffOp):
+        return result_is_read
+    return isinstance(op, ExecOp)
+
+
+def _names_owner(action: object) -> bool:
+    owner = getattr(action, "owner", None)
+    return owner is not None and any(
+        user is not None and user.name is not None for user in (owner.user, owner.group)
+    )
+
+
+def source_scheme(vertex: Vertex) -> str:
+    """The scheme of a source vertex's identifier (`docker-image`, `local`, `git`, `http`, `https`, `oci-layout`)."""
+    if not isinstance(vertex.op, SourceOp):
+        raise InternalError(f"{vertex.name} is not a source")
+    return vertex.op.identifier.partition("://")[0]

@@ -1,0 +1,35 @@
+"""Layers: prepare, view, commit; overlayfs or plain copy; layer tar writing and applying; compression.
+
+Knows nothing of registries, Dockerfiles or runtimes. A *layer* is a parent-independent difference, a *chain* a
+stack of layers, lowest first. `LayerStore` is the way in; the tar and tree functions serve the exporters and ADD.
+"""
+
+from bakehouse.snapshots.active import Active
+from bakehouse.snapshots.chain import SCRATCH, LayerChain
+from bakehouse.snapshots.compression import Compression
+from bakehouse.snapshots.extract import ExtractResult, extract_tar
+from bakehouse.snapshots.layerstore import LayerBlob, LayerStore, LayerUsage
+from bakehouse.snapshots.packed import PackedLayer
+from bakehouse.snapshots.tarformat import TarEntry
+from bakehouse.snapshots.tarreader import TarLimits, TarReader
+from bakehouse.snapshots.tarwriter import TarWriter
+from bakehouse.snapshots.trees import copy_tree, write_tree_tar
+
+__all__ = [
+    "SCRATCH",
+    "Active",
+    "Compression",
+    "ExtractResult",
+    "LayerBlob",
+    "LayerChain",
+    "LayerStore",
+    "LayerUsage",
+    "PackedLayer",
+    "TarEntry",
+    "TarLimits",
+    "TarReader",
+    "TarWriter",
+    "copy_tree",
+    "extract_tar",
+    "write_tree_tar",
+]

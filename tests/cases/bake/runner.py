@@ -1,0 +1,74 @@
+"""Runs a Bake case through our own API, with the flags that cases use: what `cli` does, without its rendering."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from bakehouse.bake import (
+    LoadOptions,
+    flag_overrides,
+    load,
+    parse_call,
+    parse_list,
+    parse_vars,
+    print_json,
+    render_list,
+    split_arguments,
+)
+from bakehouse.errors import BakehouseError
+from tests.cases.bake.record import arguments, environment
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(allow_abbrev=False)
+    for flag in ("--file", "--set", "--var", "--policy"):
+        names = ("-f", flag) if flag == "--file" else (flag,)
+        parser.add_argument(*names, action="append", default=[])
+    for flag in ("--print", "--push", "--load", "--check"):
+        parser.add_argument(flag, action="store_true")
+    for flag in ("--no-cache", "--pull"):
+        parser.add_argument(flag, nargs="?", const="true")
+    for flag in ("--sbom", "--provenance", "--call", "--list"):
+        parser.add_argument(flag, default="")
+    parser.add_argument("names", nargs="*")
+    return parser
+
+
+def run_ours(case: Path) -> tuple[str, str]:
+    """Standard output and the ERROR line (empty on success) that we give for a case."""
+    try:
+        return _answer(case), ""
+    except BakehouseError as error:
+        return "", "ERROR: " + error.message.split("\n")[0]
+
+
+def _answer(case: Path) -> str:
+    given = _parser().parse_intermixed_args(arguments(case))
+    call = parse_call("check" if given.check else given.call)
+    extra, disable_policies = flag_overrides(
+        push=given.push,
+        load=given.load,
+        call=call,
+        no_cache=None if given.no_cache is None else given.no_cache == "true",
+        pull=None if given.pull is None else given.pull == "true",
+        sbom=given.sbom,
+        provenance=given.provenance,
+        policies=given.policy,
+    )
+    positional = split_arguments(given.names)
+    stdin = case / "stdin"
+    definition = load(
+        LoadOptions(
+            cwd=str(case),
+            environ=environment(case),
+            files=given.file,
+            stdin=lambda: stdin.read_bytes() if stdin.exists() else b"",
+            variables=parse_vars(given.var),
+            command_context=positional.command_context,
+        )
+    )
+    if given.list:
+        return render_list(definition, parse_list(given.list))
+    resolved = definition.resolve(positional.names, given.set + extra, disable_policies=disable_policies)
+    return print_json(resolved)
