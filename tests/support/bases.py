@@ -26,6 +26,7 @@ from pathlib import Path
 from tests.support.paths import BASES
 
 PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+CA_BUNDLE = "/etc/ssl/certs/ca-certificates.crt"
 EPOCH = 1_700_000_000
 CREATED = "2023-11-14T22:13:20Z"
 
@@ -112,6 +113,8 @@ def _debootstrap(path: Path, *packages: str) -> None:
                 "--quiet",
                 "--variant=minbase",
                 f"--include={','.join(('ca-certificates', *packages))}",
+                # The images trust whom the machine trusts: it may reach package registries through a proxy.
+                f"--customize-hook=upload {CA_BUNDLE} {CA_BUNDLE}",
                 "--dpkgopt=path-exclude=/usr/share/man/*",
                 "--dpkgopt=path-exclude=/usr/share/doc/*",
                 "--dpkgopt=path-exclude=/usr/share/locale/*",
@@ -146,7 +149,13 @@ def make_full_python(path: Path) -> None:
     make_python(path, "git", "libpq5")
 
 
-PYTHON_ENV = (PATH, "LANG=C.UTF-8", "PIP_BREAK_SYSTEM_PACKAGES=1")
+PYTHON_ENV = (
+    PATH,
+    "LANG=C.UTF-8",
+    "PIP_BREAK_SYSTEM_PACKAGES=1",
+    f"PIP_CERT={CA_BUNDLE}",
+    f"SSL_CERT_FILE={CA_BUNDLE}",
+)
 
 IMAGES = (
     Base("busybox", ("busybox:latest", "busybox:1.35", "busybox:stable"), make_busybox, cmd=("sh",)),

@@ -25,7 +25,7 @@ from bakehouse.bake.target import ContextBase, Group, Target
 from bakehouse.bake.user_functions import make_function
 from bakehouse.bake.variable_values import VariableError, overridden
 from bakehouse.diagnostics import Diagnostic
-from bakehouse.hcl import EvalContext, as_keyword, as_traversal, parse_type, stdlib
+from bakehouse.hcl import EvalContext, as_keyword, parse_type, stdlib
 from bakehouse.hcl.convert import ConversionError, convert
 from bakehouse.hcl.traversal import TraverseAttribute
 from bakehouse.hcl.types import BOOL, DYNAMIC, STRING
@@ -182,7 +182,8 @@ class Evaluator:
         name = steps[0].name
         references.setdefault(kind, set()).add(name)
         wanted = steps[1].name if len(steps) > 1 and isinstance(steps[1], TraverseAttribute) else None
-        for block in self._by_name[kind].get(name, ()):
+        # While names are still being found no block can be referred to.
+        for block in self._by_name[kind].get(name, ()) if self._blocks_known else ():
             self._guard(expression, allow_missing, self._resolve_block, block, wanted)
 
     def _evaluate(
@@ -553,7 +554,7 @@ def _base_of(state: BlockState, target: Target) -> ContextBase:
 
 def _copied_from(expression: Expression) -> str:
     """NAME of an expression that is exactly `target.NAME.context`, else ""."""
-    traversal = as_traversal(expression)
+    traversal = expression.as_traversal()
     if traversal is None or traversal.root_name != "target":
         return ""
     steps = traversal.steps

@@ -25,6 +25,7 @@ _SHORT_ESCAPES = {
     92: "\\\\",
 }
 _DIGITS = frozenset("0123456789")
+_NUMBER_STARTS = frozenset("0123456789.")
 MAX_INT64 = (1 << 63) - 1
 
 
@@ -86,15 +87,19 @@ def _float_or_none(text: str) -> float | None:
     lowered = body.lower()
     if lowered in ("inf", "infinity"):
         return float(text)
-    if lowered == "nan":
-        return None if body != text else float("nan")
-    if not body or not body.isascii() or body != body.strip():
+    if text.lower() == "nan":
+        return float("nan")
+    # What remains must be ASCII without blanks, which Python's parser would be lenient about.
+    if not body.isascii() or body.strip() != body or lowered[:1] not in _NUMBER_STARTS:
         return None
+    if "_" in body:
+        if not _underscores_ok(lowered):
+            return None
+        text = text.replace("_", "")
     try:
         if lowered.startswith("0x"):
-            return _hex_float(text, lowered)
-        if "_" in body or lowered[0] in "in" or lowered.startswith("0x"):
-            return None
+            # Python would also take a hexadecimal float without its exponent.
+            return float.fromhex(text) if "p" in lowered else None
         return float(text)
     except ValueError:
         return None
@@ -102,21 +107,18 @@ def _float_or_none(text: str) -> float | None:
         return float("inf")
 
 
-def _hex_float(text: str, lowered: str) -> float | None:
-    """Hexadecimal floats need a `p` exponent in Go; Python's parser does not ask for one."""
-    if "p" not in lowered or not _underscores_ok(lowered):
-        return None
-    return float.fromhex(text.replace("_", ""))
-
-
 def _underscores_ok(lowered: str) -> bool:
-    """Underscores stand only between digits or after the base prefix."""
-    for index, char in enumerate(lowered):
-        if char != "_":
-            continue
-        before, after = lowered[index - 1], lowered[index + 1 : index + 2]
-        if after == "" or after not in "0123456789abcdef" or before not in "x0123456789abcdef":
-            return False
+    """Underscores stand only between digits, or between a base prefix and a digit."""
+    prefixed = lowered[:2] in ("0x", "0b", "0o")
+    digits = "0123456789abcdef" if lowered.startswith("0x") else "0123456789"
+    before_is_digit = prefixed
+    rest = lowered[2:] if prefixed else lowered
+    for index, char in enumerate(rest):
+        if char == "_":
+            after = rest[index + 1 : index + 2]
+            if not before_is_digit or after == "" or after not in digits:
+                return False
+        before_is_digit = char in digits
     return True
 
 

@@ -10,6 +10,7 @@ from typing import BinaryIO
 from bakehouse.bake import Target
 from bakehouse.builders.outputs import exporters_of
 from bakehouse.builders.plan import BuildDirectories, PlannedTarget, Planner
+from bakehouse.builders.resolving import FrontendResolver
 from bakehouse.builders.sessions import compatible_groups
 from bakehouse.builders.settings import Settings
 from bakehouse.builders.support import refuse_unbuilt
@@ -66,7 +67,7 @@ def build(
         planner = Planner(
             request.targets,
             BuildDirectories(request.cwd, request.stdin_dockerfile),
-            engine.resolver(engine.context(base_session, reporter)),
+            FrontendResolver(engine.resolver(engine.context(base_session, reporter))),
             reporter,
             [Platform.local()],
             cancel.check,

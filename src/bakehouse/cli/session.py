@@ -15,7 +15,7 @@ from typing import Any, BinaryIO
 from bakehouse.builders.settings import Settings, read_settings
 from bakehouse.errors import DefinitionError
 from bakehouse.progress.events import Event, Reporter, WarningEvent
-from bakehouse.progress.select import make_renderer
+from bakehouse.progress.select import make_renderer, warning_summary
 from bakehouse.solver.model import Cancellation
 
 
@@ -37,6 +37,7 @@ class Display:
     """The progress display of one build: `reporter` feeds it; warnings are counted for the closing summary."""
 
     def __init__(self, mode: str) -> None:
+        self._debug = bool(os.environ.get("BAKEHOUSE_DEBUG"))
         if mode == "auto":
             mode = os.environ.get("BUILDKIT_PROGRESS", "auto") or "auto"
         self._renderer = make_renderer(mode, sys.stderr, os.environ)
@@ -54,12 +55,10 @@ class Display:
     def close(self, error: bool) -> None:
         """Draws the last state and the warnings' summary. Idempotent."""
         self._renderer.close(error)
-        if self._warnings and self._mode not in ("quiet", "rawjson"):
-            count = len(self._warnings)
-            lines = [f"\n {count} warning{'s' if count != 1 else ''} found:"]
-            lines += [f" - {warning.short}" for warning in self._warnings]
-            sys.stderr.write("\n".join(lines) + "\n")
-        self._warnings = []
+        warnings, self._warnings = self._warnings, []
+        if self._mode not in ("quiet", "rawjson"):
+            color = sys.stderr.isatty() and not os.environ.get("NO_COLOR")
+            sys.stderr.write(warning_summary(warnings, os.environ, expand=self._debug, color=color))
 
 
 @contextmanager

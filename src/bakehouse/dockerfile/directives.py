@@ -1,7 +1,7 @@
 """Parser directives: `# key=value` lines at the top of a Dockerfile (dockerfile.md §1.1).
 
-Two readers exist, as in BuildKit: the parser feeds `DirectiveReader` left-trimmed lines, while `directive_value` (which
-finds `syntax` and `check` before anything is parsed) sees lines as they are.
+Two readers exist, as in BuildKit: the parser feeds `DirectiveReader` left-trimmed lines, while
+`directive_value` (which finds `syntax` and `check` before anything is parsed) sees lines as they are.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """A whole Dockerfile: bytes to stages of typed instructions, with the lint rules that need the whole text.
 
-This is the room's entry for everything above the words: `parse_dockerfile`, and `parse_onbuild_trigger` for the texts
-that base images carry.
+This is the room's entry for everything above the words: `parse_dockerfile`, and `parse_onbuild_trigger` for
+the texts that base images carry.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ _RESERVED_STAGE_NAMES = ("context", "scratch")
 
 @dataclass(frozen=True, slots=True)
 class Dockerfile:
-    """A parsed Dockerfile with at least one stage. `meta_args` are the ARG instructions before the first FROM;
-    `warnings` is the linter's own list, to which the lowering adds; `text` has bytes that are not UTF-8 as
-    `surrogateescape`."""
+    """A parsed Dockerfile with at least one stage. `meta_args` are the ARG instructions before the first
+    FROM; `warnings` is the linter's own list, to which the lowering adds; `text` has bytes that are not UTF-8
+    as `surrogateescape`."""
 
     stages: tuple[Stage, ...]
     meta_args: tuple[ArgCommand, ...]
@@ -48,8 +48,8 @@ class Dockerfile:
 def parse_dockerfile(data: bytes, filename: str = "Dockerfile", lint: Linter | None = None) -> Dockerfile:
     """Parses a Dockerfile and runs the rules that need nothing but its text.
 
-    Without `lint` the file's own `# check=` directive decides which rules run. Raises `DiagnosticsError` whose message is
-    BuildKit's and whose excerpt shows the lines.
+    Without `lint` the file's own `# check=` directive decides which rules run. Raises `DiagnosticsError`
+    whose message is BuildKit's and whose excerpt shows the lines.
     """
     text = data.decode("utf-8", "surrogateescape")
     try:
@@ -104,7 +104,8 @@ def _build_stages(parsed: ParsedFile, lint: Linter) -> tuple[tuple[Stage, ...], 
 
 
 def parse_onbuild_trigger(text: str, location: LineRange) -> Command:
-    """The instruction in an ONBUILD trigger, as if it stood at `location`, the lines of the FROM that fires it.
+    """The instruction in an ONBUILD trigger, as if it stood at `location`, the lines of the FROM that fires
+    it.
 
     Raises `DockerfileError`.
     """
@@ -145,7 +146,8 @@ def _keywords(stages: tuple[Stage, ...]) -> Iterator[tuple[str, LineRange]]:
 
 
 def _check_casing(stages: tuple[Stage, ...], lint: Linter) -> None:
-    """Keywords should be in the case of the majority; mixed case has no vote, and a tie goes to upper case."""
+    """Keywords should be in the case of the majority; mixed case has no vote, and a tie goes to upper
+    case."""
     balance = 0
     for keyword, _ in _keywords(stages):
         if keyword == lower(keyword):

@@ -1,7 +1,7 @@
 """Go's `filepath.Match`: the wildcards of COPY sources, one path segment at a time (dockerfile.md §7.2).
 
-`*` and `?` do not cross a slash, `[…]` is a class (`^` negates), a backslash takes the meaning from the next character.
-Not the pattern language of ignore files: see `patterns`.
+`*` and `?` do not cross a slash, `[…]` is a class (`^` negates), a backslash takes the meaning from the next
+character. Not the pattern language of ignore files: see `patterns`.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ class _BadPattern(Exception):
 
 
 def go_path_match(pattern: str, name: str) -> bool:
-    """Whether `pattern` matches all of `name`. Raises `DockerfileError` (`syntax error in pattern`) for a bad pattern when
-    the name reaches its bad part, that is the text between two stars that holds it."""
+    """Whether `pattern` matches all of `name`. Raises `DockerfileError` (`syntax error in pattern`) for a bad
+    pattern when the name reaches its bad part, that is the text between two stars that holds it."""
     try:
         return _match(pattern, name)
     except _BadPattern:
@@ -28,7 +28,8 @@ def check_glob(pattern: str) -> None:
 
 
 def has_wildcard(pattern: str) -> bool:
-    """Whether COPY takes a source for a pattern: it holds `*`, `?` or `[` that is not escaped by a backslash."""
+    """Whether COPY takes a source for a pattern: it holds `*`, `?` or `[` that is not escaped by a
+    backslash."""
     position = 0
     while position < len(pattern):
         char = pattern[position]

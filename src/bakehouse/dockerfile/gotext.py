@@ -1,6 +1,6 @@
-"""Text as Go sees it. BuildKit is written in Go, and where its notion of a blank, of case or of quoting differs from
-Python's, Dockerfiles depend on it. Pure functions of strings; invalid UTF-8 arrives as lone surrogates
-(`surrogateescape`)."""
+"""Text as Go sees it. BuildKit is written in Go, and where its notion of a blank, of case or of quoting
+differs from Python's, Dockerfiles depend on it. Pure functions of strings; invalid UTF-8 arrives as lone
+surrogates (`surrogateescape`)."""
 
 from __future__ import annotations
 
@@ -81,8 +81,9 @@ def clean_path(path: str) -> str:
 
 
 def suggestion(value: str, options: Iterable[str], *, case_sensitive: bool = True) -> str:
-    """The option that is at most two edits away from `value`, the closest and then the alphabetically first one, or the
-    empty string. Also empty when `value` is one of the options. Without case sensitivity it takes `value`'s case."""
+    """The option that is at most two edits away from `value`, the closest and then the alphabetically first
+    one, or the empty string. Also empty when `value` is one of the options. Without case sensitivity it takes
+    `value`'s case."""
     wanted = value if case_sensitive else lower(value)
     best, best_distance = "", 3
     for option in sorted(options):

@@ -1,4 +1,5 @@
-"""Values written in flags, read as Go's standard library reads them: integers, booleans, sizes, durations, CSV fields.
+"""Values written in flags, read as Go's standard library reads them: integers, booleans, sizes, durations,
+CSV fields.
 
 Every function raises `ValueError` whose text is the one that Go prints.
 """

@@ -1,4 +1,5 @@
-"""Here-documents: which words open one, and how their names read (dockerfile.md §2). Bodies are read by `parser`."""
+"""Here-documents: which words open one, and how their names read (dockerfile.md §2). Bodies are read by
+`parser`."""
 
 from __future__ import annotations
 
@@ -21,7 +22,8 @@ _LINE_LEXER = ShellLexer(raw_quotes=True, raw_escapes=True, skip_unset_env=True)
 
 @dataclass(frozen=True, slots=True)
 class Heredoc:
-    """`expand` is False when any part of the name was quoted; `chomp` stands for `<<-`. `content` is the body's raw text."""
+    """`expand` is False when any part of the name was quoted; `chomp` stands for `<<-`. `content` is the
+    body's raw text."""
 
     name: str
     file_descriptor: int = 0
@@ -31,7 +33,8 @@ class Heredoc:
 
 
 def parse_heredoc(word: str) -> Heredoc | None:
-    """The here-document that `word` opens, without its body, or None. A name that cannot be lexed opens none."""
+    """The here-document that `word` opens, without its body, or None. A name that cannot be lexed opens
+    none."""
     try:
         return _parse(word)
     except DockerfileError:
@@ -39,7 +42,8 @@ def parse_heredoc(word: str) -> Heredoc | None:
 
 
 def heredocs_of_line(line: str) -> list[Heredoc]:
-    """The here-documents that the words of an instruction open, in order. Raises `DockerfileError` for a bad name."""
+    """The here-documents that the words of an instruction open, in order. Raises `DockerfileError` for a bad
+    name."""
     try:
         words = _LINE_LEXER.process_words(line, _NO_ENV)
     except DockerfileError:

@@ -1,4 +1,5 @@
-"""Reads ignore files: lines to patterns (dockerfile.md §11.1). Which file counts is the frontend's business."""
+"""Reads ignore files: lines to patterns (dockerfile.md §11.1). Which file counts is the frontend's
+business."""
 
 from __future__ import annotations
 
@@ -10,8 +11,8 @@ _BOM = b"\xef\xbb\xbf"
 
 
 def read_ignore_file(data: bytes) -> list[str]:
-    """The patterns of a `.dockerignore`, in order, cleaned, exclusions with their `!`. Names that are not UTF-8 come as
-    `surrogateescape`. Raises `DockerfileError` for a line that is too long."""
+    """The patterns of a `.dockerignore`, in order, cleaned, exclusions with their `!`. Names that are not
+    UTF-8 come as `surrogateescape`. Raises `DockerfileError` for a line that is too long."""
     patterns: list[str] = []
     lines = data.removeprefix(_BOM).split(b"\n")
     for number, raw in enumerate(lines, 1):

@@ -1,4 +1,5 @@
-"""The `--name[=value]` flags of instructions: which exist, what they hold, what is wrong with them (dockerfile.md §1.3)."""
+"""The `--name[=value]` flags of instructions: which exist, what they hold, what is wrong with them
+(dockerfile.md §1.3)."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""Nodes to typed instructions, one function an instruction (dockerfile.md §3). Errors carry no prefix and no location;
-`document` adds both."""
+"""Nodes to typed instructions, one function an instruction (dockerfile.md §3). Errors carry no prefix and no
+location; `document` adds both."""
 
 from __future__ import annotations
 
@@ -59,7 +59,8 @@ class _Sources(TypedDict):
 
 
 def parse_instruction(node: Node, lint: Linter) -> typed.Command | typed.Stage:
-    """The typed form of one node, with the lint rules that need nothing but the node. Raises `DockerfileError`."""
+    """The typed form of one node, with the lint rules that need nothing but the node. Raises
+    `DockerfileError`."""
     lint = lint.with_comments(node.comments)
     if node.command == "from":
         return _from(node, lint)

@@ -1,8 +1,8 @@
 """The instructions of a Dockerfile as typed values, in BuildKit's vocabulary.
 
-All are frozen. `expand(expander)` returns a **new** instruction in which the words that the builder expands are
-expanded (dockerfile.md §3); an instruction without `expand` has none. `str(command)` is the source text. How text
-becomes these values is `instruction_parser`; what they mean is `lowering`.
+All are frozen. `expand(expander)` returns a **new** instruction in which the words that the builder expands
+are expanded (dockerfile.md §3); an instruction without `expand` has none. `str(command)` is the source text.
+How text becomes these values is `instruction_parser`; what they mean is `lowering`.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ SECURITY_INSECURE = "insecure"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Command:
-    """What all instructions of a stage have. `code` is the instruction's text with continuations joined, trimmed, without
-    here-document bodies; `name` is the keyword in the case in which it was written; `comments` are the comment lines
-    directly above, without `#`."""
+    """What all instructions of a stage have. `code` is the instruction's text with continuations joined,
+    trimmed, without here-document bodies; `name` is the keyword in the case in which it was written;
+    `comments` are the comment lines directly above, without `#`."""
 
     code: str
     name: str
@@ -72,7 +72,8 @@ class KeyValueOptional:
 
 @dataclass(frozen=True, slots=True)
 class SourceContent:
-    """A file written in the Dockerfile itself as a here-document. `expand` is False when its name was quoted."""
+    """A file written in the Dockerfile itself as a here-document. `expand` is False when its name was
+    quoted."""
 
     path: str
     data: str
@@ -90,7 +91,8 @@ class ShellInlineFile:
 
 @dataclass(frozen=True, slots=True)
 class ShellDependantCmdLine:
-    """A command line. With `prepend_shell` it is one string for the stage's shell, else an argument vector."""
+    """A command line. With `prepend_shell` it is one string for the stage's shell, else an argument
+    vector."""
 
     cmd_line: tuple[str, ...] = ()
     files: tuple[ShellInlineFile, ...] = ()
@@ -102,8 +104,8 @@ class ArgCommand(Command):
     args: tuple[KeyValueOptional, ...]
 
     def expand(self, expander: Expander) -> "ArgCommand":
-        """Expands keys and defaults with one environment. The lowering expands ARG pair by pair instead, since a default
-        may use the names before it on the same line."""
+        """Expands keys and defaults with one environment. The lowering expands ARG pair by pair instead,
+        since a default may use the names before it on the same line."""
         args = tuple(
             KeyValueOptional(
                 expander(arg.key), None if arg.value is None else expander(arg.value), arg.doc_comment
@@ -141,7 +143,8 @@ class MaintainerCommand(Command):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunCommand(Command):
-    """RUN. `mounts` hold only `from_` until `expand` has been called: values may use variables, `from` may not.
+    """RUN. `mounts` hold only `from_` until `expand` has been called: values may use variables, `from` may
+    not.
 
     `mount_flags` are the `--mount` values as written; `flags_used` the names of all flags given, sorted.
     """
@@ -167,13 +170,15 @@ class RunCommand(Command):
         return self.cmdline.prepend_shell
 
     def expand(self, expander: Expander) -> "RunCommand":
-        """Parses the mounts with `expander` applied to their values (dockerfile.md §8.2). Raises `DockerfileError`."""
+        """Parses the mounts with `expander` applied to their values (dockerfile.md §8.2). Raises
+        `DockerfileError`."""
         return replace(self, mounts=tuple(parse_mount(flag, expander) for flag in self.mount_flags))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourcesAndDest(Command):
-    """What COPY and ADD share. Path sources come before here-document sources, whatever the order in the text."""
+    """What COPY and ADD share. Path sources come before here-document sources, whatever the order in the
+    text."""
 
     dest_path: str
     source_paths: tuple[str, ...] = ()
@@ -253,7 +258,8 @@ class UserCommand(Command):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExposeCommand(Command):
-    """`ports` are the words as written, sorted as text; each expands to any number of words, so the lowering does it."""
+    """`ports` are the words as written, sorted as text; each expands to any number of words, so the lowering
+    does it."""
 
     ports: tuple[str, ...]
 
@@ -315,15 +321,16 @@ class HealthCheckCommand(Command):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OnbuildCommand(Command):
-    """`expression` is the trigger's text, with the bodies of its here-documents, as stored in an image config."""
+    """`expression` is the trigger's text, with the bodies of its here-documents, as stored in an image
+    config."""
 
     expression: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stage:
-    """One FROM and the instructions below it. `name` is lower-cased, empty when there is none; `orig_cmd` is the keyword
-    FROM in the case in which it was written; `base_name` and `platform` are unexpanded."""
+    """One FROM and the instructions below it. `name` is lower-cased, empty when there is none; `orig_cmd` is
+    the keyword FROM in the case in which it was written; `base_name` and `platform` are unexpanded."""
 
     name: str
     orig_cmd: str

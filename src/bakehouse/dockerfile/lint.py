@@ -46,7 +46,8 @@ class LintConfig:
 
     @classmethod
     def parse(cls, options: str) -> "LintConfig":
-        """Reads a `check` value such as `skip=A,B;error=true`. Raises `DockerfileError` with BuildKit's text."""
+        """Reads a `check` value such as `skip=A,B;error=true`. Raises `DockerfileError` with BuildKit's
+        text."""
         options = options.strip(SPACES)
         config = cls()
         if not options:
@@ -102,10 +103,11 @@ def _bad_option(message: str) -> DockerfileError:
 
 @dataclass(frozen=True, slots=True)
 class Linter:
-    """Runs rules and collects what they find. Linters made from one another with `with_comments` share their findings.
+    """Runs rules and collects what they find. Linters made from one another with `with_comments` share their
+    findings.
 
-    Not thread-safe. A linter with `enabled=False` runs nothing and never fails a build: the second and later platforms
-    of a build use one, so that every finding appears once.
+    Not thread-safe. A linter with `enabled=False` runs nothing and never fails a build: the second and later
+    platforms of a build use one, so that every finding appears once.
     """
 
     config: LintConfig = LintConfig()
@@ -120,8 +122,8 @@ class Linter:
         self.warnings.append(LintWarning(rule.name, rule.description, rule.url, message, location))
 
     def with_comments(self, comments: Iterable[str]) -> "Linter":
-        """This linter with the `check=skip=…` of the comments directly above an instruction added to it. Only the first
-        such comment counts, and one that cannot be read is ignored."""
+        """This linter with the `check=skip=…` of the comments directly above an instruction added to it. Only
+        the first such comment counts, and one that cannot be read is ignored."""
         for comment in comments:
             directive = DirectiveReader(marker="").read_quietly(comment)
             if directive is None or directive.name != "check":
@@ -141,7 +143,8 @@ class Linter:
 
 
 def make_linter(text: str, check_option: str | None = None, *, enabled: bool = True) -> Linter:
-    """The linter for a Dockerfile: `check_option` (BUILDKIT_DOCKERFILE_CHECK) replaces the `# check=` directive.
+    """The linter for a Dockerfile: `check_option` (BUILDKIT_DOCKERFILE_CHECK) replaces the `# check=`
+    directive.
 
     Raises `DockerfileError` when the options cannot be read.
     """

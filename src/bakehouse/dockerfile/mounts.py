@@ -1,6 +1,7 @@
 """`RUN --mount=…` and `RUN --device=…`: comma-separated options to typed values (dockerfile.md §8.2, §8.3).
 
-Which default a missing option gets when the step is made (cache ids, secret paths) is the lowering's business.
+Which default a missing option gets when the step is made (cache ids, secret paths) is the lowering's
+business.
 """
 
 from __future__ import annotations
@@ -80,8 +81,8 @@ class Device:
 def parse_mount(text: str, expander: Callable[[str], str] | None) -> Mount:
     """Reads the value of one `--mount` flag; `expander` expands every value.
 
-    Without an expander only `from` is read, which may not hold variables: that is all that is known before the
-    environment is. Raises `DockerfileError`.
+    Without an expander only `from` is read, which may not hold variables: that is all that is known before
+    the environment is. Raises `DockerfileError`.
     """
     fields = _fields(text, "mounts")
     if expander is None:

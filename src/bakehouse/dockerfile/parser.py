@@ -1,8 +1,8 @@
-"""A Dockerfile's text to nodes: lines, continuations, comments, here-documents, flags and the splitting of arguments
-(dockerfile.md §1, §2).
+"""A Dockerfile's text to nodes: lines, continuations, comments, here-documents, flags and the splitting of
+arguments (dockerfile.md §1, §2).
 
-A node holds strings; what they mean is `instruction_parser`. Errors are `DockerfileError`s with the lines concerned and,
-as in BuildKit, without the prefix `dockerfile parse error`, which belongs to the next phase.
+A node holds strings; what they mean is `instruction_parser`. Errors are `DockerfileError`s with the lines
+concerned and, as in BuildKit, without the prefix `dockerfile parse error`, which belongs to the next phase.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ _HEREDOC_COMMANDS = frozenset(("add", "copy", "run"))
 
 @dataclass(frozen=True, slots=True)
 class ParsedFile:
-    """The nodes of a file in order. `empty_continuations` are the last lines of instructions that hold blank lines."""
+    """The nodes of a file in order. `empty_continuations` are the last lines of instructions that hold blank
+    lines."""
 
     nodes: tuple[Node, ...]
     escape: str
@@ -130,7 +131,8 @@ class _Reader:
     def _read_directive(self, line: str) -> bool:
         if self._directive_reader.done:
             return False
-        # A wrong directive is reported one line early: BuildKit counts the line only after it has looked at it.
+        # A wrong directive is reported one line early: BuildKit counts the line only after it has looked at
+        # it.
         location = LineRange(self._line, self._line)
         try:
             directive = self._directive_reader.read(line)

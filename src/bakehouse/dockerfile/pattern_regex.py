@@ -1,7 +1,8 @@
-"""One ignore pattern as a regular expression: the translation that BuildKit makes, and from Go's syntax to Python's.
+"""One ignore pattern as a regular expression: the translation that BuildKit makes, and from Go's syntax to
+Python's.
 
-BuildKit hands a half-escaped text to Go's regexp package, so what a backslash or a bracket means in an ignore file is
-what it means there (dockerfile.md §11.2). Only the constructs that can arise are known here.
+BuildKit hands a half-escaped text to Go's regexp package, so what a backslash or a bracket means in an ignore
+file is what it means there (dockerfile.md §11.2). Only the constructs that can arise are known here.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """The pattern language of `.dockerignore`, `--exclude` and context transfers (dockerfile.md §11.2).
 
-A matcher asks for every path the same question: which patterns match this very path? The answer is a bit set, made from
-dictionaries and a few merged expressions, so that hundreds of patterns cost little more than one. Both APIs derive from it:
-with the bits of a path and of all its parents, the highest set bit decides, since each later pattern overrides.
+A matcher asks for every path the same question: which patterns match this very path? The answer is a bit set,
+made from dictionaries and a few merged expressions, so that hundreds of patterns cost little more than one.
+Both APIs derive from it: with the bits of a path and of all its parents, the highest set bit decides, since
+each later pattern overrides.
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ _MERGED = 50
 
 @dataclass(frozen=True, slots=True)
 class Pattern:
-    """One pattern, cleaned and without its `!`. `exclusion` tells that it had one: it takes paths out of the match."""
+    """One pattern, cleaned and without its `!`. `exclusion` tells that it had one: it takes paths out of the
+    match."""
 
     text: str
     exclusion: bool
@@ -34,7 +36,8 @@ class Pattern:
 
 @dataclass(frozen=True, slots=True)
 class MatchState:
-    """Which patterns a directory or one of its parents matches, as a bit set: what its children are matched with."""
+    """Which patterns a directory or one of its parents matches, as a bit set: what its children are matched
+    with."""
 
     bits: int = 0
 
@@ -60,11 +63,13 @@ class PatternMatcher:
         return self._decide(self._cumulative(path))
 
     def match_with_parent(self, path: str, parent: MatchState | None) -> tuple[bool, MatchState]:
-        """Whether `path` is matched, for a walk that goes down directory by directory, and the state for its children.
+        """Whether `path` is matched, for a walk that goes down directory by directory, and the state for its
+        children.
 
-        `parent` is the state of the directory that holds `path`; None when it is not known (then parents are matched here)
-        and for the first level. Not always the same answer as `matches_or_parent_matches`: a pattern that could change
-        nothing for the parent counts as not matched there, as in BuildKit's own walk.
+        `parent` is the state of the directory that holds `path`; None when it is not known (then parents are
+        matched here) and for the first level. Not always the same answer as `matches_or_parent_matches`: a
+        pattern that could change nothing for the parent counts as not matched there, as in BuildKit's own
+        walk.
         """
         inherited = parent.bits if parent is not None else 0
         own = self._cumulative(path) if parent is None else self._index.bits(path)
@@ -82,7 +87,8 @@ class PatternMatcher:
         return matched, MatchState(state)
 
     def _cumulative(self, path: str) -> int:
-        """The patterns that match `path` or one of its parents. The last directory is remembered: neighbours follow."""
+        """The patterns that match `path` or one of its parents. The last directory is remembered: neighbours
+        follow."""
         slash = path.rfind("/")
         if slash <= 0:
             return self._index.bits(path) | (self._root_bits() if slash == 0 else 0)
@@ -117,7 +123,8 @@ def _parse_all(patterns: Iterable[str]) -> Iterable[Pattern]:
 
 
 class _Index:
-    """Finds which of an ordered list of patterns match one path, each by the cheapest means that its form allows."""
+    """Finds which of an ordered list of patterns match one path, each by the cheapest means that its form
+    allows."""
 
     __slots__ = (
         "_always",
@@ -178,7 +185,8 @@ class _Index:
         return True
 
     def _add_tail(self, tail: str, bit: int) -> None:
-        """What follows a leading `**`: text that a path ends with, or whole segments when it begins with a slash."""
+        """What follows a leading `**`: text that a path ends with, or whole segments when it begins with a
+        slash."""
         if tail.startswith("/") and "/" not in tail[1:]:
             _add(self._names, tail[1:], bit)
             return

@@ -1,7 +1,7 @@
 """Lines of a Dockerfile and the error that points at them. The lowest module of the room.
 
-Errors of this room do not know the file's name; `to_diagnostics` gives them the name and the source text where both
-are known (dockerfile.md §17.1).
+Errors of this room do not know the file's name; `to_diagnostics` gives them the name and the source text
+where both are known (dockerfile.md §17.1).
 """
 
 from __future__ import annotations
@@ -55,7 +55,8 @@ class DockerfileError(DefinitionError):
 
 
 def to_diagnostics(error: DockerfileError, filename: str, text: str) -> DiagnosticsError:
-    """`error` as the project's error for findings in a source file, excerpt included. The message stays as it is."""
+    """`error` as the project's error for findings in a source file, excerpt included. The message stays as it
+    is."""
     subject = None
     if error.location is not None:
         subject = line_range(filename, text, error.location)
@@ -66,7 +67,8 @@ def to_diagnostics(error: DockerfileError, filename: str, text: str) -> Diagnost
 
 
 def line_range(filename: str, text: str, location: LineRange) -> SourceRange:
-    """The whole lines of `location` in `text`; lines that `text` does not have are clamped to its first or last."""
+    """The whole lines of `location` in `text`; lines that `text` does not have are clamped to its first or
+    last."""
     lines = text.split("\n")
     first = max(1, min(location.first, len(lines)))
     last = max(first, min(location.last, len(lines)))

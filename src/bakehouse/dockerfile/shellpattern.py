@@ -1,8 +1,10 @@
-"""Shell patterns of `${name#pattern}` and its relatives: `*`, `?` and literal characters (dockerfile.md §4.2).
+"""Shell patterns of `${name#pattern}` and its relatives: `*`, `?` and literal characters (dockerfile.md
+§4.2).
 
-A pattern is a tiny automaton whose states are the bits of one integer, so that no pattern can make matching slower than
-linear in the length of the value: values and patterns come from Dockerfiles of strangers. Like the regular expressions
-that BuildKit builds, `*` and `?` do not match a line feed. Not for paths: see `patterns`.
+A pattern is a tiny automaton whose states are the bits of one integer, so that no pattern can make matching
+slower than linear in the length of the value: values and patterns come from Dockerfiles of strangers. Like
+the regular expressions that BuildKit builds, `*` and `?` do not match a line feed. Not for paths: see
+`patterns`.
 """
 
 from __future__ import annotations
@@ -11,8 +13,8 @@ from bakehouse.dockerfile.gotext import REPLACEMENT
 
 
 class ShellPattern:
-    """A parsed pattern. `text` is the pattern as the word lexer leaves it, escapes included; raises `ValueError` with
-    BuildKit's reason for an escape that is not allowed."""
+    """A parsed pattern. `text` is the pattern as the word lexer leaves it, escapes included; raises
+    `ValueError` with BuildKit's reason for an escape that is not allowed."""
 
     __slots__ = ("_accept", "_any", "_chars", "_loops", "_tokens")
 
@@ -20,7 +22,8 @@ class ShellPattern:
         self._build(*_tokenize(text))
 
     def _build(self, tokens: list[str | None], stars: set[int]) -> None:
-        """`tokens` are the characters to match, None for any; `stars` the positions between them where `*` stands."""
+        """`tokens` are the characters to match, None for any; `stars` the positions between them where `*`
+        stands."""
         self._tokens = (tokens, stars)
         self._accept = 1 << len(tokens)
         self._any = sum(1 << index for index, token in enumerate(tokens) if token is None)
@@ -81,8 +84,8 @@ class ShellPattern:
         return value[: starts[0]] + replacement + value[end:]
 
     def replace_all(self, value: str, replacement: str) -> str:
-        """Every match replaced, left to right. `$0`, `${0}` and `$$` in `replacement` stand for the match and for a dollar
-        sign, other `$name`s for nothing: BuildKit hands the text to a template language."""
+        """Every match replaced, left to right. `$0`, `${0}` and `$$` in `replacement` stand for the match and
+        for a dollar sign, other `$name`s for nothing: BuildKit hands the text to a template language."""
         out: list[str] = []
         last_end, search_from = 0, 0
         for start in self.starts(value):

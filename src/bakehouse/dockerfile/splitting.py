@@ -1,4 +1,5 @@
-"""One instruction's text to its parts: keyword, flags, and arguments split as the keyword asks (dockerfile.md §1.3, §1.4)."""
+"""One instruction's text to its parts: keyword, flags, and arguments split as the keyword asks (dockerfile.md
+§1.3, §1.4)."""
 
 from __future__ import annotations
 
@@ -17,10 +18,11 @@ _NOWHERE = LineRange(0, 0)
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """One instruction, split but not understood. `keyword` is as written, `original` the joined text it was made of.
+    """One instruction, split but not understood. `keyword` is as written, `original` the joined text it was
+    made of.
 
-    `args` depends on the instruction: words, one string, or triples of key, value and separator (ENV, LABEL). For ONBUILD
-    they are the inner keyword and its arguments, and `child` is the inner node.
+    `args` depends on the instruction: words, one string, or triples of key, value and separator (ENV, LABEL).
+    For ONBUILD they are the inner keyword and its arguments, and `child` is the inner node.
     """
 
     keyword: str
@@ -80,8 +82,8 @@ def _split_command(line: str, escape: str) -> tuple[str, list[str], str]:
 def _extract_flags(text: str, escape: str) -> tuple[list[str], str]:
     """The leading words that begin with `--`, and the rest.
 
-    BuildKit looks at bytes here, each as if it were a character: beyond ASCII a flag is garbled, and a byte that would be
-    a blank in Latin-1 ends it. The text is therefore walked in that form.
+    BuildKit looks at bytes here, each as if it were a character: beyond ASCII a flag is garbled, and a byte
+    that would be a blank in Latin-1 ends it. The text is therefore walked in that form.
     """
     data = text.encode("utf-8", "surrogateescape").decode("latin-1")
     flags: list[str] = []
@@ -153,7 +155,8 @@ def _json_or_words(rest: str, escape: str) -> _Arguments:
 
 
 def _json_strings(rest: str) -> list[str] | None:
-    """The strings of a JSON array, or None when `rest` is no JSON array. Raises `DockerfileError` for other elements."""
+    """The strings of a JSON array, or None when `rest` is no JSON array. Raises `DockerfileError` for other
+    elements."""
     rest = rest.lstrip(SPACES)
     if not rest.startswith("["):
         return None
@@ -169,7 +172,8 @@ def _json_strings(rest: str) -> list[str] | None:
 
 
 def _finite(text: str) -> float:
-    """A number of JSON as BuildKit reads it: one that a double cannot hold, or `NaN`, makes the text not JSON."""
+    """A number of JSON as BuildKit reads it: one that a double cannot hold, or `NaN`, makes the text not
+    JSON."""
     value = float(text)
     if value - value != 0:
         raise ValueError(text)

@@ -27,8 +27,8 @@ class EnvGetter(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class WordResult:
-    """`text` is the whole input expanded; `words` the same split at unquoted blanks. `matched` and `unmatched` name the
-    variables that were looked up and found, or not found."""
+    """`text` is the whole input expanded; `words` the same split at unquoted blanks. `matched` and
+    `unmatched` name the variables that were looked up and found, or not found."""
 
     text: str
     words: tuple[str, ...] = ()
@@ -40,9 +40,9 @@ class WordResult:
 class ShellLexer:
     """Expands words with a given escape character.
 
-    `raw_quotes` and `raw_escapes` keep quotes and escape characters in the result, `skip_process_quotes` treats quotes as
-    ordinary text, `skip_unset_env` leaves variables alone that are not set. Errors are `DockerfileError`s that begin
-    `failed to process "<input>": `.
+    `raw_quotes` and `raw_escapes` keep quotes and escape characters in the result, `skip_process_quotes`
+    treats quotes as ordinary text, `skip_unset_env` leaves variables alone that are not set. Errors are
+    `DockerfileError`s that begin `failed to process "<input>": `.
     """
 
     escape: str = "\\"
@@ -63,7 +63,8 @@ class ShellLexer:
         return WordResult(expanded, tuple(words), scanner.matched, scanner.unmatched)
 
     def process_words(self, text: str, env: EnvGetter) -> list[str]:
-        """Expands `text` and splits it at blanks that are not quoted, those that came out of variables included."""
+        """Expands `text` and splits it at blanks that are not quoted, those that came out of variables
+        included."""
         return list(self.process_word(text, env).words)
 
 
@@ -135,8 +136,8 @@ class _Scanner:
 
     def _run(self, stop: str) -> tuple[str, list[str]]:
         result: list[str] = []
-        # BuildKit's words share one buffer, so that a substitution inside a word drops what the word held so far.
-        # Only EXPOSE and here-document names are split like this.
+        # BuildKit's words share one buffer, so that a substitution inside a word drops what the word held so
+        # far. Only EXPOSE and here-document names are split like this.
         self._word_buffer.clear()
         words = _Words(self._word_buffer)
         quotes = not self._lexer.skip_process_quotes

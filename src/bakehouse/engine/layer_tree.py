@@ -43,7 +43,8 @@ class LayerTree:
 
     def mounted(self) -> AbstractContextManager[Path]:
         """A directory that shows the merged tree; shared by all who look at the same chain."""
-        return self._context.layers.view(self._chain)
+        view: AbstractContextManager[Path] = self._context.layers.view(self._chain)
+        return view
 
     def chain(self) -> LayerChain:
         return self._chain

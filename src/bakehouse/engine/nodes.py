@@ -263,11 +263,16 @@ class DirectoryTree:
 
     def record(self, node: Node) -> str:
         if not node.digest:
-            from bakehouse.engine.contenthash import record_digest
-
             with self._lock:
-                node.digest = record_digest(node, self._own_reader(), self.xattrs(node))
+                self.hash_record(node, self.xattrs(node))
         return node.digest
+
+    def hash_record(self, node: Node, xattrs: dict[str, bytes]) -> None:
+        """Reads `node` and sets its digest."""
+        from bakehouse.engine.contenthash import record_digest
+
+        with self._lock:
+            node.digest = record_digest(node, self._own_reader(), xattrs)
 
     def xattrs(self, node: Node) -> dict[str, bytes]:
         with self._lock:

@@ -47,10 +47,10 @@ class PathFilter:
     def may_match_below(self, path: str, include: Match, exclude: Match) -> bool:
         """Whether anything below directory `path`, whose own matches are given, can be wanted at all."""
         slashed = path + "/" if path else ""
-        if self._exclude is not None and exclude is not None and exclude[0]:
-            if not _some_below(slashed, self._exclude_prefixes):
-                return False
-        if self._include is not None and include is not None and not include[0]:
+        excluded = exclude is not None and exclude[0]
+        if excluded and not _some_below(slashed, self._exclude_prefixes):
+            return False
+        if include is not None and not include[0]:
             return _some_below(slashed, self._include_prefixes)
         return True
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Protocol, TextIO
 
 from bakehouse.progress.events import Event, WarningEvent
-from bakehouse.progress.trace import ERROR_LOG_LINES, Trace
+from bakehouse.progress.trace import Trace, TracedVertex
 
 Clock = Callable[[], float]
 
@@ -17,10 +17,12 @@ _MIN_REDRAW_S = 0.1
 
 
 class Renderer(Protocol):
-    """Shows the events of one build. `handle` may be called from any thread, also after `close` (then it does nothing).
+    """Shows the events of one build. `handle` may be called from any thread, also after `close` (then it does
+    nothing).
 
-    `close` shows what is left, restores the terminal and stops the renderer's thread; `error` tells that the build failed.
-    A stream that cannot be written to any more silences the renderer: a closed pipe must not fail a build.
+    `close` shows what is left, restores the terminal and stops the renderer's thread; `error` tells that the
+    build failed. A stream that cannot be written to any more silences the renderer: a closed pipe must not
+    fail a build.
     """
 
     def handle(self, event: Event) -> None: ...
@@ -29,13 +31,13 @@ class Renderer(Protocol):
 
 
 class Pace:
-    """How often to draw: at once for the first event, then at most every `min_redraw_s`, and every `refresh_s` when no
-    event comes. `TTY_DISPLAY_RATE` (milliseconds) sets both."""
+    """How often to draw: at once for the first event, then at most every `min_redraw_s`, and every
+    `refresh_s` when no event comes. `TTY_DISPLAY_RATE` (milliseconds) sets both."""
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         self.refresh_s, self.min_redraw_s = _REFRESH_S, _MIN_REDRAW_S
         rate = environ.get("TTY_DISPLAY_RATE", "")
-        if rate.isascii() and rate.isdigit() and 0 < int(rate[:9]):
+        if rate.isascii() and rate.isdigit() and int(rate[:9]) > 0:
             self.refresh_s = self.min_redraw_s = int(rate[:9]) / 1000
         self._last = float("-inf")
 
@@ -116,21 +118,26 @@ class TraceRenderer:
         out: list[str] = []
         for vertex in self._trace.started:
             if vertex.has_failed:
-                out.append(f"------\n > {vertex.name}:\n")
-                out += (line + "\n" for line in self._last_log_lines(vertex.digest))
+                out.append(f"------\n > {self._shown_name(vertex)}:\n")
+                out += (line + "\n" for line in self._last_log_lines(vertex))
                 out.append("------\n")
         return out
 
-    def _last_log_lines(self, digest: str) -> list[str]:
-        return self._trace.vertices[digest].log_lines[-ERROR_LOG_LINES:]
+    def _shown_name(self, vertex: TracedVertex) -> str:
+        return vertex.name
+
+    def _last_log_lines(self, vertex: TracedVertex) -> list[str]:
+        """What of a failed step's output is repeated at the end."""
+        raise NotImplementedError
 
     def _write(self, text: str) -> None:
         if self._silenced or not text:
             return
         try:
-            self._stream.write(text)
+            try:
+                self._stream.write(text)
+            except UnicodeEncodeError as error:
+                self._stream.write(text.encode(error.encoding, "replace").decode(error.encoding))
             self._stream.flush()
-        except (OSError, ValueError):
+        except (OSError, ValueError):  # a closed pipe or a closed stream
             self._silenced = True
-        except UnicodeEncodeError:  # pragma: no cover - a subclass of ValueError, kept for readers
-            raise

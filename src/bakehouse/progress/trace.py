@@ -5,9 +5,12 @@ Not thread-safe: a renderer holds its own lock. Times are seconds since the epoc
 
 from __future__ import annotations
 
+import codecs
 from dataclasses import dataclass, field
 
 from bakehouse.progress.events import Event, LogEvent, StatusEvent, VertexEvent, WarningEvent
+
+_BYTE_UNITS = ("kB", "MB", "GB", "TB", "PB", "EB")
 
 CANCELED = "context canceled"
 
@@ -40,12 +43,12 @@ def merge_intervals(intervals: list[Interval]) -> list[Interval]:
     return merged
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class TracedVertex:
     """One line of the display: a vertex, or all vertices of one progress group.
 
-    `events_seen` and `block_started` measure how much it has to say since it was last on top (plain renderer). Pending
-    output (`log_lines`, `changed_statuses`, `warnings` beyond `warnings_shown`) is taken by the renderer.
+    `events_seen` and `block_started` measure how much it has to say since it was last on top (plain
+    renderer). Pending output (`log_lines`, `changed_statuses`) is taken by the renderer.
     """
 
     digest: str
@@ -59,8 +62,8 @@ class TracedVertex:
     warnings: list[WarningEvent] = field(default_factory=list)
     log_lines: list[str] = field(default_factory=list)
     log_is_partial: bool = False
+    decoder: codecs.IncrementalDecoder | None = None
     members: dict[str, VertexEvent] = field(default_factory=dict)
-    index: int = 0
     events_seen: int = 0
     block_started: float = 0.0
 
@@ -102,9 +105,14 @@ class TracedVertex:
 
 
 class Trace:
-    """All vertices seen, in the order in which they started. `updated` holds the digests with something new to show."""
+    """All vertices seen, in the order in which they started. `updated` holds the digests with something new
+    to show.
 
-    def __init__(self) -> None:
+    Of a vertex's log at least the last `kept_lines` lines are kept until somebody takes them.
+    """
+
+    def __init__(self, kept_lines: int = 5000) -> None:
+        self._kept_lines = kept_lines
         self.vertices: dict[str, TracedVertex] = {}
         self.started: list[TracedVertex] = []
         self.updated: dict[str, None] = {}
@@ -132,8 +140,13 @@ class Trace:
                 vertex.warnings.append(event)
                 self._touch(vertex, now)
 
+    def find(self, digest: str) -> TracedVertex | None:
+        """The line on which the vertex `digest` is shown."""
+        return self._by_digest.get(digest)
+
     def cancel_open(self, now: float) -> None:
-        """Completes everything that is still open as cancelled: the build is over, whatever it failed to report."""
+        """Completes everything that is still open as cancelled: the build is over, whatever it failed to
+        report."""
         for vertex in self.vertices.values():
             if vertex.is_started and not vertex.is_completed:
                 for start, interval in vertex.intervals.items():
@@ -185,20 +198,26 @@ class Trace:
             self._touch(vertex, now)
 
     def _add_log(self, event: LogEvent, now: float) -> None:
-        """Appends to the pending lines, each behind the time since the vertex started. Empty data ends no line."""
+        """Appends to the pending lines, each behind the time since the vertex started. Empty data ends no
+        line."""
         vertex = self._by_digest.get(event.vertex)
         if vertex is None or not event.data:
             return
         began = vertex.merged[-1].start if vertex.merged else event.timestamp
         stamp = log_stamp(event.timestamp - began)
-        *lines, rest = event.data.decode("utf-8", "replace").split("\n")
+        if vertex.decoder is None:
+            vertex.decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        *lines, rest = vertex.decoder.decode(event.data).split("\n")
         pieces = [*lines, rest] if rest else lines
         for number, piece in enumerate(pieces):
             if number == 0 and vertex.log_is_partial and vertex.log_lines:
                 vertex.log_lines[-1] += piece
             else:
                 vertex.log_lines.append(f"{stamp} {piece}")
-        vertex.log_is_partial = rest != ""
+        if pieces:
+            vertex.log_is_partial = rest != ""
+        if len(vertex.log_lines) > 2 * self._kept_lines:
+            del vertex.log_lines[: -self._kept_lines]
         self._touch(vertex, now)
 
 
@@ -212,12 +231,8 @@ def format_bytes(count: int) -> str:
     """Decimal units with two digits, as BuildKit prints them: `999B`, `1.23kB`, `45.00MB`."""
     if abs(count) < 1000:
         return f"{count}B"
-    value, unit = float(count), ""
-    for unit in ("kB", "MB", "GB", "TB", "PB", "EB"):
-        value /= 1000
-        if abs(value) < 1000:
-            break
-    return f"{value:.2f}{unit}"
+    power = min((len(str(abs(count))) - 1) // 3, len(_BYTE_UNITS))
+    return f"{count / 1000**power:.2f}{_BYTE_UNITS[power - 1]}"
 
 
 def format_transfer(status: StatusEvent) -> str:

@@ -32,6 +32,7 @@ _MAX_REDIRECTS = 10
 _MAX_AUTH_ROUNDS = 2
 #: How much of an error answer is read.
 _MAX_ERROR_BYTES = 64 * 1024
+_MAX_DRAINED_BYTES = 64 * 1024
 CHUNK_BYTES = 256 * 1024
 
 
@@ -86,9 +87,10 @@ class Answer:
         return self.headers.get(name, "")
 
     def close(self) -> None:
-        # A body that was read to its end gives its connection back; any other connection is of no further use.
-        if self._response.closed or self._response.length_remaining == 0:
-            self._response.release_conn()
+        # A connection can be used again only when the body was read to its end; a long rest is not worth reading.
+        left = self._response.length_remaining
+        if left is not None and left <= _MAX_DRAINED_BYTES:
+            self._response.drain_conn()
         else:
             self._response.close()
 

@@ -95,6 +95,16 @@ def kill_and_remove(hierarchies: tuple[str, ...], prefix: str) -> None:
                 _remove_group(f"{base}/{name}")
 
 
+def remove_container_group(hierarchies: tuple[str, ...], path: str) -> None:
+    """Kills what is left in one container's group, given by its `cgroupsPath`, and removes it. Never raises.
+
+    For containers whose runtime was killed while it made them, before it wrote down that it did."""
+    if path.startswith("/"):
+        for hierarchy in hierarchies:
+            if os.path.isdir(hierarchy + path):
+                _remove_group(hierarchy + path)
+
+
 def remove_parent(hierarchies: tuple[str, ...]) -> None:
     """Removes the empty group that held ours; other engines' groups keep it."""
     for hierarchy in hierarchies:

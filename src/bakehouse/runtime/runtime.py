@@ -7,6 +7,7 @@ the engine's own (`runtime.namespace.private_mounts`).
 from __future__ import annotations
 
 import errno
+import itertools
 import json
 import os
 import secrets
@@ -18,7 +19,7 @@ from pathlib import Path
 from bakehouse.errors import CancelledError, EnvironmentFault, ExecutionError
 from bakehouse.linux.locks import FileLock
 from bakehouse.linux.mounts import MNT_DETACH, MS_BIND, MS_NODEV, MS_REMOUNT, bind, mount, umount
-from bakehouse.runtime.cgroups import kill_and_remove, remove_parent
+from bakehouse.runtime.cgroups import group_path, kill_and_remove, remove_container_group, remove_parent
 from bakehouse.runtime.container import ContainerCommand, Outcome, global_options, run_container
 from bakehouse.runtime.discovery import RuntimeBinary, find_runtime
 from bakehouse.runtime.logs import in_the_words_of_runc, last_error, names_missing_permission
@@ -70,6 +71,7 @@ class OciRuntime:
         self._network = NetworkPool(environ)
         self._warned = False
         self._token = secrets.token_hex(8)
+        self._numbers = itertools.count(1)
         self._engines = state_dir / "engines"
         self._engines.mkdir(mode=0o700, parents=True, exist_ok=True)
         sweep_dead_engines(self._engines, self._machine.cgroups.hierarchies)
@@ -165,12 +167,16 @@ class OciRuntime:
     def _workspace(self) -> Workspace:
         """The workspace of the calling thread's mount namespace, which is made private first if it is not yet."""
         with self._lock:
-            known = self._workspaces.get(mount_namespace_id())
-            if known is not None:
+            known = self._workspaces.pop(mount_namespace_id(), None)
+            if known is not None and known.scratch.state.is_dir():
+                self._workspaces[mount_namespace_id()] = known
                 return known
+            if known is not None:
+                # The kernel gives a dead namespace's number to a new one.
+                known.close()
             if shares_mounts_with_parent():
                 private_mounts()
-            workspace = Workspace(Scratch(self._state_dir / "scratch"), self._token)
+            workspace = Workspace(Scratch(self._state_dir / "scratch"), self._token, self._numbers)
             self._workspaces[mount_namespace_id()] = workspace
             return workspace
 
@@ -185,7 +191,13 @@ class OciRuntime:
     ) -> int:
         bundle.config.write_text(json.dumps(build_spec(step, user, self._machine, place)), encoding="utf-8")
         command = self._command(self._binary, place, bundle)
-        outcome = run_container(command, on_output, cancel)
+        try:
+            outcome = run_container(command, on_output, cancel)
+        except BaseException:
+            if self._machine.cgroups.usable:
+                group = group_path(place.container_id, step.cgroup_parent)
+                remove_container_group(self._machine.cgroups.hierarchies, group)
+            raise
         self._explain(outcome, step, bundle, command, on_output)
         if hides_sys(self._machine, place):
             # BuildKit's rule: the mount points that a rootful step leaves behind do not depend on the mode.

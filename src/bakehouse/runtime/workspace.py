@@ -53,15 +53,16 @@ class Bundle:
 
 
 class Workspace:
-    """Thread-safe. `token` begins the ids of all containers started here."""
+    """Thread-safe. `token` begins the ids of all containers started here; `numbers` makes them differ between the
+    workspaces of one engine, whose control groups lie side by side."""
 
-    def __init__(self, scratch: Scratch, token: str) -> None:
+    def __init__(self, scratch: Scratch, token: str, numbers: Iterator[int]) -> None:
         self.scratch = scratch
         self.token = token
+        self._numbers = numbers
         self._lock = threading.Lock()
         self._free: list[Bundle] = []
         self._bundles = 0
-        self._containers = 0
         self._watchdog: Watchdog | None = None
 
     def guard(self, runtime: str, hierarchies: tuple[str, ...], environ: Mapping[str, str]) -> None:
@@ -94,8 +95,7 @@ class Workspace:
     def container(self) -> Iterator[str]:
         """A new container id, watched over while the context lasts."""
         with self._lock:
-            self._containers += 1
-            name = f"{self.token}-{self._containers}"
+            name = f"{self.token}-{next(self._numbers)}"
             guard = self._watchdog
         if guard is not None:
             guard.tell(f"+{name}")

@@ -67,8 +67,9 @@ class NoCredentials:
 
 @dataclass(frozen=True)
 class Session:
-    """Everything a build may ask of its client. `local_dirs` maps `local://` names to host directories,
-    `oci_layouts` maps store names to OCI layout directories, `ssh` maps agent ids to socket paths."""
+    """Everything a build may ask of its client. `local_dirs` maps `local://` names, or
+    `SESSION:NAME` where sources of one build bear several session ids, to host directories; `oci_layouts` maps store names to OCI
+    layout directories, `ssh` agent ids to socket paths."""
 
     local_dirs: Mapping[str, Path] = MappingProxyType({})
     secrets: Mapping[str, Secret] = MappingProxyType({})

@@ -8,6 +8,8 @@ or zstd frames. The bytes depend on content, type and level, never on the number
 from __future__ import annotations
 
 import hashlib
+import queue
+import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future
@@ -22,11 +24,10 @@ BLOCK_SIZE = 1 << 20
 _READ_SIZE = 1 << 18
 #: Blocks handed to the pool before the writer waits for the oldest one.
 _IN_FLIGHT = 8
-#: libdeflate's level whose output is smaller than that of Go's default gzip at more than five times its speed.
-DEFAULT_GZIP_LEVEL = 3
+#: libdeflate's level whose output is no larger than that of BuildKit's default gzip: on 526 MB of programs and
+#: scripts 171.4 MB against 171.7 MB. BuildKit's levels 0-9 are handed to libdeflate as they are.
+DEFAULT_GZIP_LEVEL = 4
 DEFAULT_ZSTD_LEVEL = 3
-#: BuildKit's gzip levels 0-9 (Go's scale) as libdeflate's 0-12 with at least the ratio of the former.
-_GZIP_LEVELS = (0, 1, 2, 3, 4, 5, 6, 7, 8, 9)
 _MEDIA_TYPES = {"gzip": OCI_LAYER_GZIP, "zstd": OCI_LAYER_ZSTD, "uncompressed": OCI_LAYER}
 _MAX_LEVEL = {"gzip": 9, "zstd": 22, "uncompressed": 22}
 
@@ -79,7 +80,7 @@ def block_compressor(compression: Compression) -> Callable[[bytes], bytes] | Non
     if compression.type == "gzip":
         import deflate
 
-        level = DEFAULT_GZIP_LEVEL if compression.level is None else _GZIP_LEVELS[compression.level]
+        level = DEFAULT_GZIP_LEVEL if compression.level is None else compression.level
         compress_gzip = deflate.gzip_compress
         return lambda block: bytes(compress_gzip(block, level))
     if compression.type == "zstd":
@@ -281,3 +282,53 @@ def _detect(head: bytes) -> tuple[str, Callable[[], _Decompressor] | None]:
 
         return "xz", lzma.LZMADecompressor
     return "uncompressed", None
+
+
+class Prefetched:
+    """Reads a stream ahead in a thread of its own, so that inflating and digesting run beside the consumer.
+
+    A context manager: leaving it stops the thread. Errors of the source are raised by `read`."""
+
+    def __init__(self, source: DecompressingReader, pieces: int = 16) -> None:
+        self._source = source
+        self._queue: queue.Queue[bytes | BaseException] = queue.Queue(pieces)
+        self._stop = threading.Event()
+        self._ended = False
+        self._thread = threading.Thread(target=self._fill, name="layer-reader", daemon=True)
+        self._thread.start()
+
+    def _fill(self) -> None:
+        try:
+            while data := self._source.read_some():
+                if not self._put(data):
+                    return
+            self._put(b"")
+        except BaseException as error:
+            self._put(error)
+
+    def _put(self, item: bytes | BaseException) -> bool:
+        while not self._stop.is_set():
+            try:
+                self._queue.put(item, timeout=0.1)
+                return True
+            except queue.Full:
+                continue
+        return False
+
+    def read(self, size: int, /) -> bytes:
+        """The next piece, of any size; b"" at the end."""
+        if self._ended:
+            return b""
+        item = self._queue.get()
+        if isinstance(item, BaseException):
+            self._ended = True
+            raise item
+        self._ended = not item
+        return item
+
+    def __enter__(self) -> Prefetched:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._stop.set()
+        self._thread.join()

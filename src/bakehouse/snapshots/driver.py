@@ -6,6 +6,7 @@ upper directory in overlay form, so layers do not tell which driver made them.
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Sequence
@@ -112,8 +113,11 @@ class OverlayDriver:
     def close(self, at: Path) -> None:
         try:
             umount(at, MNT_DETACH)
-        except OSError:
-            remove_tree(at)
+        except OSError as error:
+            # EINVAL: not a mount point, so what is there was put together by copying (or is gone already).
+            if error.errno not in (errno.EINVAL, errno.ENOENT):
+                raise
+        remove_tree(at)
         remove_tree(at.with_name(at.name + ".empty"))
 
 
@@ -208,6 +212,20 @@ def _dress(path: bytes, status: os.stat_result, source: int, upper: int) -> None
         os.close(target)
 
 
+def has_opaque_marks(upper: int) -> bool:
+    """True when some directory below the open directory `upper` is marked opaque."""
+    with os.scandir(upper) as items:
+        names = [os.fsencode(item.name) for item in items if item.is_dir(follow_symlinks=False)]
+    for name in names:
+        child = os.open(name, _OPEN_DIR, dir_fd=upper)
+        try:
+            if any(get_xattr(child, key) == b"y" for key in OPAQUE_XATTRS) or has_opaque_marks(child):
+                return True
+        finally:
+            os.close(child)
+    return False
+
+
 def normalise_upper(upper: int, lower: int | None) -> list[bytes]:
     """Makes an overlay upper directory mean the same upon any tree, and returns the directories it replaced.
 
@@ -273,4 +291,12 @@ def _lower_directory(lower: int | None, name: bytes) -> int | None:
         return None
 
 
-__all__ = ["CopyDriver", "Driver", "OverlayDriver", "choose_driver", "normalise_upper", "opaque_xattr"]
+__all__ = [
+    "CopyDriver",
+    "Driver",
+    "OverlayDriver",
+    "choose_driver",
+    "has_opaque_marks",
+    "normalise_upper",
+    "opaque_xattr",
+]

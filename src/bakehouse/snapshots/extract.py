@@ -109,9 +109,9 @@ def clean_path(path: bytes) -> bytes:
 class TreeWriter:
     """Writes members below the open directory `root_fd`, which it takes over. A context manager. Not thread-safe.
 
-    With `opaque_xattr` (its name) the overlay form is written. `lower_fd` is the tree below, asked for parents that
-    the archive leaves out and for hard links to files that it does not hold; `used_lower` then tells that the result
-    suits only that tree. Call `finish` after the last member: only then directories have their times.
+    With `opaque_xattr` (its name) the overlay form is written. `open_lower` opens the tree below when it is needed: for
+    parents that the archive leaves out and for hard links to files that it does not hold. `used_lower` then tells
+    that the result suits only that tree. Call `finish` after the last member: only then directories have their times.
     """
 
     def __init__(
@@ -119,13 +119,14 @@ class TreeWriter:
         root_fd: int,
         *,
         opaque_xattr: str | None = None,
-        lower_fd: int | None = None,
+        open_lower: Callable[[], int] | None = None,
         owner: tuple[int, int] | None = None,
         set_owner: bool = True,
     ) -> None:
         self._root = root_fd
         self._opaque = opaque_xattr
-        self._lower = lower_fd
+        self._open_lower = open_lower
+        self._lower = -1
         self._owner = owner
         self._set_owner = set_owner
         self._devices = may_create_devices()
@@ -142,6 +143,8 @@ class TreeWriter:
     def __exit__(self, *exc: object) -> None:
         self._forget_parents()
         os.close(self._root)
+        if self._lower >= 0:
+            os.close(self._lower)
 
     # Members -----------------------------------------------------------------------------------------------
 
@@ -446,11 +449,10 @@ class TreeWriter:
             os.fchmod(fd, 0o755)
             if self._owner is not None and self._set_owner:
                 os.fchown(fd, *self._owner)
-            if self._lower is None:
+            if self._open_lower is None:
                 return
-            self.used_lower = True
             try:
-                lower = open_in_root(self._lower, path, _OPEN_DIR)
+                lower = open_in_root(self._lower_root(), path, _OPEN_DIR)
             except OSError:
                 return
             try:
@@ -462,13 +464,19 @@ class TreeWriter:
         finally:
             os.close(fd)
 
+    def _lower_root(self) -> int:
+        assert self._open_lower is not None
+        self.used_lower = True
+        if self._lower < 0:
+            self._lower = self._open_lower()
+        return self._lower
+
     def _copy_up(self, path: bytes) -> None:
         """Brings a file of the lower tree into this one, so that it can be linked to."""
-        if self._lower is None:
+        if self._open_lower is None:
             raise _dangling(path)
-        self.used_lower = True
         try:
-            source = open_in_root(self._lower, path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+            source = open_in_root(self._lower_root(), path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
         except OSError:
             raise _dangling(path) from None
         try:

@@ -34,7 +34,7 @@ def _bad(what: str, code: str = "tar-invalid") -> IntegrityError:
     return IntegrityError(f"invalid tar archive: {what}", code=code)
 
 
-def _number(field: bytes) -> int:
+def parse_number(field: bytes) -> int:
     """An octal or (first bit set) base-256 number field."""
     if field and field[0] & 0x80:
         value = int.from_bytes(field, "big") & ((1 << (8 * len(field) - 1)) - 1)
@@ -62,7 +62,7 @@ def _checksum_holds(block: bytes) -> bool:
     return stored == sum(byte - 256 if byte > 127 else byte for byte in rest)
 
 
-def _time_ns(text: bytes) -> int:
+def parse_time_ns(text: bytes) -> int:
     """A PAX time, decimal seconds with any fraction, floored to ns."""
     negative = text.startswith(b"-")
     whole, _, fraction = text.lstrip(b"-").partition(b".")
@@ -73,7 +73,7 @@ def _time_ns(text: bytes) -> int:
     return -value if negative else value
 
 
-def _pax_records(data: bytes) -> dict[bytes, bytes]:
+def pax_records(data: bytes) -> dict[bytes, bytes]:
     records: dict[bytes, bytes] = {}
     position = 0
     while position < len(data):
@@ -172,7 +172,7 @@ class TarReader:
             if kind in b"xgLK" and kind != b"":
                 data = self._special(block)
                 if kind == b"x":
-                    pax = _pax_records(data)
+                    pax = pax_records(data)
                 elif kind == b"L":
                     long_name = data.partition(b"\0")[0]
                 elif kind == b"K":
@@ -184,7 +184,7 @@ class TarReader:
         self._drain()
 
     def _special(self, block: bytes) -> bytes:
-        size = _number(block[124:136])
+        size = parse_number(block[124:136])
         if not 0 <= size <= self._limits.header:
             raise _bad(f"an extended header has {size} bytes", "archive-too-large")
         data = self._exactly(size)
@@ -207,8 +207,8 @@ class TarReader:
             path = long_name
         if long_link is not None:
             linkname = long_link
-        uid, gid = _number(block[108:116]), _number(block[116:124])
-        size, mtime_ns = _number(block[124:136]), _number(block[136:148]) * 1_000_000_000
+        uid, gid = parse_number(block[108:116]), parse_number(block[116:124])
+        size, mtime_ns = parse_number(block[124:136]), parse_number(block[136:148]) * 1_000_000_000
         xattrs: tuple[tuple[str, bytes], ...] = ()
         if pax:
             path = pax.get(b"path", path)
@@ -219,7 +219,7 @@ class TarReader:
                 _decimal(pax, b"size", size),
             )
             if b"mtime" in pax:
-                mtime_ns = _time_ns(pax[b"mtime"])
+                mtime_ns = parse_time_ns(pax[b"mtime"])
             xattrs = tuple(
                 (key[len(_XATTR) :].decode("utf-8", "surrogateescape"), value)
                 for key, value in sorted(pax.items())
@@ -234,14 +234,14 @@ class TarReader:
         return TarEntry(
             path,
             REGULAR if kind == b"S" else kind,
-            _number(block[100:108]) & 0o7777,
+            parse_number(block[100:108]) & 0o7777,
             uid,
             gid,
             mtime_ns,
             self._real_size,
             linkname,
-            _number(block[329:337]),
-            _number(block[337:345]),
+            parse_number(block[329:337]),
+            parse_number(block[337:345]),
             xattrs,
         )
 
@@ -345,12 +345,12 @@ class TarReader:
         area, extended = block[386:482], block[482]
         while True:
             pairs += [
-                (_number(area[start : start + 12]), _number(area[start + 12 : start + 24]))
+                (parse_number(area[start : start + 12]), parse_number(area[start + 12 : start + 24]))
                 for start in range(0, len(area) - 23, 24)
                 if area[start]
             ]
             if not extended:
-                return pairs, _number(block[483:495])
+                return pairs, parse_number(block[483:495])
             if len(pairs) > 1_000_000:
                 raise _bad("a sparse map is too long", "archive-too-large")
             more = self._exactly(BLOCK)

@@ -51,7 +51,9 @@ class TreeCopier:
             elif not stat.S_ISSOCK(status.st_mode):
                 self._copy_file(name, source, target, where, status)
 
-    def _copy_directory(self, name: str, source: int, target: int, where: str, status: os.stat_result) -> None:
+    def _copy_directory(
+        self, name: str, source: int, target: int, where: str, status: os.stat_result
+    ) -> None:
         child = os.open(name, _OPEN_DIR, dir_fd=source)
         try:
             if self._overlay and any(get_xattr(child, key) == b"y" for key in OPAQUE_XATTRS):
@@ -117,9 +119,7 @@ class TreeCopier:
             value = get_xattr(fd_path(source, os.fsencode(name)), key)
             if value is not None:
                 _set_xattr(fd_path(target, os.fsencode(name)), key, value)
-        os.utime(
-            name, ns=(status.st_mtime_ns, status.st_mtime_ns), dir_fd=target, follow_symlinks=False
-        )
+        os.utime(name, ns=(status.st_mtime_ns, status.st_mtime_ns), dir_fd=target, follow_symlinks=False)
 
     def _make_regular(self, name: str, source: int, target: int, status: os.stat_result) -> None:
         reading = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=source)

@@ -48,7 +48,7 @@ class VerifiedReader(io.RawIOBase):
 
     def read(self, size: int = -1, /) -> bytes:
         """Up to `size` bytes (all when negative); b"" only after everything was verified."""
-        if size is None or size < 0:
+        if size < 0:
             return self.readall()
         return self._checked(self._source.read(size)) if size else b""
 
@@ -111,7 +111,7 @@ class BlobWriter:
         self.size = 0
         self._file: io.BufferedWriter | None = None
         with disk_errors(path):
-            self._file = open(path, "xb", buffering=_BUFFER)  # noqa: SIM115  closed by commit and discard
+            self._file = io.BufferedWriter(io.FileIO(path, "x"), _BUFFER)
 
     def write(self, data: bytes | bytearray | memoryview) -> int:
         """Appends; returns the number of bytes."""

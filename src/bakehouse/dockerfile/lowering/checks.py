@@ -46,9 +46,9 @@ def unknown_from_args(
 
 def platform_flag(linter: Linter, stage: Stage, expanded: WordResult, global_args: Mapping[str, str]) -> None:
     """`--platform` with a constant, or with what is the default anyway."""
-    if expanded.matched == {"TARGETPLATFORM"} and not expanded.unmatched:
-        if expanded.text == global_args.get("TARGETPLATFORM", ""):
-            linter.run(rules.REDUNDANT_TARGET_PLATFORM, stage.location, stage.platform)
+    is_target = expanded.matched == {"TARGETPLATFORM"} and not expanded.unmatched
+    if is_target and expanded.text == global_args.get("TARGETPLATFORM", ""):
+        linter.run(rules.REDUNDANT_TARGET_PLATFORM, stage.location, stage.platform)
     if expanded.matched or expanded.unmatched:
         return
     try:

@@ -24,7 +24,7 @@ from bakehouse.llb.encode import SourceInfo, encode_definition
 from bakehouse.llb.env import split_entry
 from bakehouse.llb.giturl import parse_git_ref
 from bakehouse.llb.ops import Copy
-from bakehouse.llb.platforms import to_llb
+from bakehouse.llb.platforms import local_platform, to_llb
 from bakehouse.llb.sources import GitOptions
 from bakehouse.llb.state import State
 from bakehouse.oci.platform import Platform
@@ -139,7 +139,7 @@ def dockerfile_source(request: LowerRequest) -> SourceInfo:
             differ="none",
             constraints=internal("load build definition from " + request.filename),
         )
-    edge = remote.seal(SealDefaults(state.local_platform(), request.local_unique_id))
+    edge = remote.seal(SealDefaults(local_platform(), request.local_unique_id))
     return SourceInfo(request.filename, request.dockerfile, definition=encode_definition(edge))
 
 
@@ -254,7 +254,7 @@ class NamedContext:
                 excludes = read_ignore_file(text)
 
         def target() -> Output:
-            found = sources.local(
+            return sources.local(
                 name,
                 self._named("load from client"),
                 session_id=session_of(self.request, name),
@@ -262,7 +262,6 @@ class NamedContext:
                 exclude_patterns=excludes,
                 follow_paths=follow_paths(self.wanted_paths()),
             )
-            return found
 
         return State.of(Output.deferred(target))
 

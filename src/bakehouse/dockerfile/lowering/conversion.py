@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from bakehouse.dockerfile.document import Dockerfile
 from bakehouse.dockerfile.instructions import Command, Expander, KeyValueOptional
@@ -64,8 +64,6 @@ class Conversion:
     def located(self, location: LineRange | None, constraints: Constraints | None = None) -> Constraints:
         """Constraints that point at lines of the Dockerfile."""
         first, last = _NOWHERE if location is None else (location.first, location.last)
-        from dataclasses import replace
-
         return replace(constraints or Constraints(), locations=((self.file.filename, first, last),))
 
     def shown_platform(self, platform: Platform | None) -> Platform | None:

@@ -8,6 +8,7 @@ of every stage that the target needs.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from bakehouse.dockerfile import instructions as typed
@@ -95,7 +96,7 @@ def lower(request: LowerRequest, resolver: MetaResolver) -> Lowered:
         )
     file = _parse(request)
     used: set[str] = set()
-    out = []
+    out: list[LoweredPlatform] = []
     for number, platform in enumerate(request.platforms or (None,)):
         linter = file.linter if number == 0 else Linter(file.linter.config, enabled=False)
         conversion = _lower_platform(request, resolver, file, linter, platform, out)
@@ -114,8 +115,6 @@ def check(
 ) -> tuple[tuple[LintWarning, ...], BakehouseError | None]:
     """The build checks of `request`: what the linter finds, in all stages when no target is named, and the error that
     ended the attempt, if one did. Raises nothing that the Dockerfile causes, but for what stops it being read."""
-    from dataclasses import replace
-
     if not request.target:
         request = replace(request, all_stages=True)
     try:
@@ -398,9 +397,10 @@ class _PlatformLowering:
         trees = {stage.name: stage.state.seal(defaults) for stage in scanned}
         if target.scan_context:
             trees["context"] = conversion.context.seal(defaults)
-        exported = platforms.target if platforms.implicit is False else platforms.build
+        exported = (platforms.build if platforms.implicit else platforms.target).normalized()
         return LoweredPlatform(
-            exported.normalized(),
+            exported.format_all(),
+            _windows_version(exported, target.image.platform),
             target.state.seal(defaults),
             target.image.encode(),
             None if target.base_image is None else target.base_image.encode(),
@@ -454,6 +454,17 @@ def _asked_platform(image: Platform, target: Platform) -> Platform:
         target.os_version if target.os_version or not same else image.os_version,
         target.os_features or image.os_features,
     )
+
+
+def _windows_version(platform: Platform, image: Platform) -> Platform:
+    """A Windows platform with what the image says of the OS, where the platform says nothing."""
+    if (platform.os, image.os) != (WINDOWS, WINDOWS):
+        return platform
+    return replace(
+        platform,
+        os_version=platform.os_version or image.os_version,
+        os_features=platform.os_features or image.os_features,
+    ).normalized()
 
 
 def _enabled_for(stage_name: str, value: str) -> bool:

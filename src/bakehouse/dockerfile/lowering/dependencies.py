@@ -1,4 +1,4 @@
-"""Which stages an instruction reads: `COPY --from`, `RUN --mount from=`, and ONBUILD triggers (dockerfile.md §6.1, §9.7)."""
+"""Which stages an instruction reads: `COPY --from`, `RUN --mount from=`, ONBUILD (dockerfile.md §6.1, §9.7)."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def connect_stages(conversion: Conversion) -> None:
     # The table grows while it is walked; what joins has no instructions.
     for stage in list(table.states):
         commands = () if stage.stage is None else stage.stage.commands
-        stage.commands = [_connect(conversion, stage, command) for command in commands]
+        stage.commands = [_connect_located(conversion, stage, command) for command in commands]
     table.check_cycles()
     if len(table.states) == 1:
         # A single stage needs no name in progress output.
@@ -49,6 +49,13 @@ def add_triggers(conversion: Conversion, stage: StageState, triggers: Sequence[s
     stage.commands = commands + stage.commands
     stage.command_total += len(commands)
     return any(step.sources for step in commands)
+
+
+def _connect_located(conversion: Conversion, stage: StageState, command: Command) -> StageCommand:
+    try:
+        return _connect(conversion, stage, command)
+    except DockerfileError as error:
+        raise error.at(command.location) from None
 
 
 def _connect(conversion: Conversion, stage: StageState, command: Command) -> StageCommand:

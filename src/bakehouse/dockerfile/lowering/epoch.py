@@ -1,4 +1,4 @@
-"""SOURCE_DATE_EPOCH: seconds, or the time of the context, of a named context or of a source stage (dockerfile.md §10.4)."""
+"""SOURCE_DATE_EPOCH: seconds, or the time of a context or of a source stage (dockerfile.md §10.4)."""
 
 from __future__ import annotations
 

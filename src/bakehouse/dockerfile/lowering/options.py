@@ -1,12 +1,264 @@
-"""BuildKit's frontend options as a `LowerRequest`."""
+"""BuildKit's frontend options, a flat map of texts, as a `LowerRequest` (dockerfile.md §14.1).
+
+The same map is what a remote BuildKit is sent, so both engines mean the same by it. Options that concern exporters,
+caches, attestations or other frontends are not looked at here.
+"""
 
 from __future__ import annotations
 
+import ipaddress
+import re
 from collections.abc import Mapping
 from typing import Any
 
-from bakehouse.dockerfile.lowering.request import LowerRequest
+from bakehouse.dockerfile.gotext import quote
+from bakehouse.dockerfile.govalues import csv_fields, parse_bool
+from bakehouse.dockerfile.lowering.contexts import input_config
+from bakehouse.dockerfile.lowering.request import (
+    RESOLVE_DEFAULT,
+    RESOLVE_LOCAL,
+    RESOLVE_PULL,
+    InputContext,
+    LowerRequest,
+    ResourceLimits,
+)
+from bakehouse.errors import DefinitionError
+from bakehouse.llb.ops import NETWORK_HOST, NETWORK_NONE, NETWORK_SANDBOX, Edge, Ulimit
+from bakehouse.oci.platform import Platform
+
+_NETWORKS = {
+    "": NETWORK_SANDBOX,
+    "sandbox": NETWORK_SANDBOX,
+    "host": NETWORK_HOST,
+    "none": NETWORK_NONE,
+}
+_ULIMIT_NAMES = (
+    "core cpu data fsize locks memlock msgqueue nice nofile nproc rss rtprio rttime sigpending stack"
+)
+_ULIMITS = frozenset(_ULIMIT_NAMES.split())
+_INTEGER = re.compile(r"[+-]?[0-9]+\Z", re.ASCII)
+_CPU_SET = re.compile(r"[0-9]+(?:-[0-9]+)?(?:,[0-9]+(?:-[0-9]+)?)*\Z", re.ASCII)
+_LIMIT_FIELDS = {
+    "memory": "memory",
+    "cpushares": "cpu_shares",
+    "cpuperiod": "cpu_period",
+    "cpuquota": "cpu_quota",
+}
 
 
-def parse_options(options: Mapping[str, str], **fields: Any) -> LowerRequest:
-    raise NotImplementedError
+def parse_options(
+    options: Mapping[str, str],
+    *,
+    dockerfile: bytes,
+    input_edges: Mapping[str, Edge | None] | None = None,
+    **fields: Any,
+) -> LowerRequest:
+    """A request with everything that `options` say. `input_edges` are the trees of `input:` contexts by name; their
+    configs come from `input-metadata:` options. `fields` are further fields of `LowerRequest` (session, build
+    platforms, ignore patterns, …) and may not repeat one that the options decide.
+
+    Raises `DefinitionError` (code `invalid-option`) with BuildKit's message.
+    """
+    get = options.get
+    if get("override-copy-image"):
+        raise _invalid('support for "override-copy-image" was removed in BuildKit 0.11')
+    if _is_true(get("build-arg:BUILDKIT_DISABLE_FILEOP", "")):
+        raise _invalid('support for "BUILDKIT_DISABLE_FILEOP" build-arg was removed in BuildKit 0.11')
+    platforms = _platforms(get("platform", ""))
+    context = get(get("contextkey", "context"))
+    inputs = _inputs(options, input_edges or {})
+    return LowerRequest(
+        dockerfile,
+        filename=get("filename", "Dockerfile"),
+        target=get("target", ""),
+        build_args=_prefixed(options, "build-arg:"),
+        labels=_prefixed(options, "label:"),
+        platforms=platforms,
+        multi_platform=_multi_platform(options, len(platforms)),
+        no_cache=_no_cache(get("no-cache")),
+        image_resolve_mode=_resolve_mode(get("image-resolve-mode", "")),
+        network=_network(get("force-network-mode", "")),
+        hostname=get("build-arg:BUILDKIT_SANDBOX_HOSTNAME") or get("hostname", ""),
+        extra_hosts=_extra_hosts(get("add-hosts", "")),
+        shm_size=_integer("shm-size", get("shm-size", ""), "failed to parse shm size: "),
+        ulimits=_ulimits(get("ulimit", "")),
+        cgroup_parent=get("cgroup-parent", ""),
+        resources=_resources(options),
+        cache_mount_namespace=get("build-arg:BUILDKIT_CACHE_MOUNT_NS", ""),
+        git_advice=_flag("build-arg:BUILDKIT_GIT_ADVICE", get("build-arg:BUILDKIT_GIT_ADVICE", "")),
+        lint_control=get("build-arg:BUILDKIT_DOCKERFILE_CHECK"),
+        main_context=context or None,
+        context_sub_dir=get("contextsubdir", ""),
+        context_keep_git_dir=_is_true(get("build-arg:BUILDKIT_CONTEXT_KEEP_GIT_DIR", "")),
+        context_input=inputs.get("context"),
+        dockerfile_local_name=get("dockerfilekey"),
+        named_contexts=_prefixed(options, "context:"),
+        shared_keys=_prefixed(options, "sharedkey:localdir:"),
+        inputs=inputs,
+        local_session_ids=_prefixed(options, "local-sessionid:"),
+        **fields,
+    )
+
+
+def _prefixed(options: Mapping[str, str], prefix: str) -> dict[str, str]:
+    return {key[len(prefix) :]: value for key, value in options.items() if key.startswith(prefix)}
+
+
+def _inputs(options: Mapping[str, str], edges: Mapping[str, Edge | None]) -> dict[str, InputContext]:
+    metadata = _prefixed(options, "input-metadata:")
+    return {
+        name: InputContext(edge, input_config(metadata[name]) if name in metadata else None)
+        for name, edge in edges.items()
+    }
+
+
+def _platforms(text: str) -> tuple[Platform, ...]:
+    out = []
+    for part in text.split(",") if text else ():
+        try:
+            out.append(Platform.parse(part))
+        except DefinitionError as error:
+            raise _invalid(f"failed to parse target platform {part}: {error.message}") from None
+    return tuple(out)
+
+
+def _multi_platform(options: Mapping[str, str], count: int) -> bool:
+    text = options.get("build-arg:BUILDKIT_MULTI_PLATFORM") or options.get("multi-platform", "")
+    if not text:
+        return count > 1
+    try:
+        wanted = parse_bool(text)
+    except ValueError:
+        raise _invalid(f"invalid boolean value for multi-platform: {text}") from None
+    if not wanted and count > 1:
+        raise _invalid("conflicting config: returning multiple target platforms is not allowed")
+    return wanted
+
+
+def _no_cache(text: str | None) -> tuple[str, ...] | None:
+    if text is None:
+        return None
+    return tuple(text.split(",")) if text else ()
+
+
+def _resolve_mode(text: str) -> str:
+    if text not in ("", RESOLVE_DEFAULT, RESOLVE_PULL, RESOLVE_LOCAL):
+        raise _invalid(f"invalid image-resolve-mode: {text}")
+    return text or RESOLVE_DEFAULT
+
+
+def _network(text: str) -> int:
+    if text not in _NETWORKS:
+        raise _invalid(f"invalid netmode {text}")
+    return _NETWORKS[text]
+
+
+def _csv(text: str, what: str) -> list[str]:
+    try:
+        return csv_fields(text) if text else []
+    except ValueError as error:
+        raise _invalid(f"failed to parse {what}: {error}") from None
+
+
+def _extra_hosts(text: str) -> tuple[tuple[str, str], ...]:
+    out = []
+    for field in _csv(text, "additional hosts"):
+        host, equals, address = field.lower().partition("=")
+        if not equals:
+            raise _invalid(f"failed to parse additional hosts: invalid key-value pair {field}")
+        out.append((host, _address(address)))
+    return tuple(out)
+
+
+def _address(text: str) -> str:
+    """The address as Go prints it: an IPv4 address mapped into IPv6 is shown as IPv4."""
+    try:
+        if "%" in text:
+            raise ValueError
+        address = ipaddress.ip_address(text)
+    except ValueError:
+        raise _invalid(f"failed to parse additional hosts: failed to parse IP {text}") from None
+    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
+        return str(address.ipv4_mapped)
+    return str(address)
+
+
+def _ulimits(text: str) -> tuple[Ulimit, ...]:
+    return tuple(_ulimit(field) for field in _csv(text, "ulimit"))
+
+
+def _ulimit(field: str) -> Ulimit:
+    prefix = "failed to parse ulimit: "
+    name, equals, limits = field.partition("=")
+    if not equals:
+        raise _invalid(f"{prefix}invalid ulimit argument: {field}")
+    if name not in _ULIMITS:
+        raise _invalid(f"{prefix}invalid ulimit type: {name}")
+    values = limits.split(":")
+    if len(values) > 2:
+        raise _invalid(
+            f"{prefix}too many limit value arguments - {limits}, can only have up to two, `soft[:hard]`"
+        )
+    hard = _integer(name, values[-1], prefix, required=True)
+    soft = _integer(name, values[0], prefix, required=True)
+    if hard != -1:
+        problem = prefix + "ulimit soft limit must be less than or equal to hard limit: "
+        if soft == -1:
+            raise _invalid(f"{problem}soft: -1 (unlimited), hard: {hard}")
+        if soft > hard:
+            raise _invalid(f"{problem}{soft} > {hard}")
+    return Ulimit(name, soft, hard)
+
+
+def _integer(name: str, text: str, prefix: str, *, required: bool = False) -> int:
+    if not text and not required:
+        return 0
+    if not _INTEGER.match(text) or len(text) > 20:
+        raise _invalid(f"{prefix}strconv.ParseInt: parsing {quote(text)}: invalid syntax", name)
+    return int(text)
+
+
+def _flag(name: str, text: str) -> bool:
+    try:
+        return bool(text) and parse_bool(text)
+    except ValueError as error:
+        raise _invalid(f"failed to parse {name}: {error}") from None
+
+
+def _is_true(text: str) -> bool:
+    try:
+        return parse_bool(text)
+    except ValueError:
+        return False
+
+
+def _resources(options: Mapping[str, str]) -> ResourceLimits:
+    prefix = "failed to parse resource limits: "
+    values: dict[str, Any] = {}
+    for key, field in _LIMIT_FIELDS.items():
+        text = options.get(key, "")
+        if text:
+            values[field] = _positive(key, text, prefix)
+    swap = options.get("memswap", "")
+    if swap:
+        if not _INTEGER.match(swap) or int(swap) < -1 or int(swap) == 0:
+            raise _invalid(f"{prefix}invalid memswap value: {swap}: must be -1 (unlimited) or > 0")
+        values["memory_swap"] = int(swap)
+    for key, field in (("cpusetcpus", "cpuset_cpus"), ("cpusetmems", "cpuset_mems")):
+        text = options.get(key, "")
+        if text and not _CPU_SET.match(text):
+            raise _invalid(f"{prefix}invalid {key} value: {text}")
+        if text:
+            values[field] = text
+    return ResourceLimits(**values)
+
+
+def _positive(key: str, text: str, prefix: str) -> int:
+    if not _INTEGER.match(text) or int(text) <= 0:
+        raise _invalid(f"{prefix}invalid {key} value: {text}: must be > 0")
+    return int(text)
+
+
+def _invalid(message: str, option: str = "") -> DefinitionError:
+    hint = f"check the value of option {option}" if option else None
+    return DefinitionError(message, code="invalid-option", hint=hint)

@@ -151,6 +151,7 @@ class LoweredPlatform:
     `epoch_s` is the resolved SOURCE_DATE_EPOCH. `id` is the normalised platform as a key. `scan_targets` are further
     trees that an SBOM scan is to cover (dockerfile.md §5.5): stages by name, and `context`."""
 
+    id: str
     platform: Platform
     edge: Edge | None
     config: bytes
@@ -158,10 +159,6 @@ class LoweredPlatform:
     epoch_s: int | None = None
     ignore_cache: bool = False
     scan_targets: Mapping[str, Edge | None] = field(default_factory=lambda: MappingProxyType({}))
-
-    @property
-    def id(self) -> str:
-        return self.platform.format_all()
 
     @property
     def image_config(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What is known of each stage while a Dockerfile is lowered, and how stages find one another (dockerfile.md §6.1, §6.2).
+"""What is known of each stage while it is lowered, and how stages find one another (dockerfile.md §6.1, §6.2).
 
 A `StageState` is BuildKit's dispatch state: it exists for every FROM, and for every image or context that a COPY or a
 mount names directly. Nothing here looks at instructions' meaning.

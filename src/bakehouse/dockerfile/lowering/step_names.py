@@ -53,7 +53,8 @@ def heredoc_summary(body: str) -> str:
 def _target_of(env: EnvGetter) -> Platform | None:
     """The platform that TARGETPLATFORM, or else the other TARGET variables, state in the stage's environment."""
     parts: dict[str, str] = {}
-    for key in env.keys():
+    names = env.keys()
+    for key in names:
         if key == "TARGETPLATFORM":
             try:
                 return Platform.parse_exact(env.get(key) or "")

@@ -75,7 +75,7 @@ class ArchiveExporter:
             image = assemble(result, self._options, context, vertex, cancel)
             for layer in image.layers:
                 if layer.media_type not in FOREIGN_LAYERS:
-                    ensure_layer_blob(context, layer)
+                    ensure_layer_blob(context, image, layer)
             root = self._dated(image.root, result, self._options)
             self._write(image, root, context, vertex, cancel)
         except BaseException as error:

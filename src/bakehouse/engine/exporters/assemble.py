@@ -54,12 +54,14 @@ _PARALLEL_PLATFORMS = 4
 @dataclass(frozen=True, slots=True)
 class AssembledImage:
     """A complete image. `root` describes its manifest or index; `documents` are manifests, configs and the index in
-    the order in which they must be pushed; `layers` the distinct layer blobs, lowest first."""
+    the order in which they must be pushed; `layers` the distinct layer blobs, lowest first; `layer_ids` names the
+    layer of the layer store behind each blob."""
 
     root: Descriptor
     config: Descriptor | None
     documents: tuple[tuple[Descriptor, bytes], ...] = field(repr=False)
     layers: tuple[Descriptor, ...]
+    layer_ids: Mapping[Digest, str] = field(default_factory=dict, repr=False)
 
     def document(self, digest: Digest) -> bytes:
         """The bytes of one of its documents."""
@@ -99,9 +101,21 @@ def assemble(
     cancel.check()
     if options.rewrite_timestamp:
         blobs = _rewrite_layers(result.platforms, blobs, options, context, vertex)
-    if not result.multi_platform:
-        return _single(result.platforms[0], blobs[0], options, context, vertex)
-    return _indexed(result.platforms, blobs, options, context, vertex)
+    if result.multi_platform:
+        image = _indexed(result.platforms, blobs, options, context, vertex)
+    else:
+        image = _single(result.platforms[0], blobs[0], options, context, vertex)
+    return replace(image, layer_ids=_layer_ids(result.platforms, blobs))
+
+
+def _layer_ids(
+    platforms: Sequence[ExportPlatform], blobs: Sequence[Sequence[LayerBlob]]
+) -> dict[Digest, str]:
+    return {
+        blob.descriptor.digest: layer_id
+        for item, layers in zip(platforms, blobs, strict=True)
+        for layer_id, blob in zip(item.chain.layers, layers, strict=True)
+    }
 
 
 def _export_layers(
@@ -141,9 +155,9 @@ def _rewrite_layers(
                     rewritten.append(layer)
                     continue
                 kept = kept[:index]
-                rewritten.append(
-                    context.layers.blob(item.chain, index, options.compression, rewrite_timestamp=epoch_s)
-                )
+                blob = context.layers.blob(item.chain, index, options.compression, rewrite_timestamp=epoch_s)
+                note = {REWRITTEN_ANNOTATION: str(epoch_s)}
+                rewritten.append(replace(blob, descriptor=replace(blob.descriptor, annotations=note)))
             out.append(rewritten)
     return out
 

@@ -104,7 +104,7 @@ class ImageExporter:
             return
         for layer in image.layers:
             if layer.media_type not in FOREIGN_LAYERS:
-                ensure_layer_blob(context, layer)
+                ensure_layer_blob(context, image, layer)
         for name in names:
             with vertex.status(f"naming to {name}"):
                 context.store.images.tag(name, image.root)

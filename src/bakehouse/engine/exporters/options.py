@@ -82,7 +82,7 @@ class Attributes:
                     f"compression-level {level} is out of range for {kind} ({allowed[0]} to {allowed[-1]})"
                 )
         force = self.flag("force-compression", False, empty=True)
-        return Compression(kind, level, force)  # type: ignore[arg-type]
+        return Compression(kind, level, force)
 
 
 @dataclass(frozen=True, slots=True)

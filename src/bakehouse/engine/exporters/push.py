@@ -16,6 +16,7 @@ from bakehouse.oci.image import Descriptor
 from bakehouse.oci.media_types import FOREIGN_LAYERS
 from bakehouse.oci.reference import Reference
 from bakehouse.registry import RegistryClient, RegistryConfig
+from bakehouse.snapshots import LayerChain
 
 if TYPE_CHECKING:
     from bakehouse.engine.tree import EngineContext
@@ -119,7 +120,7 @@ class ImagePush:
 
     def _open(self, layer: Descriptor) -> IO[bytes]:
         """The blob of a layer, fetched first when it is still remote."""
-        ensure_layer_blob(self._context, layer)
+        ensure_layer_blob(self._context, self._image, layer)
         return self._context.store.blobs.open(layer.digest)
 
     def _mount_sources(self, layer: Descriptor) -> list[Reference]:
@@ -139,10 +140,10 @@ class ImagePush:
                 self._client.push_manifest(target, raw, descriptor.media_type)
 
 
-def ensure_layer_blob(context: EngineContext, layer: Descriptor) -> None:
+def ensure_layer_blob(context: EngineContext, image: AssembledImage, layer: Descriptor) -> None:
     """Brings a layer blob into the store when it is still in a registry or layout."""
     if not context.store.blobs.has(layer.digest):
-        context.layers.fetch_blob(layer.digest)
+        context.layers.fetch(LayerChain((image.layer_ids[layer.digest],)))
 
 
 def push_image(

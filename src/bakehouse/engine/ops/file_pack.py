@@ -104,9 +104,7 @@ def _vanished(error: OSError) -> IntegrityError:
 
 
 def _members(destination: PackedDestination, run: RunContext) -> Iterator[tuple[TarEntry, Source]]:
-    count = 0
-    for components, entry, link in destination.entries():
-        count += 1
+    for count, (components, entry, link) in enumerate(destination.entries()):
         if count % _CHECK_EVERY == 0:
             run.cancel.check()
         path = os.fsencode("/".join(components))

@@ -144,7 +144,7 @@ class PackedDestination:
         self._add(directory, name, Entry(stat.S_IFDIR | mode, time.time_ns()))
 
     def make_file(self, directory: Entry, name: str, content: Content) -> None:
-        entry = Entry(stat.S_IFREG | 0o600, 0)
+        entry = Entry(stat.S_IFREG | 0o600, time.time_ns())
         entry.content = content
         self._add(directory, name, entry)
 

@@ -6,6 +6,7 @@ blobs: a build that only re-tags downloads nothing but documents (engine.md §2,
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import threading
 from collections.abc import Callable, Sequence
@@ -20,6 +21,7 @@ from bakehouse.engine.sources.image_content import (
     StoreContent,
     choose_image,
 )
+from bakehouse.engine.sources.ocilayout import LAYOUT_SCHEME, layout_reference, layout_root
 from bakehouse.errors import BakehouseError, DefinitionError, IntegrityError, NotFoundError
 from bakehouse.oci import gojson
 from bakehouse.oci.digest import Digest
@@ -31,11 +33,10 @@ if TYPE_CHECKING:
     from bakehouse.engine.tree import EngineContext, Tree
     from bakehouse.llb.ops import LlbPlatform, SourceOp, Vertex
     from bakehouse.progress.events import VertexReporter
-    from bakehouse.registry import OciLayout, RegistryClient
+    from bakehouse.registry import RegistryClient
     from bakehouse.solver.model import CacheMap, RunContext
 
 IMAGE_SCHEME = "docker-image://"
-LAYOUT_SCHEME = "oci-layout://"
 MODES = ("default", "pull", "local")
 #: Where a layer blob was seen, for cross-repository mounts when pushing: digest → registry/repository.
 SOURCES_SPACE = "distribution.source.v1"
@@ -122,7 +123,7 @@ class ImageResolver:
 
     def resolve_layout(self, identifier: str, platform: Platform, store_name: str = "") -> ResolvedImage:
         """The image of an `oci-layout://` identifier; `store_name` overrides the name in the identifier."""
-        name, reference = _layout_reference(identifier)
+        name, reference = layout_reference(identifier)
         key = ("layout", identifier, store_name, platform.format_all())
         return self._once(
             key, lambda: self._find_in_layout(store_name or name, reference, platform, identifier)
@@ -195,34 +196,8 @@ class ImageResolver:
                 f"no OCI layout named {store_name!r} is shared with this build", code="layout-not-found"
             )
         layout = OciLayout(path)
-        root = _layout_root(layout, reference)
+        root = layout_root(layout, reference)
         return choose_image(identifier, root, platform, LayoutContent(self._context.store, layout))
-
-
-def _layout_reference(identifier: str) -> tuple[str, str]:
-    """Store name and digest (else tag) of `oci-layout://NAME[:tag][@digest]`."""
-    text = identifier.removeprefix(LAYOUT_SCHEME)
-    name, at, digest = text.rpartition("@")
-    if not at:
-        name, digest = text, ""
-    bare, colon, tag = name.rpartition(":")
-    if colon and "/" not in tag:
-        return bare, digest or tag
-    return name, digest
-
-
-def _layout_root(layout: OciLayout, reference: str) -> Descriptor:
-    """The root document: a digest need not be in the layout's index, any manifest blob will do."""
-    if ":" not in reference:
-        return layout.resolve(reference)
-    digest = Digest(reference)
-    size = layout.size(digest)
-    if size > MAX_MANIFEST_BYTES:
-        raise IntegrityError(
-            f"blob {digest} is larger than {MAX_MANIFEST_BYTES} bytes", code="manifest-too-large"
-        )
-    raw = layout.read(Descriptor("", digest, size))
-    return Descriptor(detect_media_type(raw), digest, size)
 
 
 def _platform(platform: Platform | LlbPlatform | None) -> Platform:
@@ -274,23 +249,23 @@ class _LayerFetcher:
 
 
 class ImageSource:
-    """The source op `docker-image://REF` (and, through `OciLayoutSource`, `oci-layout://`) for the solver.
+    """The source ops `docker-image://REF` and `oci-layout://STORE@DIGEST` for the solver.
 
-    Attributes: `image.resolvemode`, `image.layerlimit`, `image.checksum`; `image.recordtype` says how the layers are
-    listed and has no effect on the result. Raises `DefinitionError` (code `invalid-image-source`) for bad ones.
+    Attributes: `image.resolvemode`, `image.layerlimit`, `image.checksum`; `oci.store`, `oci.layerlimit`.
+    `image.recordtype` and `oci.session` have no effect on the result. Raises `DefinitionError` (code
+    `invalid-image-source`) for bad ones.
     """
-
-    limit_attr = "image.layerlimit"
 
     def __init__(self, vertex: Vertex, context: EngineContext, resolver: ImageResolver) -> None:
         self._op: SourceOp = vertex.op  # type: ignore[assignment]
         self._context = context
         self._resolver = resolver
+        self._is_layout = self._op.identifier.startswith(LAYOUT_SCHEME)
         self._platform = _platform(vertex.platform)
         self._limit = self._layer_limit()
 
     def _layer_limit(self) -> int | None:
-        text = self._op.attrs.get(self.limit_attr)
+        text = self._op.attrs.get("oci.layerlimit" if self._is_layout else "image.layerlimit")
         if text is None:
             return None
         if not text.isdigit() or int(text) < 1:
@@ -298,6 +273,9 @@ class ImageSource:
         return int(text)
 
     def _resolve(self) -> ResolvedImage:
+        if self._is_layout:
+            store = self._op.attrs.get("oci.store", "")
+            return self._resolver.resolve_layout(self._op.identifier, self._platform, store)
         ref = Reference.parse(self._op.identifier.removeprefix(IMAGE_SCHEME))
         mode = self._op.attrs.get("image.resolvemode") or "default"
         return self._resolver.resolve(ref, self._platform, mode)
@@ -357,7 +335,7 @@ class ImageSource:
             self._context.layers.adopt(
                 diff_id,
                 layer,
-                lambda layer=layer: fetcher.fetch(layer),
+                functools.partial(fetcher.fetch, layer),
                 created=time,
                 description=f"pulled from {image.name}",
             )

@@ -96,7 +96,7 @@ class HostTree:
             if not node.digest and not self._recall(node):
                 xattrs = self._read_xattrs(node)
                 with self._reading(node):
-                    node.digest = record_digest(node, self._walked()._own_reader(), xattrs)
+                    self._walked().hash_record(node, xattrs)
                 self._remember(node, bool(xattrs))
         return node.digest
 
@@ -153,9 +153,6 @@ class HostTree:
     # -- inside ---------------------------------------------------------------------------------------------------
 
     def _walked(self) -> ContextDirectory:
-        tree = self._tree
-        if tree is not None:
-            return tree
         with self._lock:
             if self._tree is None:
                 include, exclude, follow = self._filter
@@ -260,7 +257,10 @@ class LocalSource:
         return CacheMap("random:" + hashlib.sha256(text.encode()).hexdigest())
 
     def run(self, context: RunContext, inputs: Sequence[Tree]) -> list[Tree]:
-        directory = self._context.session.local_dirs.get(self._name)
+        shared = self._context.session.local_dirs
+        # Targets of one build may each share a directory of this name: their session ids tell them apart.
+        session = self._attrs.get("local.session", "")
+        directory = shared.get(f"{session}:{self._name}") or shared.get(self._name)
         if directory is None:
             raise NotFoundError(f'no access allowed to dir "{self._name}"', code="local-dir-not-shared")
         tree = HostTree(

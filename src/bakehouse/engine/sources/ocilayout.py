@@ -1,20 +1,36 @@
-"""The source op `oci-layout://STORE@DIGEST`: an image in a layout directory that the client lends (engine.md §2)."""
+"""References to images in OCI layouts that the client lends: `oci-layout://STORE[:tag][@digest]` (engine.md §2)."""
 
 from __future__ import annotations
 
-from bakehouse.engine.sources.image import ImageSource
-from bakehouse.engine.sources.image_content import ResolvedImage
+from bakehouse.errors import IntegrityError
+from bakehouse.oci.digest import Digest
+from bakehouse.oci.image import MAX_MANIFEST_BYTES, Descriptor, detect_media_type
+from bakehouse.registry import OciLayout
+
+LAYOUT_SCHEME = "oci-layout://"
 
 
-class OciLayoutSource(ImageSource):
-    """An `ImageSource` whose documents and layers come from `Session.oci_layouts`.
+def layout_reference(identifier: str) -> tuple[str, str]:
+    """Store name and digest (else tag) of `oci-layout://NAME[:tag][@digest]`."""
+    text = identifier.removeprefix(LAYOUT_SCHEME)
+    name, at, digest = text.rpartition("@")
+    if not at:
+        name, digest = text, ""
+    bare, colon, tag = name.rpartition(":")
+    if colon and "/" not in tag:
+        return bare, digest or tag
+    return name, digest
 
-    Attributes: `oci.store` names the layout (else the identifier does), `oci.layerlimit`; `oci.session` is of no
-    meaning inside one process.
-    """
 
-    limit_attr = "oci.layerlimit"
-
-    def _resolve(self) -> ResolvedImage:
-        store = self._op.attrs.get("oci.store", "")
-        return self._resolver.resolve_layout(self._op.identifier, self._platform, store)
+def layout_root(layout: OciLayout, reference: str) -> Descriptor:
+    """The root document: a digest need not be in the layout's index, any manifest blob will do."""
+    if ":" not in reference:
+        return layout.resolve(reference)
+    digest = Digest(reference)
+    size = layout.size(digest)
+    if size > MAX_MANIFEST_BYTES:
+        raise IntegrityError(
+            f"blob {digest} is larger than {MAX_MANIFEST_BYTES} bytes", code="manifest-too-large"
+        )
+    raw = layout.read(Descriptor("", digest, size))
+    return Descriptor(detect_media_type(raw), digest, size)

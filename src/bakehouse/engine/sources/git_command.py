@@ -1,0 +1,171 @@
+"""Running git: a clean environment, credentials that never show in process lists, cancellation.
+
+Role: one `Git` value a repository; what to run is decided in `git`.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+import subprocess
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from bakehouse.engine.sources.http import redacted
+from bakehouse.errors import CancelledError, DefinitionError, EnvironmentFault, NotFoundError
+from bakehouse.progress.events import STDERR
+from bakehouse.session import Session
+from bakehouse.solver.model import RunContext
+
+_PROXY_VARIABLES = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY")
+_GITHUB = ("https://github.com/", "https://www.github.com/")
+
+
+@dataclass(frozen=True, slots=True)
+class GitAccess:
+    """How to get at a remote: `authorization` is an HTTP header value for addresses below `scope`."""
+
+    remote: str
+    scope: str
+    authorization: str = field(default="", repr=False)
+    ssh_agent: str = ""
+    known_hosts: str = ""
+
+
+@contextmanager
+def git_access(attrs: Mapping[str, str], remote: str, session: Session) -> Iterator[GitAccess]:
+    """Access to `remote` with what `session` lends: secrets in BuildKit's order, an SSH agent, known hosts."""
+    scope = next((prefix for prefix in _GITHUB if remote.startswith(prefix)), remote)
+    agent = ""
+    wanted = attrs.get("git.mountsshsock")
+    if wanted:
+        path = session.ssh.get(wanted)
+        if path is None:
+            raise NotFoundError(f'no SSH key "{wanted}" forwarded from the client', code="ssh-not-forwarded")
+        agent = str(path)
+    with tempfile.NamedTemporaryFile("w", prefix="known-hosts-") as file:
+        hosts = attrs.get("git.knownsshhosts", "")
+        file.write(hosts)
+        file.flush()
+        authorization = _authorization(attrs, remote, session)
+        yield GitAccess(remote, scope, authorization, agent, file.name if hosts else "")
+
+
+def _authorization(attrs: Mapping[str, str], remote: str, session: Session) -> str:
+    if not remote.startswith(("http://", "https://")):
+        return ""
+    host = urlsplit(remote).netloc.rpartition("@")[2]
+    header = attrs.get("git.authheadersecret", "")
+    token = attrs.get("git.authtokensecret", "")
+    for name, suffix, is_token in (
+        (header, f".{host}", False),
+        (token, f".{host}", True),
+        (header, "", False),
+        (token, "", True),
+    ):
+        value = session.secret(name + suffix) if name else None
+        if value is None:
+            continue
+        if is_token:
+            return "basic " + base64.b64encode(b"x-access-token:" + value).decode("ascii")
+        return value.decode("latin-1").strip()
+    return ""
+
+
+class Git:
+    """The git program on one repository (or none). Raises `DefinitionError` (`git-failed`) when it fails."""
+
+    def __init__(
+        self,
+        context: RunContext,
+        access: GitAccess,
+        *,
+        git_dir: Path | None = None,
+        work_tree: Path | None = None,
+    ) -> None:
+        self._context = context
+        self._access = access
+        self._git_dir = git_dir
+        self._work_tree = work_tree
+
+    def run(self, *args: str) -> str:
+        """Runs one command; its standard output. Messages go to the vertex's log."""
+        code, output, messages = self._execute(args)
+        if code:
+            remote = redacted(self._access.remote)
+            raise DefinitionError(
+                f"failed to read git repository {remote}: git stderr:\n{messages.strip()}", code="git-failed"
+            )
+        if messages:
+            self._context.reporter.log(STDERR, messages.encode("utf-8", "replace"))
+        return output
+
+    def succeeds(self, *args: str) -> bool:
+        return self._execute(args)[0] == 0
+
+    def _execute(self, args: tuple[str, ...]) -> tuple[int, str, str]:
+        self._context.cancel.check()
+        command = ["git", "-c", "protocol.file.allow=user", "-c", "advice.detachedHead=false"]
+        if self._work_tree is not None:
+            command += ["--work-tree", str(self._work_tree)]
+        if self._git_dir is not None:
+            command += ["--git-dir", str(self._git_dir)]
+        try:
+            process = subprocess.Popen(
+                [*command, *args],
+                cwd=self._work_tree,
+                env=self._environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                umask=0o022,
+                start_new_session=True,
+            )
+        except FileNotFoundError as error:
+            raise EnvironmentFault(
+                "git is not installed", code="no-git", hint="Install git to build from git repositories."
+            ) from error
+        forget = self._context.cancel.on_cancel(process.kill)
+        try:
+            output, messages = process.communicate()
+        finally:
+            forget()
+        if self._context.cancel.cancelled:
+            raise CancelledError
+        return (
+            process.returncode,
+            output.decode("utf-8", "surrogateescape"),
+            messages.decode("utf-8", "replace"),
+        )
+
+    def _environment(self) -> dict[str, str]:
+        access = self._access
+        environment = {
+            "PATH": os.environ.get("PATH", os.defpath),
+            "LC_ALL": "C",
+            "HOME": os.devnull,
+            "GIT_CONFIG_NOSYSTEM": "1",
+            "GIT_CONFIG_GLOBAL": os.devnull,
+            "GIT_TERMINAL_PROMPT": "0",
+        }
+        ssh = f"ssh -F {os.devnull}"
+        if access.known_hosts:
+            ssh += f" -o UserKnownHostsFile={access.known_hosts}"
+        else:
+            ssh += " -o StrictHostKeyChecking=no"
+        environment["GIT_SSH_COMMAND"] = ssh
+        if access.ssh_agent:
+            environment["SSH_AUTH_SOCK"] = access.ssh_agent
+        for name in (*_PROXY_VARIABLES, *(name.lower() for name in _PROXY_VARIABLES)):
+            if name in os.environ:
+                environment[name] = os.environ[name]
+        if access.authorization:
+            # By the environment: an argument could be read by every user of the machine.
+            environment["GIT_CONFIG_COUNT"] = "1"
+            environment["GIT_CONFIG_KEY_0"] = f"http.{access.scope}.extraheader"
+            environment["GIT_CONFIG_VALUE_0"] = f"Authorization: {access.authorization}"
+        return environment

@@ -1,0 +1,3 @@
+target "a" {
+  args = { a = ["x"] }
+}

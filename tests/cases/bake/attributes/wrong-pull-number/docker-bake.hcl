@@ -1,0 +1,3 @@
+target "a" {
+  pull = 1
+}

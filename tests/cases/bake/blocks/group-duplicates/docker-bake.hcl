@@ -1,0 +1,3 @@
+group "g" { targets = ["b", "a", "b"] }
+target "a" {}
+target "b" {}

@@ -1,0 +1,4 @@
+group "g" {
+  matrix = {}
+  targets = []
+}

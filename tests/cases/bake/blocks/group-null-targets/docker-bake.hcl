@@ -1,0 +1,5 @@
+group "g" {
+  targets = null
+  description = "d"
+}
+target "a" {}

@@ -1,0 +1,3 @@
+target "a" {
+  resources = { memory-swap = "-2" }
+}

@@ -1,0 +1,3 @@
+target "a" {
+  ulimits = ["core=1:2:3"]
+}

@@ -1,0 +1,1 @@
+target "a" { context = "git@github.com:a/b" }

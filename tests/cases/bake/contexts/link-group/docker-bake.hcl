@@ -1,0 +1,2 @@
+target "a" { contexts = { b = "target:g" } }
+group "g" { targets = ["a"] }

@@ -1,0 +1,5 @@
+target "p" {
+  context = "c"
+  contexts = { n = "m" }
+}
+target "q" {}

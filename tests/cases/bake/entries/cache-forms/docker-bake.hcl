@@ -1,0 +1,3 @@
+target "a" {
+  cache-from = ["a,b", "type=registry,ref=c", "Type=local,SRC=x", { type = "s3", region = "r" }, ""]
+}

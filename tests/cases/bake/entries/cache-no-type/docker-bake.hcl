@@ -1,0 +1,3 @@
+target "a" {
+  cache-from = ["ref=x,mode=max"]
+}

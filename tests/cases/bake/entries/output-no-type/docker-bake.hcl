@@ -1,0 +1,3 @@
+target "a" {
+  output = ["dest=x,name=y"]
+}

@@ -1,0 +1,3 @@
+target "a" {
+  secret = ["id=a,foo=b"]
+}

@@ -1,0 +1,2 @@
+variable "version" {}
+target "a" { args = { x = verson } }

@@ -1,0 +1,2 @@
+v = null
+target "a" { args = { x = v.y } }

@@ -1,0 +1,1 @@
+target "a" { args = { x = try(nope, "t"), y = can(nope2), z = try(target.q.r, "none") } }

@@ -1,0 +1,6 @@
+target "a" {
+  context = zz
+}
+target "b" {
+  pull = yy
+}

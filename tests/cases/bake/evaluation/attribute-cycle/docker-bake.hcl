@@ -1,0 +1,3 @@
+x = y
+y = x
+target "a" { args = { q = x } }

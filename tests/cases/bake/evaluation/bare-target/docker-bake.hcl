@@ -1,0 +1,1 @@
+target "a" { args = { x = target } }

@@ -1,0 +1,4 @@
+target "a" {
+  tags = ["t"]
+  args = { t = target.a.tags[0] }
+}

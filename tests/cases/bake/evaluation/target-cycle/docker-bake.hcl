@@ -1,0 +1,2 @@
+target "a" { args = { x = target.b.args.y } }
+target "b" { args = { y = target.a.args.x } }

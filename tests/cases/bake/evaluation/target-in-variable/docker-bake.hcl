@@ -1,0 +1,2 @@
+variable "v" { default = target.a.tags[0] }
+target "a" { tags = ["t"] }

@@ -1,0 +1,6 @@
+target "a" {
+  tags = [zz]
+}
+target "b" {
+  tags = "x"
+}

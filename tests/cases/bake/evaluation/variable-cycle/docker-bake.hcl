@@ -1,0 +1,3 @@
+variable "x" { default = y }
+variable "y" { default = x }
+target "a" {}

@@ -1,0 +1,2 @@
+v = "1"
+target "a" { args = { x = v } }

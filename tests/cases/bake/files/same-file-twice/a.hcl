@@ -1,0 +1,4 @@
+target "a" {
+ annotations = ["k=v"]
+  cache-from = ["c"]
+}

@@ -1,0 +1,5 @@
+function "f" {
+  params = ["a b", 1]
+  result = 1
+}
+target "a" {}

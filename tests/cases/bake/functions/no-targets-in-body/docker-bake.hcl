@@ -1,0 +1,5 @@
+function "f" {
+  params = []
+  result = target.a.name
+}
+target "a" {}

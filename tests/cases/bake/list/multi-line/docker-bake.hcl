@@ -1,0 +1,5 @@
+variable "v" {
+  default = "a\nbb\tc"
+  description = "d\te"
+}
+variable "w" {}

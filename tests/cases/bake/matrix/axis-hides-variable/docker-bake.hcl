@@ -1,0 +1,7 @@
+x = "global"
+target "m" {
+  name = "m-${x}"
+  matrix = { x = ["1"] }
+  args = { x = x }
+}
+target "n" { args = { x = x } }

@@ -1,0 +1,4 @@
+target "m" {
+  name = "x"
+  matrix = { x = "1" }
+}

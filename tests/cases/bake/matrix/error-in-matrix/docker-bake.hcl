@@ -1,0 +1,4 @@
+target "m" {
+  name = "m"
+  matrix = { x = [zz] }
+}

@@ -1,0 +1,4 @@
+target "m" {
+  name = "m-${y}"
+  matrix = { x = ["1"] }
+}

@@ -1,0 +1,3 @@
+target "m" {
+  name = "x"
+}

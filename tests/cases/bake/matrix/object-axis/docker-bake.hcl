@@ -1,0 +1,4 @@
+target "m" {
+  name = "m-${x}"
+  matrix = { x = { p = "1", q = "2" } }
+}

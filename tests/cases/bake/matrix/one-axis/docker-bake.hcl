@@ -1,0 +1,6 @@
+target "m" {
+  name = "m-${x}"
+  matrix = { x = ["b", "a"] }
+  args = { x = x }
+}
+group "default" { targets = ["m"] }

@@ -1,0 +1,5 @@
+target "a" { tags = ["t"] }
+target "m" {
+  name = "m"
+  matrix = { x = target.a.tags }
+}

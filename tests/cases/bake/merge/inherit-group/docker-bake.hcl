@@ -1,0 +1,2 @@
+target "a" { inherits = ["g"] }
+group "g" { targets = ["a"] }

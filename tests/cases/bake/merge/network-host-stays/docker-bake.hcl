@@ -1,0 +1,5 @@
+target "a" {
+  inherits = ["b"]
+  network = "none"
+}
+target "b" { network = "host" }

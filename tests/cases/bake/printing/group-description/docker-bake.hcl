@@ -1,0 +1,5 @@
+group "g" {
+  description = "<d>"
+  targets = ["a"]
+}
+target "a" { description = "x" }

@@ -1,0 +1,2 @@
+group "g" { targets = ["h"] }
+group "h" { targets = [] }

@@ -1,0 +1,3 @@
+group "a" { targets = ["a", "b"] }
+target "a" {}
+target "b" {}

@@ -1,0 +1,4 @@
+group "default" { targets = ["c"] }
+group "g" { targets = ["default", "a"] }
+target "a" {}
+target "c" {}

@@ -1,0 +1,2 @@
+target "base" { output = ["type=docker"] }
+target "app" { contexts = { b = "target:base" } }

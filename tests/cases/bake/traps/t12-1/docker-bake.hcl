@@ -1,0 +1,5 @@
+target "a" {
+  tag = ["x"]
+  args { k = "v" }
+}
+whatever "z" { q = nope }

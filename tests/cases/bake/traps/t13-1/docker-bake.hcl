@@ -1,0 +1,3 @@
+variable "u" {}
+variable "t" { type = string }
+target "a" { args = { u = u, t = t } }

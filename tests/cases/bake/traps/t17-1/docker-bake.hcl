@@ -1,0 +1,2 @@
+x = "attr"
+target "a" { args = { x = x } }

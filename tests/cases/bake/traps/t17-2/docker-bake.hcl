@@ -1,0 +1,3 @@
+x = "attr"
+variable "x" { default = "var" }
+target "a" { args = { x = x } }

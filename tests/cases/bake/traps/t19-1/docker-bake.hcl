@@ -1,0 +1,5 @@
+function "upper" {
+  params = [a]
+  result = "mine"
+}
+target "a" { args = { x = upper("a") } }

@@ -1,0 +1,4 @@
+target "a" {
+  no-cache-filter = ["f"]
+  ulimits = ["nofile=1:2"]
+}

@@ -1,0 +1,5 @@
+target "a" {
+  args = { x = "$${v} %%{w} $y" }
+  tags = ["$${v}"]
+  description = "$${v}"
+}

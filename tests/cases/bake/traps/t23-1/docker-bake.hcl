@@ -1,0 +1,1 @@
+target "a" { cache-from = ["type=a", "type=b", "type=a", "type=c", "type=d"] }

@@ -1,0 +1,1 @@
+target "a" { secret = [{ type = "env", id = "x", src = "E" }] }

@@ -1,0 +1,4 @@
+target "a" {}
+target "b" {
+  tags = ["é", zz]
+}

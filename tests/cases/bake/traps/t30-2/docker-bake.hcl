@@ -1,0 +1,2 @@
+target "a_b" {}
+group "g" { targets = ["a.b"] }

@@ -1,0 +1,5 @@
+group "default" { targets = ["c", "b"] }
+group "g" { targets = ["c", "a"] }
+target "a" {}
+target "b" {}
+target "c" {}

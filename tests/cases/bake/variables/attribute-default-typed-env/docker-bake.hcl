@@ -1,0 +1,3 @@
+variable "n" { type = number }
+n = 5
+target "a" { args = { n = n } }

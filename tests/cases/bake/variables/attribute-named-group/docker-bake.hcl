@@ -1,0 +1,2 @@
+group = 1
+target "a" {}

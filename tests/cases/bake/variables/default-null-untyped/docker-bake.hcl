@@ -1,0 +1,2 @@
+variable "v" { default = null }
+target "a" { args = { v = v } }

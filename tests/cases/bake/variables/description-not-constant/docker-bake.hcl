@@ -1,0 +1,2 @@
+variable "v" { description = upper("x") }
+target "a" {}

@@ -1,0 +1,3 @@
+variable "v" { type = string }
+variable "v_JSON" {}
+target "a" { args = { v = v, j = v_JSON } }

@@ -1,0 +1,2 @@
+variable { default = 1 }
+target "a" {}

@@ -1,0 +1,2 @@
+variable "n" { default = 0 }
+target "a" { args = { n = n + 0.2 } }

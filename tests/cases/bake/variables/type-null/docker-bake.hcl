@@ -1,0 +1,4 @@
+variable "v" {
+  type = null
+}
+target "a" { args = { v = "[${v}]" } }

@@ -1,0 +1,6 @@
+variable "v" {
+  validation {
+    error_message = "m"
+  }
+}
+target "a" {}

@@ -1,0 +1,6 @@
+variable "v" {
+  validation {
+    condition = "false"
+  }
+}
+target "a" {}

@@ -1,0 +1,6 @@
+variable "v" {
+  validation {
+    condition = null
+  }
+}
+target "a" {}

@@ -1,0 +1,6 @@
+variable "v" {
+  validation {
+    condition = 1
+  }
+}
+target "a" {}

@@ -1,0 +1,7 @@
+variable "v" {
+  validation {
+    condition = true
+    message = "one"
+  }
+}
+target "a" {}

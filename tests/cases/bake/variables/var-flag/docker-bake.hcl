@@ -1,0 +1,3 @@
+variable "v" { default = "d" }
+variable "w" { default = "d" }
+target "a" { args = { v = v, w = w } }

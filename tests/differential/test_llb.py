@@ -1,0 +1,150 @@
+"""The graph that we make for a Dockerfile is BuildKit's: same ops, metadata, source map, config, warnings, errors."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.differential.dockerfile_cases import Case, OurAnswer, Peer, all_cases, our_answer
+
+from bakehouse.llb.decode import Fields, decode_definition
+from bakehouse.llb.graph import collect
+from bakehouse.llb.ops import Metadata, ProgressGroup
+
+CASES = all_cases()
+pytestmark = pytest.mark.peer
+
+
+@pytest.fixture(scope="module")
+def peer(peer_dockerfile2llb: Path) -> Iterator[Peer]:
+    running = Peer(peer_dockerfile2llb)
+    yield running
+    running.close()
+
+
+def test_there_are_cases() -> None:
+    assert len(CASES) >= 80
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
+def test_same_as_buildkit(case: Case, peer: Peer) -> None:
+    theirs = peer.ask(case)
+    ours = our_answer(case)
+    if "error" in theirs:
+        assert ours.error == theirs["error"]
+        assert _first_line(ours.excerpt) == _first_located_line(theirs)
+        return
+    assert ours.error == ""
+    assert ours.lowered is not None
+    assert set(_by_id(ours)) == set(theirs["platforms"])
+    for platform, expected in theirs["platforms"].items():
+        _compare_platform(ours, platform, expected)
+    assert _warnings(ours) == _peer_warnings(theirs)
+    assert ours.lookups == theirs.get("lookups", [])
+
+
+def _compare_platform(ours: OurAnswer, platform: str, expected: dict[str, Any]) -> None:
+    assert ours.lowered is not None
+    index = _by_id(ours)[platform]
+    lowered = ours.lowered.platforms[index]
+    definition = base64.b64decode(expected["definition"] or "")
+    mine = ours.lowered.definition(index)
+    assert _readable(mine) == _readable(definition)
+    assert [digest for digest in _digests(mine)] == (expected["digests"] or [])
+    assert _source_map(mine) == _source_map(definition)
+    assert lowered.config.decode() == expected["config_text"] if "config_text" in expected else True
+    assert json.dumps(json.loads(lowered.config)) == json.dumps(expected["config"])
+    base = None if lowered.base_config is None else json.loads(lowered.base_config)
+    assert json.dumps(base) == json.dumps(expected.get("base_config"))
+    assert str("" if lowered.epoch_s is None else lowered.epoch_s) == expected.get("epoch", "")
+
+
+def _by_id(ours: OurAnswer) -> dict[str, int]:
+    assert ours.lowered is not None
+    if not ours.lowered.multi_platform:
+        return {"": 0}
+    return {each.id: index for index, each in enumerate(ours.lowered.platforms)}
+
+
+def _digests(definition: bytes) -> list[str]:
+    import hashlib
+
+    return ["sha256:" + hashlib.sha256(op).hexdigest() for op in Fields(definition).messages(1)]
+
+
+def _readable(definition: bytes) -> list[tuple[Any, ...]]:
+    """Ops with their metadata, in order, for a readable difference. The ids of progress groups are BuildKit's random
+    ones, so they are numbered by first appearance."""
+    edge = decode_definition(definition).edge
+    if edge is None:
+        return []
+    graph = collect(edge)
+    groups: dict[str, str] = {}
+    return [
+        (
+            vertex.digest,
+            vertex.op,
+            vertex.platform,
+            [(each.vertex.digest, each.index) for each in vertex.inputs],
+            _renumbered(graph.metadata[vertex.digest], groups),
+            graph.locations[vertex.digest],
+        )
+        for vertex in graph.vertices
+    ]
+
+
+def _renumbered(metadata: Metadata, groups: dict[str, str]) -> tuple[Any, ...]:
+    group = metadata.progress_group
+    if group is not None:
+        group = ProgressGroup(groups.setdefault(group.id, str(len(groups))), group.name, group.weak)
+    return (
+        metadata.ignore_cache,
+        sorted(metadata.description.items()),
+        metadata.export_cache,
+        sorted(metadata.caps),
+        group,
+    )
+
+
+def _source_map(definition: bytes) -> tuple[Any, ...]:
+    """Locations by digest, and the source files with the graphs that they were read by."""
+    source = Fields(Fields(definition).raw(3))
+    locations = {pair.text(1): pair.raw(2) for pair in map(Fields, source.messages(1))}
+    infos = [Fields(info) for info in source.messages(2)]
+    return (
+        locations,
+        [(info.text(1), info.raw(2), info.text(4), _digests(info.raw(3))) for info in infos],
+    )
+
+
+def _warnings(ours: OurAnswer) -> list[tuple[str, str, str, list[int]]]:
+    assert ours.lowered is not None
+    return sorted(
+        (each.short, each.description, each.url, [] if each.location is None else list(each.location))
+        for each in ours.lowered.warnings
+    )
+
+
+def _peer_warnings(theirs: dict[str, Any]) -> list[tuple[str, str, str, list[int]]]:
+    return sorted(
+        (each["message"], each["detail"], each["url"], each["lines"] or [])
+        for each in theirs.get("warnings") or []
+    )
+
+
+def _first_located_line(theirs: dict[str, Any]) -> int | None:
+    lines = [number for each in theirs.get("lines") or [] for number in each or []]
+    return lines[0] if lines else None
+
+
+def _first_line(excerpt: str | None) -> int | None:
+    if excerpt is None:
+        return None
+    match = re.match(r"[^\n]*:(\d+)\n", excerpt)
+    assert match is not None
+    return int(match[1])

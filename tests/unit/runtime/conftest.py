@@ -1,0 +1,130 @@
+"""A busybox root, and runtimes that run in a thread with mounts of its own, as the engine's workers do."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+
+from bakehouse.runtime import OciRuntime, Step
+from bakehouse.runtime.namespace import private_mounts
+from bakehouse.solver.model import Cancellation
+
+T = TypeVar("T")
+
+APPLETS = (
+    "sh",
+    "true",
+    "sleep",
+    "id",
+    "cat",
+    "ls",
+    "mount",
+    "mknod",
+    "touch",
+    "head",
+    "ip",
+    "stat",
+    "mkdir",
+    "nc",
+)
+
+
+def in_engine_thread(function: Callable[[], T]) -> T:
+    """Runs `function` in a thread with a private mount namespace; re-raises what it raises."""
+    outcome: list[tuple[bool, Any]] = []
+
+    def body() -> None:
+        try:
+            private_mounts()
+            outcome.append((True, function()))
+        except BaseException as error:
+            outcome.append((False, error))
+
+    thread = threading.Thread(target=body)
+    thread.start()
+    thread.join()
+    good, value = outcome[0]
+    if not good:
+        raise value
+    result: T = value
+    return result
+
+
+@pytest.fixture
+def rootfs(tmp_path: Path) -> Path:
+    """A root directory with busybox and nothing else."""
+    busybox = shutil.which("busybox")
+    if busybox is None:
+        pytest.skip("busybox is not installed")
+    root = tmp_path / "rootfs"
+    (root / "bin").mkdir(parents=True)
+    shutil.copy(busybox, root / "bin" / "busybox")
+    for name in APPLETS:
+        os.symlink("busybox", root / "bin" / name)
+    return root
+
+
+@pytest.fixture(params=["crun", "runc"])
+def runtime(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[OciRuntime]:
+    """Each of the two runtimes in turn."""
+    if os.geteuid() != 0:
+        pytest.skip("needs root")
+    if shutil.which(request.param, path=os.environ["PATH"] + ":/usr/sbin") is None:
+        pytest.skip(f"{request.param} is not installed")
+    environ = {**os.environ, "BAKEHOUSE_RUNTIME": request.param}
+    found = in_engine_thread(lambda: OciRuntime.discover(environ, tmp_path / "state"))
+    yield found
+    found.close()
+
+
+class Result:
+    """Exit code and output of one step."""
+
+    def __init__(self) -> None:
+        self.code = -1
+        self.chunks: list[tuple[int, bytes]] = []
+        self.warnings: list[str] = []
+
+    @property
+    def stdout(self) -> str:
+        return b"".join(data for stream, data in self.chunks if stream == 1).decode()
+
+    @property
+    def stderr(self) -> str:
+        return b"".join(data for stream, data in self.chunks if stream == 2).decode()
+
+
+def run_step(
+    runtime: OciRuntime, rootfs: Path, *args: str, cancel: Cancellation | None = None, **fields: Any
+) -> Result:
+    """Runs `args` in `rootfs` and collects everything."""
+    result = Result()
+    fields.setdefault("env", ("PATH=/bin",))
+    step = Step(args=args, rootfs=rootfs, **fields)
+
+    def on_output(stream: int, data: bytes) -> None:
+        result.chunks.append((stream, data))
+
+    result.code = in_engine_thread(
+        lambda: runtime.run(step, on_output, cancel or Cancellation(), result.warnings.append)
+    )
+    return result
+
+
+def processes_with(marker: str) -> list[int]:
+    """Ids of processes that have `marker` among their arguments."""
+    found = []
+    for name in os.listdir("/proc"):
+        if name.isdigit():
+            try:
+                if marker.encode() in Path(f"/proc/{name}/cmdline").read_bytes().split(b"\0"):
+                    found.append(int(name))
+            except OSError:
+                continue
+    return found
