@@ -16,7 +16,7 @@ _PLATFORM_CHARS = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxy
 
 class Annotation:
     """One annotation of one object kind. `type` is "" for the manifest default; `platform` is "" for all, else in
-    containerd's parsed form (`linux/arm64`)."""
+    the form that containerd's parser leaves it in (`linux/arm64/v8`)."""
 
     __slots__ = ("key", "platform", "type", "value")
 

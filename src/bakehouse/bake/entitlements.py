@@ -2,7 +2,8 @@
 
 A pure function of the targets, what was allowed, and the shape of the disk (symbolic links are resolved). Asking the
 user, printing and deciding to go on belong to the command line. Differs from buildx v0.37 on purpose: needs of all
-targets count, not those of the last examined one, and a device can be granted by name.
+targets count, not those of the last examined one; a device can be granted by name; a granted path counts before it
+exists.
 """
 
 from __future__ import annotations
@@ -170,7 +171,7 @@ def _path_privileges(
 
 
 def _missing_paths(needed: Iterable[str], allowed: Iterable[str], cwd: str) -> list[str]:
-    """Needed paths, cut to what exists and to the topmost ones, that no allowed path covers; sorted."""
+    """Needed paths that no allowed path covers, cut to what exists and to the topmost ones; sorted."""
     allowed = list(allowed)
     if "*" in allowed:
         return []
@@ -178,12 +179,17 @@ def _missing_paths(needed: Iterable[str], allowed: Iterable[str], cwd: str) -> l
     for path in allowed:
         existing, rest = existing_part(os.path.join(cwd, path))
         roots.append(os.path.join(existing, rest) if rest else existing)
-    existing_paths = sorted({existing_part(os.path.join(cwd, path))[0] for path in needed}, key=len)
+    missing = set()
+    for path in needed:
+        existing, rest = existing_part(os.path.join(cwd, path))
+        whole = os.path.join(existing, rest) if rest else existing
+        if not any(_covers(root, whole) for root in roots):
+            missing.add(existing)
     topmost: list[str] = []
-    for path in existing_paths:
-        if not any(path.startswith(parent + "/") for parent in topmost):
+    for path in sorted(missing, key=len):
+        if not any(_covers(parent, path) for parent in topmost):
             topmost.append(path)
-    return sorted(path for path in topmost if not any(_covers(root, path) for root in roots))
+    return sorted(topmost)
 
 
 def _covers(parent: str, path: str) -> bool:

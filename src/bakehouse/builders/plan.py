@@ -10,7 +10,6 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import MappingProxyType
 
 from bakehouse.bake import Target, parse_size
 from bakehouse.builders.context import DockerfileText, context_identity, read_dockerfile, require_directory
@@ -40,8 +39,8 @@ class PlannedTarget:
 
     target: Target
     lowered: Lowered
-    local_dirs: Mapping[str, Path] = MappingProxyType({})
-    oci_layouts: Mapping[str, Path] = MappingProxyType({})
+    local_dirs: Mapping[str, Path] = field(default_factory=dict)
+    oci_layouts: Mapping[str, Path] = field(default_factory=dict)
 
 
 @dataclass(slots=True)

@@ -13,6 +13,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from bakehouse.engine.importer import ConfigChanges
+
 FLAGS = (
     Flag("cmd", STRING, "Default command, as JSON ('[\"sh\"]') or as text for the shell"),
     Flag("entrypoint", STRING, "Entrypoint, as JSON or as text for the shell"),
@@ -48,7 +50,7 @@ def command(argv: Sequence[str]) -> int:
         path=None if source == "-" else Path(source),
         name=name,
         platform=parsed.text("platform"),
-        config=_config(parsed),
+        changes=_changes(parsed),
     )
     configured = settings()
     enter_user_namespace()
@@ -57,23 +59,23 @@ def command(argv: Sequence[str]) -> int:
     return 0
 
 
-def _config(parsed: Parsed) -> dict[str, object]:
-    """The `config` member of the image config that the flags ask for."""
-    config: dict[str, object] = {}
-    if parsed.texts("env"):
-        config["Env"] = parsed.texts("env")
-    for flag, member in (("cmd", "Cmd"), ("entrypoint", "Entrypoint")):
-        if parsed.text(flag):
-            config[member] = _words(flag, parsed.text(flag))
-    for flag, member in (("workdir", "WorkingDir"), ("user", "User")):
-        if parsed.text(flag):
-            config[member] = parsed.text(flag)
-    if parsed.texts("label"):
-        config["Labels"] = dict(text.partition("=")[::2] for text in parsed.texts("label"))
-    return config
+def _changes(parsed: Parsed) -> ConfigChanges:
+    """What the flags ask of the image config."""
+    from bakehouse.engine.importer import ConfigChanges
+
+    return ConfigChanges(
+        cmd=_words("cmd", parsed.text("cmd")),
+        entrypoint=_words("entrypoint", parsed.text("entrypoint")),
+        env=parsed.texts("env"),
+        workdir=parsed.text("workdir"),
+        user=parsed.text("user"),
+        labels=dict(text.partition("=")[::2] for text in parsed.texts("label")),
+    )
 
 
 def _words(flag: str, text: str) -> list[str]:
+    if not text:
+        return []
     if not text.lstrip().startswith("["):
         return ["/bin/sh", "-c", text]
     try:

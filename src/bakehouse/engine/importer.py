@@ -164,7 +164,7 @@ def _plain_archive(store: Store, path: Path, stack: ExitStack) -> Path:
     if path.is_dir():
         return path
     try:
-        source = stack.enter_context(open(path, "rb"))
+        source = stack.enter_context(path.open("rb"))
     except FileNotFoundError as error:
         raise NotFoundError(f"{path}: no such file or directory", code="archive-not-found") from error
     reader = DecompressingReader(source, max_bytes=_MAX_ARCHIVE_BYTES)

@@ -10,9 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from types import MappingProxyType
 
-EMPTY: Mapping[str, str] = MappingProxyType({})
 
 # NetMode
 NETWORK_SANDBOX, NETWORK_HOST, NETWORK_NONE = 0, 1, 2
@@ -42,7 +40,7 @@ class SourceOp:
     """A source by identifier: `docker-image://`, `local://`, `git://`, `http(s)://`, `oci-layout://` (§2)."""
 
     identifier: str
-    attrs: Mapping[str, str] = EMPTY
+    attrs: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,7 +245,7 @@ class Metadata:
     """pb.OpMetadata: outside the digest. `description` may hold `llb.customname` (the display name)."""
 
     ignore_cache: bool = False
-    description: Mapping[str, str] = EMPTY
+    description: Mapping[str, str] = field(default_factory=dict)
     export_cache: bool | None = None
     caps: frozenset[str] = frozenset()
     progress_group: ProgressGroup | None = None

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import MappingProxyType
 from typing import Protocol
 
 from bakehouse.errors import DefinitionError, NotFoundError
@@ -71,10 +70,10 @@ class Session:
     `SESSION:NAME` where sources of one build bear several session ids, to host directories; `oci_layouts` maps store names to OCI
     layout directories, `ssh` agent ids to socket paths."""
 
-    local_dirs: Mapping[str, Path] = MappingProxyType({})
-    secrets: Mapping[str, Secret] = MappingProxyType({})
-    ssh: Mapping[str, Path] = MappingProxyType({})
-    oci_layouts: Mapping[str, Path] = MappingProxyType({})
+    local_dirs: Mapping[str, Path] = field(default_factory=dict)
+    secrets: Mapping[str, Secret] = field(default_factory=dict)
+    ssh: Mapping[str, Path] = field(default_factory=dict)
+    oci_layouts: Mapping[str, Path] = field(default_factory=dict)
     credentials: CredentialSource = field(default_factory=NoCredentials)
 
     def secret(self, id: str) -> bytes | None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from tests.cases.bake.record import arguments, environment
+
 from bakehouse.bake import (
     LoadOptions,
     flag_overrides,
@@ -17,7 +19,6 @@ from bakehouse.bake import (
     split_arguments,
 )
 from bakehouse.errors import BakehouseError
-from tests.cases.bake.record import arguments, environment
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -64,11 +64,11 @@ type answer struct {
 }
 
 type result struct {
-	Definition []byte          `json:"definition"`
-	Digests    []string        `json:"digests"`
-	Config     json.RawMessage `json:"config"`
-	BaseConfig json.RawMessage `json:"base_config,omitempty"`
-	Epoch      string          `json:"epoch,omitempty"`
+	Definition []byte   `json:"definition"`
+	Digests    []string `json:"digests"`
+	Config     []byte   `json:"config"`
+	BaseConfig []byte   `json:"base_config,omitempty"`
+	Epoch      string   `json:"epoch,omitempty"`
 }
 
 type warning struct {

@@ -10,6 +10,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from bakehouse.diagnostics import DiagnosticsError
 from bakehouse.dockerfile import instructions as typed
 from bakehouse.dockerfile.document import parse_dockerfile
 from bakehouse.dockerfile.globs import go_path_match
@@ -18,7 +19,6 @@ from bakehouse.dockerfile.mounts import Mount
 from bakehouse.dockerfile.patterns import MatchState, PatternMatcher
 from bakehouse.dockerfile.positions import DockerfileError, LineRange
 from bakehouse.dockerfile.words import ShellLexer
-from bakehouse.diagnostics import DiagnosticsError
 
 #: Rules that BuildKit runs in a later phase than the one that the peer program runs.
 LATER_RULES = ("ConsistentInstructionCasing", "DuplicateStageName", "ReservedStageName")
@@ -32,6 +32,10 @@ def recorded(name: str) -> list[tuple[dict[str, Any], Any]]:
 
 def answer(request: dict[str, Any]) -> Any:
     """Our answer to a request, in the peer's form."""
+    return _as_printed(_answer(request))
+
+
+def _answer(request: dict[str, Any]) -> Any:
     match request["Op"]:
         case "parse":
             return _parse(base64.b64decode(request["Text"]))
@@ -42,13 +46,19 @@ def answer(request: dict[str, Any]) -> Any:
         case "match":
             return [_match(request["Patterns"][0], path) for path in request["Paths"]]
         case "ignore":
-            return [_text(line) for line in read_ignore_file(base64.b64decode(request["Text"]))]
+            return read_ignore_file(base64.b64decode(request["Text"]))
     raise AssertionError(request["Op"])
 
 
-def _text(value: str) -> str:
+def _as_printed(value: Any) -> Any:
     """Go's JSON encoder shows bytes that are not UTF-8 as U+FFFD."""
-    return value.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    if isinstance(value, str):
+        return value.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    if isinstance(value, list):
+        return [_as_printed(item) for item in value]
+    if isinstance(value, dict):
+        return {key: _as_printed(item) for key, item in value.items()}
+    return value
 
 
 def _word(request: dict[str, Any]) -> dict[str, Any]:
@@ -96,13 +106,13 @@ def _parse(data: bytes) -> dict[str, Any]:
     try:
         parsed = parse_dockerfile(data)
     except DiagnosticsError as error:
-        return {"error": _text(str(error))}
+        return {"error": str(error)}
     warnings = [
         {
             "rule": warning.rule,
             "desc": warning.description,
             "url": warning.url,
-            "msg": _text(warning.message),
+            "msg": warning.message,
             "lines": _lines(warning.location),
         }
         for warning in parsed.warnings
@@ -124,10 +134,10 @@ def _stage(stage: typed.Stage) -> dict[str, Any]:
     return {
         "name": stage.name,
         "orig": stage.orig_cmd,
-        "base": _text(stage.base_name),
+        "base": stage.base_name,
         "platform": stage.platform,
         "doc": stage.doc_comment,
-        "code": _text(stage.source_code),
+        "code": stage.source_code,
         "lines": _lines(stage.location),
         "comments": list(stage.comments),
         "commands": [_command(command) for command in stage.commands],
@@ -137,7 +147,7 @@ def _stage(stage: typed.Stage) -> dict[str, Any]:
 def _command(command: typed.Command) -> dict[str, Any]:
     out: dict[str, Any] = {
         "type": f"*instructions.{type(command).__name__}",
-        "code": _text(str(command)),
+        "code": str(command),
         "name": command.name,
         "comments": list(command.comments),
         "lines": _lines(command.location),
@@ -159,7 +169,7 @@ def _mount(mount: Mount) -> dict[str, Any]:
         "Type": mount.type,
         "From": mount.from_,
         "Source": mount.source,
-        "Target": _text(mount.target),
+        "Target": mount.target,
         "ReadOnly": mount.read_only,
         "SizeLimit": mount.size_limit,
         "CacheID": mount.cache_id,
@@ -251,7 +261,8 @@ def _fields(command: typed.Command) -> dict[str, Any]:
 
 
 def without_nulls(value: Any) -> Any:
-    """`value` with empty lists for the nulls that Go prints for nil slices, in the places where they mean the same."""
+    """`value` with empty lists for the nulls that Go prints for nil slices, in the places where they mean the
+    same."""
     if isinstance(value, list):
         return [without_nulls(item) for item in value]
     if isinstance(value, dict):

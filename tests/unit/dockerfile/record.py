@@ -1,5 +1,5 @@
-"""Asks BuildKit for the recorded answers again: `python record.py PEER_BINARY`, where the binary is built with
-`cd tests/peers && go build -o PEER_BINARY ../unit/dockerfile/peer/main.go`. Not a test."""
+"""Asks BuildKit for the recorded answers again: `python record.py PEER_BINARY`, where the binary is built
+with `cd tests/peers && go build -o PEER_BINARY ../unit/dockerfile/peer/main.go`. Not a test."""
 
 from __future__ import annotations
 

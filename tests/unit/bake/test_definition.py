@@ -1,0 +1,129 @@
+"""What the API gives beyond the printed definition: hints, codes, findings, copies."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from bakehouse.bake import Definition, LoadOptions, load, print_json
+from bakehouse.diagnostics import DiagnosticsError
+from bakehouse.errors import BakehouseError, NotBuiltYetError, NotFoundError
+
+
+def _load(folder: Path, text: str, **environ: str) -> Definition:
+    (folder / "docker-bake.hcl").write_text(text)
+    return load(LoadOptions(cwd=str(folder), environ=environ))
+
+
+def test_an_unknown_target_gets_a_suggestion(tmp_path: Path) -> None:
+    definition = _load(tmp_path, 'target "webserver" {}')
+    for ask in (["webserve"], ["webserver", "webservr"]):
+        with pytest.raises(NotFoundError) as caught:
+            definition.resolve(ask)
+        assert caught.value.code == "unknown-target"
+        assert caught.value.hint == 'Did you mean "webserver"?'
+
+
+def test_an_unknown_override_key_gets_a_suggestion(tmp_path: Path) -> None:
+    definition = _load(tmp_path, 'target "a" {}')
+    with pytest.raises(BakehouseError) as caught:
+        definition.resolve(["a"], ["a.outputs=x"])
+    assert caught.value.code == "invalid-override"
+    assert caught.value.hint == 'Did you mean "output"?'
+
+
+def test_all_findings_are_collected_and_the_message_is_of_the_first_step(tmp_path: Path) -> None:
+    text = 'variable "x" { default = zz }\nvariable "y" { default = yy }\ntarget "a" {}\n'
+    with pytest.raises(DiagnosticsError) as caught:
+        _load(tmp_path, text)
+    assert [finding.detail for finding in caught.value.diagnostics] == [
+        'There is no variable named "zz".',
+        'There is no variable named "yy".',
+    ]
+    assert caught.value.message.startswith("docker-bake.hcl:1,26-28: Unknown variable")
+    assert "other diagnostic" not in caught.value.message
+
+
+def test_a_finding_shows_its_source(tmp_path: Path) -> None:
+    with pytest.raises(DiagnosticsError) as caught:
+        _load(tmp_path, 'target "a" {\n  tags = [\n    zz\n  ]\n}\n')
+    assert caught.value.excerpt == (
+        'docker-bake.hcl:3\n--------------------\n   1 |     target "a" {\n   2 |       tags = [\n'
+        "   3 | >>>     zz\n   4 |       ]\n   5 |     }\n--------------------"
+    )
+
+
+@pytest.mark.parametrize("name", ["compose.yaml", "docker-compose.yml"])
+def test_compose_files_are_refused_by_name(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text("services: {a: {build: .}}\n")
+    with pytest.raises(NotBuiltYetError) as caught:
+        load(LoadOptions(cwd=str(tmp_path), environ={}))
+    assert name in caught.value.message
+    assert "-f" in (caught.value.hint or "")
+    with pytest.raises(NotBuiltYetError):
+        load(LoadOptions(cwd=str(tmp_path), environ={}, files=[name]))
+
+
+def test_compose_on_standard_input_is_recognised(tmp_path: Path) -> None:
+    options = LoadOptions(
+        cwd=str(tmp_path), environ={}, files=["-"], stdin=lambda: b"services:\n  a:\n    build: .\n"
+    )
+    with pytest.raises(NotBuiltYetError):
+        load(options)
+
+
+def test_resolving_twice_gives_the_same_and_leaves_the_definition_alone(tmp_path: Path) -> None:
+    text = 'target "a" {\n tags = ["x", "x"]\n output = ["type=image"]\n secret = ["id=s,env=A"]\n}\n'
+    text += 'target "b" { inherits = ["a"] }\n'
+    definition = _load(tmp_path, text)
+    plain = print_json(definition.resolve(["a", "b"]))
+    sets = ["b.push=true", "b.secret.s=env=B", "b.tags+=y"]
+    resolved = definition.resolve(["a", "b"], sets)
+    # Changes to a child never show on its parent, whose entries it inherited.
+    assert resolved.targets["a"].output == definition.targets["a"].output
+    assert [secret.env for secret in resolved.targets["a"].secret or ()] == ["A"]
+    assert [secret.env for secret in resolved.targets["b"].secret or ()] == ["B"]
+    assert print_json(definition.resolve(["a", "b"])) == plain
+
+
+def test_unset_collections_of_resolved_targets_are_empty(tmp_path: Path) -> None:
+    target = _load(tmp_path, 'target "a" {}').resolve(["a"]).targets["a"]
+    assert (target.tags, target.args, target.output, target.description) == ([], {}, [], "")
+    assert (target.pull, target.network, target.resources) == (None, None, None)
+    assert (target.context, target.dockerfile, target.linked) == (".", "Dockerfile", False)
+
+
+def test_linked_targets_are_marked(tmp_path: Path) -> None:
+    text = 'target "a" { contexts = { b = "target:b" } }\ntarget "b" {}\n'
+    targets = _load(tmp_path, text).resolve(["a"]).targets
+    assert list(targets) == ["a", "b"]
+    assert [targets["a"].linked, targets["b"].linked] == [False, True]
+
+
+def test_deep_inheritance_and_many_users_of_one_base(tmp_path: Path) -> None:
+    blocks = ['target "t0" { args = { v = "0" } }']
+    blocks += [f'target "t{i}" {{ inherits = ["t{i - 1}"] }}' for i in range(1, 100)]
+    targets = _load(tmp_path, "\n".join(blocks)).resolve(["t99", "t50"]).targets
+    assert targets["t99"].args == targets["t50"].args == {"v": "0"}
+
+
+def test_the_platform_can_be_lent(tmp_path: Path) -> None:
+    (tmp_path / "docker-bake.hcl").write_text('target "a" { args = { p = BAKE_LOCAL_PLATFORM } }')
+    options = LoadOptions(cwd=str(tmp_path), environ={}, local_platform="linux/arm64/v8")
+    assert load(options).resolve(["a"]).targets["a"].args == {"p": "linux/arm64/v8"}
+
+
+def test_start_up_does_not_import_what_printing_does_not_need(tmp_path: Path) -> None:
+    (tmp_path / "docker-bake.hcl").write_text('target "a" { tags = ["x"] }')
+    code = (
+        "import sys, os; from bakehouse.bake import LoadOptions, load, print_json; "
+        "print_json(load(LoadOptions(cwd=os.getcwd(), environ={})).resolve(['a'])); "
+        "print([m for m in ('dataclasses', 'typing', 'pathlib', 'subprocess', 'json', 'decimal') if m in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "[]"
