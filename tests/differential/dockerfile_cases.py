@@ -211,7 +211,10 @@ class Peer:
 
     def ask(self, case: Case) -> dict[str, Any]:
         context: dict[str, bytes] = {} if case.dockerignore is None else {".dockerignore": case.dockerignore}
-        files = {"dockerfile": {case.options.get("filename", "Dockerfile"): case.dockerfile}, "context": context}
+        files = {
+            "dockerfile": {case.options.get("filename", "Dockerfile"): case.dockerfile},
+            "context": context,
+        }
         if "dockerfilekey" in case.options:
             files[case.options["dockerfilekey"]] = files["dockerfile"]
         for name, texts in case.locals.items():
@@ -219,7 +222,9 @@ class Peer:
         remote = case.options.get("context")
         request = {
             "options": case.options,
-            "locals": {name: {path: _base64(data) for path, data in each.items()} for name, each in files.items()},
+            "locals": {
+                name: {path: _base64(data) for path, data in each.items()} for name, each in files.items()
+            },
             "images": {
                 ref: {"digest": digest, "config": _base64(config)}
                 for ref, (digest, config) in images_of(case).items()

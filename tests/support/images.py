@@ -116,14 +116,21 @@ _KINDS = {
 }
 
 
+def clean(name: str) -> str:
+    """A member's path without the `./` and slashes that some writers put around it; empty for the root itself."""
+    return name.removeprefix("./").strip("/") if name != "." else ""
+
+
 def apply_layer(files: dict[str, Entry], data: bytes) -> list[str]:
     """Applies a layer tar onto `files` as the OCI image specification says. Returns the entries' names in order."""
     names = []
     with tarfile.open(fileobj=io.BytesIO(data)) as tar:
         for member in tar:
-            name = member.name.strip("/")
+            name = clean(member.name)
             names.append(name)
             folder, _, base = name.rpartition("/")
+            if not name:
+                continue
             if base == ".wh..wh..opq":
                 _remove(files, folder, keep_self=True)
                 continue
@@ -132,7 +139,7 @@ def apply_layer(files: dict[str, Entry], data: bytes) -> list[str]:
                 continue
             entry = _entry(tar, member)
             if entry.kind == "hardlink":
-                entry = files[member.linkname.strip("/").removeprefix("./")]
+                entry = files[clean(member.linkname)]
             if entry.kind != "dir":
                 _remove(files, name, keep_self=False)
             files[name] = entry

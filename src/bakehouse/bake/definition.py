@@ -22,6 +22,7 @@ from bakehouse.bake.resolution import Resolver, add_linked_targets
 from bakehouse.bake.selection import printed_groups, select
 from bakehouse.bake.target import Granted, Group, Resolved, Target
 from bakehouse.bake.variable_values import listed_value
+from bakehouse.errors import DefinitionError, NotBuiltYetError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -34,8 +35,8 @@ _SOURCE_DATE_EPOCH = "SOURCE_DATE_EPOCH"
 
 class LoadOptions:
     """What the command line lends: `files` as given with `-f` (none: `BUILDX_BAKE_FILE`, else default lookup), `cwd`
-    and `environ` of the process, a reader of standard input, values of `--var`, the command context of the arguments,
-    and whether standard output is a terminal. `local_platform` overrides the machine's (`BAKE_LOCAL_PLATFORM`)."""
+    and `environ` of the process, a reader of standard input, values of `--var`, the definition `url` and the command
+    context of the arguments (`flags.split_arguments`), and whether standard output is a terminal. `local_platform` overrides the machine's (`BAKE_LOCAL_PLATFORM`)."""
 
     __slots__ = (
         "command_context",
@@ -45,6 +46,7 @@ class LoadOptions:
         "local_platform",
         "stdin",
         "stdout_is_terminal",
+        "url",
         "variables",
     )
 
@@ -56,6 +58,7 @@ class LoadOptions:
         files: Sequence[str] = (),
         stdin: Callable[[], bytes] | None = None,
         variables: Mapping[str, str] | None = None,
+        url: str = "",
         command_context: str = "cwd://",
         stdout_is_terminal: bool = False,
         local_platform: str | None = None,
@@ -65,6 +68,7 @@ class LoadOptions:
         self.files = list(files)
         self.stdin = stdin
         self.variables: Mapping[str, str] = variables or {}
+        self.url = url
         self.command_context = command_context
         self.stdout_is_terminal = stdout_is_terminal
         self.local_platform = local_platform
@@ -110,6 +114,12 @@ class Definition:
 
         Raises `NotFoundError` (an unknown name, a missing secret file), `DefinitionError`. Each call starts anew.
         """
+        try:
+            return self._resolve(names, overrides, disable_policies)
+        except RecursionError:
+            raise _too_deep() from None
+
+    def _resolve(self, names: Sequence[str], overrides: Sequence[str], disable_policies: bool) -> Resolved:
         granted = Granted()
         lookup = self._options.environ.get if environment_lookup_allowed(self._options.environ) else None
         selection = select(names or ("default",), self.groups, self.targets)
@@ -137,8 +147,29 @@ def load(options: LoadOptions) -> Definition:
     """Reads and evaluates the definition files.
 
     Raises `NotFoundError` (no definition, a missing file), `DiagnosticsError` (what the files say is wrong: all
-    findings), `DefinitionError` (options), `NotBuiltYetError` (Compose files).
+    findings), `DefinitionError` (options), `NotBuiltYetError` (Compose files, remote definitions).
     """
+    if options.url:
+        raise NotBuiltYetError(
+            f"{options.url}: remote definitions are not read yet",
+            code="remote-not-supported",
+            hint="Fetch the repository and run bake in its working directory.",
+        )
+    try:
+        return _load(options)
+    except RecursionError:
+        raise _too_deep() from None
+
+
+def _too_deep() -> DefinitionError:
+    return DefinitionError(
+        "the definition is nested too deeply",
+        code="too-deeply-nested",
+        hint="Shorten the chain of values or targets that depend on each other.",
+    )
+
+
+def _load(options: LoadOptions) -> Definition:
     names = options.files or names_from_environment(options.environ, options.cwd)
     files = read_definitions(names, options.cwd, options.stdin)
     rebase = relative_paths_wanted(options.environ)

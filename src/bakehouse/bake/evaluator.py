@@ -10,7 +10,6 @@ the first one, while the message stays that of the peer.
 from __future__ import annotations
 
 from bakehouse.bake.blocks import BlockState, Instance, expand_matrix, instance_name
-from bakehouse.bake.contexts import file_directory, merge_bases
 from bakehouse.bake.declarations import (
     BLOCK_SCHEMAS,
     BLOCK_TYPES,
@@ -20,22 +19,19 @@ from bakehouse.bake.declarations import (
     has_errors,
 )
 from bakehouse.bake.findings import Failure, Findings, Undefined
-from bakehouse.bake.resolution import merge_target
-from bakehouse.bake.target import ContextBase, Group, Target
+from bakehouse.bake.pooling import Evaluated, pool
 from bakehouse.bake.user_functions import make_function
-from bakehouse.bake.variable_values import VariableError, overridden
+from bakehouse.bake.variables import Overriding, validate
 from bakehouse.diagnostics import Diagnostic
-from bakehouse.hcl import EvalContext, as_keyword, parse_type, stdlib
-from bakehouse.hcl.convert import ConversionError, convert
+from bakehouse.hcl import EvalContext, stdlib
 from bakehouse.hcl.traversal import TraverseAttribute
-from bakehouse.hcl.types import BOOL, DYNAMIC, STRING
-from bakehouse.hcl.values import DYNAMIC_UNKNOWN, Value, map_, null, object_, string
+from bakehouse.hcl.types import STRING
+from bakehouse.hcl.values import DYNAMIC_UNKNOWN, Value, map_, object_, string
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from bakehouse.bake.declarations import Validation, VariableDeclaration
     from bakehouse.diagnostics import SourceRange
     from bakehouse.hcl.syntax import Attribute, Block, Expression
     from bakehouse.hcl.traversal import Traversal
@@ -57,17 +53,6 @@ class Scope:
         self.under_way: set[str] = set()
 
 
-class Evaluated:
-    """The outcome: targets with repeated blocks merged, and all groups, declared ones first, then those that matrix
-    blocks make; the first group of a name counts."""
-
-    __slots__ = ("groups", "targets")
-
-    def __init__(self, targets: dict[str, Target], groups: list[Group]) -> None:
-        self.targets = targets
-        self.groups = groups
-
-
 class Evaluator:
     """Evaluates one set of declarations, once.
 
@@ -84,8 +69,8 @@ class Evaluator:
         track_bases: bool = False,
     ) -> None:
         self._declared = declarations
-        self._lookup = lookup
         self._built_ins = built_ins
+        self._texts = Overriding(lookup, {*declarations.variables, *built_ins})
         self._sources = sources
         self._track_bases = track_bases
         self._functions_under_way: set[str] = set()
@@ -99,7 +84,6 @@ class Evaluator:
         self._block_types: tuple[str, ...] = ()
         self._by_name: dict[str, dict[str, list[Block]]] = {kind: {} for kind in BLOCK_TYPES}
         self._stored: dict[str, dict[str, Instance]] = {kind: {} for kind in BLOCK_TYPES}
-        self.types: dict[str, Type] = {}
 
     def evaluate(self) -> Evaluated:
         """All targets and groups. Raises `DiagnosticsError` with the findings of the first step that has any."""
@@ -110,7 +94,8 @@ class Evaluator:
         self._blocks_known = True
         self._evaluate_blocks()
         self._step(self._attribute_findings())
-        return self._pool()
+        states = [self._states[id(block)] for block in self._declared.blocks]
+        return pool(states, self._track_bases)
 
     def evaluate_variables(self) -> None:
         """The first half of `evaluate`: variables and their validations, enough for listing them."""
@@ -121,9 +106,14 @@ class Evaluator:
             finding
             for variable in self._declared.variables.values()
             for validation in variable.validations
-            for finding in self._validate(validation)
+            for finding in validate(validation, self._global.context)
         ]
         self._step([findings] if has_errors(findings) else [])
+
+    @property
+    def types(self) -> dict[str, Type]:
+        """The declared types of variables, by name."""
+        return self._texts.types
 
     def _step(self, groups: Iterator[list[Diagnostic]] | list[list[Diagnostic]]) -> None:
         found = list(groups)
@@ -199,6 +189,13 @@ class Evaluator:
                 )
         return expression.evaluate(scope.context)
 
+    def _global_value(self, expression: Expression) -> Value:
+        """The value of an expression in the global scope. Raises `Findings`."""
+        value, findings = self._evaluate(expression, self._global, self._load(self._global, expression))
+        if has_errors(findings):
+            raise Findings(findings)
+        return value
+
     def _resolve_name(self, scope: Scope, name: str) -> None:
         """Puts the value of a variable, global attribute or built-in into the global scope. Raises `Undefined`,
         `Failure`, `Findings`."""
@@ -214,7 +211,8 @@ class Evaluator:
         elif name in self._declared.attributes:
             self.variables[name] = self._attribute_value(name)
         elif name in self._declared.variables:
-            self.variables[name] = self._variable_value(self._declared.variables[name])
+            variable = self._declared.variables[name]
+            self.variables[name] = self._texts.declared(variable, self._global_value)
         else:
             # buildx leaves an unknown name marked, so that its second mention reads as a cycle (trap T18); for the
             # keywords of types that is a bug, which is not followed.
@@ -224,71 +222,8 @@ class Evaluator:
 
     def _attribute_value(self, name: str) -> Value:
         """A global attribute; where a variable of that name exists too, the attribute is its default."""
-        attribute = self._declared.attributes[name]
-        references = self._load(self._global, attribute.expr)
-        value, findings = self._evaluate(attribute.expr, self._global, references)
-        if has_errors(findings):
-            raise Findings(findings)
-        if name in self._declared.variables:
-            text, is_json = self._override_of(name, False)
-            if text is not None:
-                return _overridden(name, text, is_json, None, value)
-        return value
-
-    def _variable_value(self, variable: VariableDeclaration) -> Value:
-        name = variable.name
-        declared = self._declared_type(variable)
-        if declared is not None:
-            self.types[name] = declared
-        text, is_json = self._override_of(name, declared is not None)
-        default: Value | None = None
-        if variable.default is not None:
-            default = self._default_value(variable, declared)
-        if text is not None:
-            return _overridden(name, text, is_json, declared, default)
-        if default is not None:
-            return default
-        return string("") if declared is None else null(declared.without_optional())
-
-    def _declared_type(self, variable: VariableDeclaration) -> Type | None:
-        if variable.type is None:
-            return None
-        expression = variable.type.expr
-        declared, findings = parse_type(expression)
-        if not has_errors(findings):
-            return None if declared is DYNAMIC and as_keyword(expression) != "any" else declared
-        value, value_findings = expression.evaluate(None)
-        if not has_errors(value_findings) and value.raw is None:
-            return None
-        raise Findings(findings)
-
-    def _default_value(self, variable: VariableDeclaration, declared: Type | None) -> Value:
-        assert variable.default is not None
-        expression = variable.default.expr
-        references = self._load(self._global, expression)
-        value, findings = self._evaluate(expression, self._global, references)
-        if has_errors(findings):
-            raise Findings(findings)
-        if declared is None:
-            return value
-        try:
-            return convert(value, declared)
-        except ConversionError as error:
-            raise Failure(
-                f"invalid type {declared.friendly_name()} for variable {variable.name} default value: {error}"
-            ) from None
-
-    def _override_of(self, name: str, typed: bool) -> tuple[str | None, bool]:
-        """The override text of a variable, and whether it is JSON: `NAME_JSON` counts where there is no plain one, and
-        beats it for typed variables, unless something else is called so."""
-        text = self._lookup(name)
-        json_name = f"{name}_JSON"
-        taken = json_name in self._declared.variables or json_name in self._built_ins
-        if (text is None or typed) and not taken:
-            json_text = self._lookup(json_name)
-            if json_text is not None:
-                return json_text, True
-        return text, False
+        value = self._global_value(self._declared.attributes[name].expr)
+        return self._texts.untyped(name, value) if name in self._declared.variables else value
 
     def _resolve_function(self, name: str) -> None:
         if name in self._library or name in self._functions:
@@ -319,38 +254,6 @@ class Evaluator:
                 continue
             # What depends on a faulty variable is not faulty itself.
             self.variables.setdefault(name, DYNAMIC_UNKNOWN)
-
-    def _validate(self, validation: Validation) -> list[Diagnostic]:
-        place = validation.content.missing_item_range
-        value, findings = null(), list[Diagnostic]()
-        if validation.condition is not None:
-            place = validation.condition.expr.range
-            value, findings = validation.condition.expr.evaluate(self._global.context)
-        if has_errors(findings):
-            return findings
-        if value.raw is None:
-            detail = "Condition expression must return either true or false, not null."
-            return [Diagnostic("Invalid condition result", detail, subject=place)]
-        try:
-            passed = convert(value, BOOL).raw is True
-        except ConversionError as error:
-            detail = f"Invalid condition result value: {error}"
-            return [Diagnostic("Invalid condition result", detail, subject=place)]
-        return [] if passed else self._failed_validation(validation, place)
-
-    def _failed_validation(self, validation: Validation, place: SourceRange) -> list[Diagnostic]:
-        text = "This check failed, but has an invalid error message."
-        if validation.message is not None:
-            message, findings = validation.message.expr.evaluate(self._global.context)
-            if has_errors(findings):
-                return findings
-            if message.raw is not None:
-                # buildx crashes when this is no string.
-                try:
-                    text = str(convert(message, STRING).raw)
-                except ConversionError:
-                    pass
-        return [Diagnostic("Validation failed", text, subject=place, code="validation-failed")]
 
     def _function_findings(self) -> Iterator[list[Diagnostic]]:
         for name, function in self._declared.functions.items():
@@ -503,78 +406,6 @@ class Evaluator:
         if not findings:
             instance.done.add(name)
         return findings
-
-    # Outcome
-
-    def _pool(self) -> Evaluated:
-        targets: dict[str, Target] = {}
-        groups: dict[str, Group] = {}
-        made: dict[str, list[str]] = {}
-        for block in self._declared.blocks:
-            state = self._states[id(block)]
-            for instance in state.instances:
-                if block.type == "group":
-                    groups[instance.name] = instance.as_group()
-                    continue
-                made.setdefault(block.labels[0], []).append(instance.name)
-                self._pool_target(targets, instance.as_target(), state)
-        # A repeated group takes the place of the first; a matrix makes a group unless it made only its own label.
-        all_groups = list(groups.values())
-        for label, names in made.items():
-            unique = list(dict.fromkeys(names))
-            if unique != [label]:
-                all_groups.append(Group(label, unique))
-        return Evaluated(targets, all_groups)
-
-    def _pool_target(self, targets: dict[str, Target], target: Target, state: BlockState) -> None:
-        if self._track_bases:
-            target.base = _base_of(state, target)
-        before = targets.get(target.name)
-        if before is None:
-            targets[target.name] = target
-            return
-        bases = merge_bases(before.base, target.base, target)
-        merge_target(before, target)
-        before.base = bases
-
-
-def _base_of(state: BlockState, target: Target) -> ContextBase:
-    """Where the contexts of a block were written, and whose context it copies."""
-    directory = file_directory(state.block.def_range.filename)
-    base = ContextBase()
-    base.default = directory
-    attribute = state.attributes.get("context")
-    if attribute is not None:
-        base.context = directory
-        base.reference = _copied_from(attribute.expr)
-    if "contexts" in state.attributes:
-        base.contexts = dict.fromkeys(target.contexts or (), directory)
-    return base
-
-
-def _copied_from(expression: Expression) -> str:
-    """NAME of an expression that is exactly `target.NAME.context`, else ""."""
-    traversal = expression.as_traversal()
-    if traversal is None or traversal.root_name != "target":
-        return ""
-    steps = traversal.steps
-    if len(steps) != 2 or not isinstance(steps[1], TraverseAttribute) or steps[1].name != "context":
-        return ""
-    first = steps[0]
-    if isinstance(first, TraverseAttribute):
-        return first.name
-    try:
-        key = convert(first.key, STRING).raw
-    except (ConversionError, AttributeError):
-        return ""
-    return key if isinstance(key, str) else ""
-
-
-def _overridden(name: str, text: str, is_json: bool, declared: Type | None, default: Value | None) -> Value:
-    try:
-        return overridden(name, text, is_json=is_json, declared=declared, default=default)
-    except VariableError as error:
-        raise Failure(str(error)) from None
 
 
 def _finding(summary: str, error: Exception, subject: SourceRange, context: SourceRange) -> Diagnostic:

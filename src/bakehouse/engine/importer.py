@@ -41,7 +41,7 @@ _CHUNK = 1 << 20
 _MAX_DEPTH = 4
 #: Compressed archives are unpacked to a temporary file; a bomb ends here.
 _MAX_ARCHIVE_BYTES = 256 << 30
-_LAYER_TYPES = {"gzip": OCI_LAYER_GZIP, "zstd": OCI_LAYER_ZSTD, "plain": OCI_LAYER, "tar": OCI_LAYER}
+_LAYER_TYPES = {"gzip": OCI_LAYER_GZIP, "zstd": OCI_LAYER_ZSTD, "uncompressed": OCI_LAYER}
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from bakehouse.errors import InternalError
+from bakehouse.llb.graph import SealedVertex
 from bakehouse.llb.ops import (
     Edge,
     LlbPlatform,
@@ -178,11 +179,23 @@ def seal(output: Output | None, defaults: SealDefaults) -> Edge | None:
 
 
 def finish(
-    op: Op, inputs: Sequence[Edge], constraints: Constraints, platform: LlbPlatform | None = None
+    op: Op,
+    inputs: Sequence[Edge],
+    constraints: Constraints,
+    platform: LlbPlatform | None = None,
+    visits: Sequence[Edge] | None = None,
 ) -> Vertex:
     """The vertex of `op` with the metadata of `constraints`. The platform is left out unless given: most ops have
-    none on the wire (engine.md §1.1)."""
-    return Vertex(op, tuple(inputs), platform, constraints.metadata(), constraints.locations)
+    none on the wire (engine.md §1.1). `visits` is the order in which a walk goes on, when it is not that of `inputs`;
+    it may hold equal vertices of which `inputs` keeps one."""
+    return SealedVertex(
+        op,
+        tuple(inputs),
+        platform,
+        constraints.metadata(),
+        constraints.locations,
+        tuple(inputs if visits is None else visits),
+    )
 
 
 @dataclass(slots=True)

@@ -75,7 +75,11 @@ class FileNode(Node):
             )
             for position, step in enumerate(self.steps)
         )
-        return finish(FileOp(actions), inputs.edges, self.constraints)
+        # The walk goes from the last action to the first; the tree that is changed comes before all sources.
+        base_output, *sources = self.dependencies() if self.base is not None else (None, *self.dependencies())
+        walked = [output for output in (base_output, *reversed(sources)) if output is not None]
+        visits = [edges(output) for output in walked]
+        return finish(FileOp(actions), inputs.edges, self.constraints, visits=visits)
 
 
 def _placed(step: Step, directory: str, base: int) -> Action:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -80,9 +80,20 @@ def post_order(roots: Iterable[Vertex]) -> list[Vertex]:
     return out
 
 
-def walk_inputs(vertex: Vertex) -> list[Edge]:
-    """The inputs in the order in which BuildKit's client visits them. It differs from their order in the op for file
-    ops only: there the tree that is changed comes first, then the copy sources from the last action to the first."""
+@dataclass(frozen=True, eq=False)
+class SealedVertex(Vertex):
+    """A vertex made by a builder, with the edges that a walk follows from it (`visits`). Two inputs that are equal
+    are one input on the wire, but each may bring its own names and locations, which belong into the metadata."""
+
+    visits: tuple[Edge, ...] = ()
+
+
+def walk_inputs(vertex: Vertex) -> Sequence[Edge]:
+    """The inputs in the order in which BuildKit's client visits them. For a decoded vertex it differs from their order
+    in the op for file ops only: there the tree that is changed comes first, then the copy sources from the last
+    action to the first."""
+    if isinstance(vertex, SealedVertex):
+        return vertex.visits
     op = vertex.op
     if not isinstance(op, FileOp):
         return list(vertex.inputs)

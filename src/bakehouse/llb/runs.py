@@ -139,7 +139,8 @@ class RunNode(Node):
         )
         constraints = self.constraints.with_caps(*self._caps(defaults))
         platform = constraints.platform or self.platform or defaults.platform
-        return finish(op, inputs.edges, constraints, platform)
+        visits = [edges(output) for output in self.dependencies()]
+        return finish(op, inputs.edges, constraints, platform, visits)
 
     def _meta(self, defaults: SealDefaults) -> Meta:
         env = self.meta.env

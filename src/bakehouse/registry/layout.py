@@ -108,7 +108,7 @@ class OciLayout:
 
     @property
     def is_archive(self) -> bool:
-        return not self.path.is_dir()
+        return self.path.is_file()
 
     # -- reading ---------------------------------------------------------------------------------------------
 

@@ -36,6 +36,11 @@ def _bad(what: str, code: str = "tar-invalid") -> IntegrityError:
 
 def parse_number(field: bytes) -> int:
     """An octal or (first bit set) base-256 number field."""
+    if field[-1] == 0 and field[:-1].isdigit():
+        try:
+            return int(field[:-1], 8)  # nearly always: full width, ended by NUL
+        except ValueError:
+            raise _bad("a number field is not octal") from None
     if field and field[0] & 0x80:
         value = int.from_bytes(field, "big") & ((1 << (8 * len(field) - 1)) - 1)
         if field[0] & 0x40:
@@ -240,8 +245,8 @@ class TarReader:
             mtime_ns,
             self._real_size,
             linkname,
-            parse_number(block[329:337]),
-            parse_number(block[337:345]),
+            parse_number(block[329:337]) if kind in b"34" else 0,
+            parse_number(block[337:345]) if kind in b"34" else 0,
             xattrs,
         )
 

@@ -36,14 +36,14 @@ def test_an_unknown_override_key_gets_a_suggestion(tmp_path: Path) -> None:
 
 
 def test_all_findings_are_collected_and_the_message_is_of_the_first_step(tmp_path: Path) -> None:
-    text = 'variable "x" { default = zz }\nvariable "y" { default = yy }\ntarget "a" {}\n'
+    text = 'variable "x" { default = unknown_one }\nvariable "y" { default = unknown_two }\ntarget "a" {}\n'
     with pytest.raises(DiagnosticsError) as caught:
         _load(tmp_path, text)
     assert [finding.detail for finding in caught.value.diagnostics] == [
-        'There is no variable named "zz".',
-        'There is no variable named "yy".',
+        'There is no variable named "unknown_one".',
+        'There is no variable named "unknown_two".',
     ]
-    assert caught.value.message.startswith("docker-bake.hcl:1,26-28: Unknown variable")
+    assert caught.value.message.startswith("docker-bake.hcl:1,26-37: Unknown variable")
     assert "other diagnostic" not in caught.value.message
 
 
@@ -108,6 +108,23 @@ def test_deep_inheritance_and_many_users_of_one_base(tmp_path: Path) -> None:
     blocks += [f'target "t{i}" {{ inherits = ["t{i - 1}"] }}' for i in range(1, 100)]
     targets = _load(tmp_path, "\n".join(blocks)).resolve(["t99", "t50"]).targets
     assert targets["t99"].args == targets["t50"].args == {"v": "0"}
+
+
+def test_what_is_nested_too_deeply_is_refused_and_no_crash(tmp_path: Path) -> None:
+    chain = [f'target "t{i}" {{ inherits = ["t{i + 1}"] }}' for i in range(3000)]
+    definition = _load(tmp_path, "\n".join([*chain, 'target "t3000" {}']))
+    with pytest.raises(BakehouseError) as caught:
+        definition.resolve(["t0"])
+    assert caught.value.code == "too-deeply-nested"
+    variables = [f'variable "v{i}" {{ default = v{i + 1} }}' for i in range(3000)]
+    with pytest.raises(BakehouseError) as caught:
+        _load(tmp_path, "\n".join([*variables, 'variable "v3000" {}']))
+    assert caught.value.code == "too-deeply-nested"
+
+
+def test_remote_definitions_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(NotBuiltYetError):
+        load(LoadOptions(cwd=str(tmp_path), environ={}, url="https://example.com/x.git"))
 
 
 def test_the_platform_can_be_lent(tmp_path: Path) -> None:

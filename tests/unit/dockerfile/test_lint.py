@@ -116,7 +116,7 @@ def test_violations_fail_the_build_once_a_rule() -> None:
     linter.with_comments(["check=skip=Nothing"]).run(lint_rules.MAINTAINER_DEPRECATED, None)
     linter.run(lint_rules.UNDEFINED_VAR, LineRange(2, 2), "z")
     with pytest.raises(
-        DockerfileError, match="^lint violation found for rules: UndefinedVar, MaintainerDeprecated$"
+        DockerfileError, match=r"^lint violation found for rules: UndefinedVar, MaintainerDeprecated$"
     ):
         linter.check()
     assert linter.warnings[0].message == "Usage of undefined variable '$x' (did you mean $y?)"

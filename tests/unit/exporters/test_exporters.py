@@ -118,7 +118,8 @@ def test_standard_output_stays_open(bench: Bench) -> None:
     out = io.BytesIO()
     bench.export(ExportSpec("oci", stdout=out), bench.platform(BASE))
     out.seek(0)
-    assert "index.json" in tarfile.open(fileobj=out).getnames()
+    with tarfile.open(fileobj=out) as archive:
+        assert "index.json" in archive.getnames()
 
 
 def test_image_store_and_index(bench: Bench) -> None:
@@ -179,7 +180,8 @@ def test_push_of_an_index_and_by_digest(bench: Bench, bare_registry: Registry) -
         bench.platform(TOP, platform=ARM64),
         multi=True,
     )
-    found = bare_registry.get(f"pushed/multi/manifests/{response['containerimage.digest']}")
+    path = f"pushed/multi/manifests/{response['containerimage.digest']}"
+    found = bare_registry.get(path, accept="application/vnd.oci.image.index.v1+json")
     assert len(json.loads(found)["manifests"]) == 2
     with pytest.raises(Exception, match="404"):
         bare_registry.get("pushed/multi/manifests/latest")

@@ -6,6 +6,7 @@ not depend on who answers first.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -154,9 +155,11 @@ def _look_up_image(conversion: Conversion, lookup: _Lookup, resolver: MetaResolv
         )
     except BakehouseError as error:
         options = conversion.table.names() + _common_names()
-        error.message = did_you_mean(f"{lookup.original}: {error.message}", lookup.original, options)
-        error.args = (error.message,)
-        raise
+        # A copy: stages that ask for the same image share the error.
+        placed = copy.copy(error)
+        placed.message = did_you_mean(f"{lookup.original}: {error.message}", lookup.original, options)
+        placed.args = (placed.message,)
+        raise placed from error.__cause__
     reference = Reference.parse(ref)
     if digest:
         reference = reference.with_digest(Digest(digest))

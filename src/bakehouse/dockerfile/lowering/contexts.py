@@ -128,7 +128,12 @@ def session_of(request: LowerRequest, name: str) -> str:
 
 def dockerfile_source(request: LowerRequest) -> SourceInfo:
     """The Dockerfile for the source map, with the graph that BuildKit's frontend would read it by."""
-    remote = remote_context(request) if request.dockerfile_local_name is None else None
+    remote = None
+    if request.dockerfile_local_name is None:
+        # A sub-directory narrows the context, not where the Dockerfile is looked for.
+        remote = _remote_root(request) if request.context_input is None else None
+        if remote is None and DEFAULT_DOCKERFILE in request.inputs:
+            remote = _input_state(request.inputs[DEFAULT_DOCKERFILE])
     if remote is None:
         name = request.dockerfile_local_name or DEFAULT_DOCKERFILE
         remote = state.local(

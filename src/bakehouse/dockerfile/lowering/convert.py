@@ -36,6 +36,7 @@ from bakehouse.dockerfile.lowering.dependencies import add_triggers, connect_sta
 from bakehouse.dockerfile.lowering.epoch import EpochResolver
 from bakehouse.dockerfile.lowering.expose_command import lower_expose
 from bakehouse.dockerfile.lowering.paths import DEFAULT_PATH, WINDOWS
+from bakehouse.dockerfile.lowering.lookups import CachingResolver
 from bakehouse.dockerfile.lowering.request import (
     Lowered,
     LoweredPlatform,
@@ -95,6 +96,7 @@ def lower(request: LowerRequest, resolver: MetaResolver) -> Lowered:
             "resource limits (memory, memswap, cpu…) are not supported", code="unsupported-resource-limits"
         )
     file = _parse(request)
+    resolver = CachingResolver(resolver)
     used: set[str] = set()
     out: list[LoweredPlatform] = []
     for number, platform in enumerate(request.platforms or (None,)):

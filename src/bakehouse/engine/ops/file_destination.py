@@ -68,7 +68,9 @@ class Destination(Protocol[D]):
 
     def read_link(self, directory: D, name: str) -> str: ...
 
-    def make_directory(self, directory: D, name: str, mode: int) -> None: ...
+    def make_directory(self, directory: D, name: str, mode: int) -> None:
+        """Makes a directory; below a set-group-id directory it inherits group and bit, as in the kernel."""
+        ...
 
     def make_file(self, directory: D, name: str, content: Content) -> None: ...
 
@@ -117,7 +119,8 @@ class DirectoryDestination:
 
     def make_directory(self, directory: int, name: str, mode: int) -> None:
         os.mkdir(name, 0o700, dir_fd=directory)
-        os.chmod(name, mode, dir_fd=directory)
+        inherited = os.stat(name, dir_fd=directory, follow_symlinks=False).st_mode & stat.S_ISGID
+        os.chmod(name, mode | inherited, dir_fd=directory)
 
     def make_file(self, directory: int, name: str, content: Content) -> None:
         target = os.open(

@@ -154,7 +154,7 @@ class PackedDestination:
             holder = self.enter(holder, part)
         linked = self._find(holder, target[-1])
         assert linked is not None
-        self._add(directory, name, linked)
+        self._add(directory, name, linked, linked=True)
 
     def make_symlink(self, directory: Entry, name: str, target: str) -> None:
         entry = Entry(stat.S_IFLNK | 0o777, time.time_ns())
@@ -211,7 +211,7 @@ class PackedDestination:
             return None
         return self._base.lookup((*directory.path, name))
 
-    def _add(self, directory: Entry, name: str, entry: Entry) -> None:
+    def _add(self, directory: Entry, name: str, entry: Entry, linked: bool = False) -> None:
         if self._find(directory, name) is not None:
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
         assert directory.children is not None
@@ -219,6 +219,10 @@ class PackedDestination:
             entry.replaced = self._replaced(directory, name)
         if entry.children is not None:
             entry.path = (*directory.path, name)
+        if directory.mode & stat.S_ISGID and not linked:
+            entry.gid = directory.gid
+            if entry.children is not None:
+                entry.mode |= stat.S_ISGID
         directory.children[name] = entry
         directory.mtime_ns = time.time_ns()
 
