@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.differential.dockerfile_cases import Case, OurAnswer, Peer, all_cases, our_answer
 
 from bakehouse.llb.decode import Fields, decode_definition
 from bakehouse.llb.graph import collect
 from bakehouse.llb.ops import Metadata, ProgressGroup
+from tests.differential.dockerfile_cases import Case, OurAnswer, Peer, all_cases, our_answer
 
 CASES = all_cases()
 pytestmark = pytest.mark.peer

@@ -27,7 +27,7 @@ def context_of(tmp_path: Path, dockerfile: str, **files: str) -> Path:
 def failure(result: subprocess.CompletedProcess[str], code: int = 1) -> str:
     """The standard error of a run that failed as it should: with `code`, one ERROR line, no traceback."""
     assert result.returncode == code, result.stderr
-    assert result.stderr.count("ERROR: ") == 1, result.stderr
+    assert sum(line.startswith("ERROR: ") for line in result.stderr.splitlines()) == 1, result.stderr
     assert "Traceback" not in result.stderr
     return result.stderr
 
@@ -60,8 +60,8 @@ def test_syntax_error_points_at_file_line_and_columns(offline: Bakehouse, tmp_pa
     context = context_of(tmp_path, "FROM scratch\n")
     (context / "docker-bake.hcl").write_text('target "a" {\n  tags = ["x"\n}\n')
     text = failure(offline.run("bake", cwd=context, check=False))
-    assert "docker-bake.hcl:2,14-3,1: Missing item separator" in text
-    assert ">>>   tags" in text
+    assert "ERROR: docker-bake.hcl:3,1-2: Missing item separator; Expected a comma" in text
+    assert "   3 | >>> }" in text
 
 
 def test_missing_definition_file(offline: Bakehouse, tmp_path: Path) -> None:
@@ -75,7 +75,7 @@ def test_missing_dockerfile_and_context(offline: Bakehouse, tmp_path: Path) -> N
     text = failure(offline.run("build", ".", cwd=tmp_path, check=False))
     assert "failed to read dockerfile: open Dockerfile: no such file or directory" in text
     text = failure(offline.run("build", "nowhere", cwd=tmp_path, check=False))
-    assert 'path "nowhere" not found' in text
+    assert "nowhere\" not found" in text
 
 
 def test_cycles(offline: Bakehouse, tmp_path: Path) -> None:
@@ -168,8 +168,7 @@ def test_wrong_digest_from_the_registry_is_refused(bakehouse: Bakehouse, registr
         text = failure(bakehouse.run("build", "-o", "type=local,dest=out", ".", cwd=context, check=False))
     finally:
         blob.write_bytes(good)
-    assert "digest" in text
-    assert digest[:12] in text
+    assert f"expected sha256:{digest}, got sha256:" in text
     assert_store_is_clean(bakehouse)
 
 
@@ -179,45 +178,27 @@ def test_no_oci_runtime(bakehouse: Bakehouse, tmp_path: Path) -> None:
     empty = tmp_path / "bin"
     empty.mkdir()
     context = context_of(tmp_path, "FROM busybox\nRUN true\n")
-    python = {"PATH": str(empty)}
-    text = failure(bakehouse.run("build", ".", cwd=context, check=False, env=python))
+    hide = f'mount --bind {empty} /usr/sbin && export PATH={empty} && exec "$@"'
+    hidden = ["unshare", "--mount", "/bin/sh", "-c", hide, "sh"]
+    text = failure(bakehouse.run("build", ".", cwd=context, check=False, prefix=hidden))
     assert "crun" in text
     assert "runc" in text
+    assert "hint:" in text
     (context / "Dockerfile").write_text("FROM busybox\nCOPY Dockerfile /d\n")
-    bakehouse.run("build", ".", cwd=context, env=python)
+    bakehouse.run("build", ".", cwd=context, prefix=hidden)
 
 
 @pytest.mark.privileged
 def test_no_permission_for_namespaces(bakehouse: Bakehouse, tmp_path: Path) -> None:
-    """An unprivileged user on a machine whose kernel forbids user namespaces."""
+    """Root without the capability for mounts, as in an unprivileged container."""
     context = context_of(tmp_path, "FROM busybox\nRUN true\n")
-    tmp_path.chmod(0o755)
-    for parent in tmp_path.parents:
-        if str(parent).startswith("/tmp/"):
-            parent.chmod(0o755)
-    home = tmp_path / "nobody"
-    home.mkdir()
-    os.chown(home, 65534, 65534)
-    environ = bakehouse.environ | {"HOME": str(home), "BAKEHOUSE_ROOT": str(home / "store")}
-    setting = Path("/proc/sys/user/max_user_namespaces")
-    before = setting.read_text()
-    try:
-        setting.write_text("0")
-        done = subprocess.run(
-            bakehouse.argv("build", str(context)),
-            env=environ,
-            user=65534,
-            group=65534,
-            extra_groups=[],
-            cwd="/",
-            capture_output=True,
-            text=True,
-            timeout=60,
-        )
-    finally:
-        setting.write_text(before)
-    text = failure(done)
-    assert "user namespaces" in text
+    less = ["setpriv", "--bounding-set", "-sys_admin"]
+    text = failure(bakehouse.run("build", ".", cwd=context, check=False, prefix=less))
+    assert "namespace" in text
+    assert "hint:" in text
+    assert_store_is_clean(bakehouse)
+    (context / "Dockerfile").write_text("FROM busybox\nCOPY Dockerfile /d\n")
+    bakehouse.run("build", ".", cwd=context, prefix=less)
 
 
 @pytest.mark.privileged

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from tests.support.services import Registry
@@ -39,12 +40,14 @@ class Bakehouse:
         check: bool = True,
         input: str | bytes | None = None,
         env: dict[str, str] | None = None,
+        prefix: Sequence[str] = (),
         timeout: float = 300,
     ) -> subprocess.CompletedProcess[str]:
-        """Runs to the end; with `check` a failure shows what the command printed."""
+        """Runs to the end; with `check` a failure shows what the command printed. `prefix` is a
+        program that starts the command (`unshare …`)."""
         data = input.encode() if isinstance(input, str) else input
         done = subprocess.run(
-            self.argv(*arguments),
+            [*prefix, *self.argv(*arguments)],
             cwd=cwd,
             env=self.environ | (env or {}),
             input=data if data is not None else None,

@@ -36,7 +36,8 @@ _SOURCE_DATE_EPOCH = "SOURCE_DATE_EPOCH"
 class LoadOptions:
     """What the command line lends: `files` as given with `-f` (none: `BUILDX_BAKE_FILE`, else default lookup), `cwd`
     and `environ` of the process, a reader of standard input, values of `--var`, the definition `url` and the command
-    context of the arguments (`flags.split_arguments`), and whether standard output is a terminal. `local_platform` overrides the machine's (`BAKE_LOCAL_PLATFORM`)."""
+    context of the arguments (`flags.split_arguments`), and whether standard output is a terminal. `local_platform`
+    overrides the machine's (`BAKE_LOCAL_PLATFORM`)."""
 
     __slots__ = (
         "command_context",

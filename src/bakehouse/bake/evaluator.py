@@ -20,7 +20,7 @@ from bakehouse.bake.declarations import (
 )
 from bakehouse.bake.findings import Failure, Findings, Undefined
 from bakehouse.bake.pooling import Evaluated, pool
-from bakehouse.bake.user_functions import make_function
+from bakehouse.bake.user_functions import FunctionTable, make_function
 from bakehouse.bake.variables import Overriding, validate
 from bakehouse.diagnostics import Diagnostic
 from bakehouse.hcl import EvalContext, stdlib
@@ -75,10 +75,8 @@ class Evaluator:
         self._track_bases = track_bases
         self._functions_under_way: set[str] = set()
         self.variables: dict[str, Value] = {}
-        self._functions: dict[str, object] = {}
-        self._library = stdlib()
-        library = EvalContext(None, self._library)
-        self._global = Scope(EvalContext(self.variables, self._functions, library))  # type: ignore[arg-type]
+        self._functions = FunctionTable(stdlib())
+        self._global = Scope(EvalContext(self.variables, self._functions))
         self._states: dict[int, BlockState] = {}
         self._blocks_known = False
         self._block_types: tuple[str, ...] = ()
@@ -226,7 +224,7 @@ class Evaluator:
         return self._texts.untyped(name, value) if name in self._declared.variables else value
 
     def _resolve_function(self, name: str) -> None:
-        if name in self._library or name in self._functions:
+        if name in self._functions:
             return
         function = self._declared.functions.get(name)
         if function is None:
@@ -237,7 +235,7 @@ class Evaluator:
         made, names = make_function(function, self._global.context)
         assert function.result is not None
         self._load(self._global, function.result.expr, names, allow_missing=False)
-        self._functions[name] = made
+        self._functions.add(name, made)
 
     # Steps
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+
 from bakehouse.bake.declarations import has_errors, message_of
 from bakehouse.bake.findings import Failure, Findings
 from bakehouse.diagnostics import Diagnostic
@@ -16,6 +18,33 @@ if TYPE_CHECKING:
     from bakehouse.hcl.syntax import Expression
     from bakehouse.hcl.types import Type
     from bakehouse.hcl.values import Value
+
+
+class FunctionTable(Mapping[str, Function]):
+    """The functions in scope: the library, and those that definitions declare, added as they are needed. One of the
+    library's names cannot be taken."""
+
+    __slots__ = ("_added", "_library")
+
+    def __init__(self, library: Mapping[str, Function]) -> None:
+        self._library = library
+        self._added: dict[str, Function] = {}
+
+    def add(self, name: str, function: Function) -> None:
+        self._added[name] = function
+
+    def __getitem__(self, name: str) -> Function:
+        return self._added[name] if name in self._added else self._library[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._added or name in self._library
+
+    def __iter__(self) -> Iterator[str]:
+        yield from self._library
+        yield from self._added
+
+    def __len__(self) -> int:
+        return len(self._library) + len(self._added)
 
 
 def make_function(declaration: FunctionDeclaration, scope: EvalContext) -> tuple[Function, set[str]]:

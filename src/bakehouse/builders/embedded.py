@@ -13,8 +13,10 @@ from bakehouse.builders.plan import BuildDirectories, PlannedTarget, Planner
 from bakehouse.builders.resolving import FrontendResolver
 from bakehouse.builders.sessions import compatible_groups
 from bakehouse.builders.settings import Settings
+from bakehouse.builders.locating import point_at_source
 from bakehouse.builders.support import refuse_unbuilt
 from bakehouse.engine.engine import Engine, Job, JobPlatform
+from bakehouse.errors import BakehouseError
 from bakehouse.oci.platform import Platform
 from bakehouse.progress.events import Reporter
 from bakehouse.registry.credentials import DockerCredentials
@@ -77,8 +79,12 @@ def build(
             planned, request.environ, request.cwd, base_session.credentials
         ):
             jobs = [_job(planned[name], request, settings) for name in names]
-            for name, result in engine.solve(jobs, session, reporter, cancel).items():
-                outcome.responses[name] = result.responses
+            try:
+                results = engine.solve(jobs, session, reporter, cancel)
+            except BakehouseError as error:
+                point_at_source(error, [planned[name].lowered for name in names])
+                raise
+            outcome.responses |= {name: result.responses for name, result in results.items()}
     return outcome
 
 

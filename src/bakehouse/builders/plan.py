@@ -18,7 +18,7 @@ from bakehouse.dockerfile.lowering import InputContext, Lowered, LowerRequest, M
 from bakehouse.errors import BakehouseError, DefinitionError, NotBuiltYetError
 from bakehouse.llb.ops import NETWORK_HOST, NETWORK_NONE, NETWORK_SANDBOX, Ulimit
 from bakehouse.oci.platform import Platform
-from bakehouse.progress.events import Reporter, WarningEvent
+from bakehouse.progress.events import Reporter, VertexReporter, WarningEvent
 
 _GIT = re.compile(r"^(git://|ssh://|git@|github\.com/|[^/@\s]+@[^/:\s]+:)|^https?://[^#?]+\.git([#?]|$)")
 _NETWORKS = {"": NETWORK_SANDBOX, "default": NETWORK_SANDBOX, "none": NETWORK_NONE, "host": NETWORK_HOST}
@@ -100,24 +100,17 @@ class Planner:
 
     def _lower(self, target: Target) -> PlannedTarget:
         context = self._context_directory(target)
-        text = self._dockerfile(target, context)
-        digest = f"sha256:{_hex('definition', target.name, str(context), text.name)}"
-        loading = self._reporter.vertex(digest, f"[internal] load build definition from {text.name}")
-        loading.start()
-        try:
-            ignore = tuple(read_ignore_file(text.ignore))
-            wiring = self._wire(target)
-            session = context_identity(context, text.ignore)
-            wiring.local_dirs[f"{session}:context"] = context
-            lowered = lower(self._request(target, text, ignore, session, wiring), self._resolver)
-        except BakehouseError as error:
-            loading.fail(error.message)
-            raise
+        text, loading = self._load(target, context)
+        wiring = self._wire(target)
+        session = context_identity(context, text.ignore)
+        wiring.local_dirs[f"{session}:context"] = context
+        ignore = tuple(read_ignore_file(text.ignore))
+        lowered = lower(self._request(target, text, ignore, session, wiring), self._resolver)
         for warning in lowered.warnings:
             where = warning.location
             loading.warn(
                 WarningEvent(
-                    digest,
+                    loading.digest,
                     warning.short,
                     (warning.description,),
                     warning.url,
@@ -127,8 +120,23 @@ class Planner:
                     last_line=where.last if where else 0,
                 )
             )
-        loading.done()
         return PlannedTarget(target, lowered, wiring.local_dirs, wiring.oci_layouts)
+
+    def _load(self, target: Target, context: Path) -> tuple[DockerfileText, VertexReporter]:
+        """Reads the Dockerfile, as a vertex of the display; warnings are shown on it."""
+        name = Path(target.dockerfile or "Dockerfile").name if target.dockerfile_inline is None else "Dockerfile"
+        digest = f"sha256:{_hex('definition', target.name, str(context), name)}"
+        loading = self._reporter.vertex(digest, f"[internal] load build definition from {name}")
+        loading.start()
+        try:
+            text = self._dockerfile(target, context)
+        except BakehouseError as error:
+            loading.fail(error.message)
+            raise
+        with loading.status("transferring dockerfile:", len(text.data)) as status:
+            status.advance(len(text.data))
+        loading.done()
+        return text, loading
 
     def _request(
         self, target: Target, text: DockerfileText, ignore: tuple[str, ...], session: str, wiring: _Wiring

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from bakehouse.builders.settings import Settings, read_settings
-from bakehouse.errors import DefinitionError
+from bakehouse.errors import BakehouseError, DefinitionError
 from bakehouse.progress.events import Event, Reporter, WarningEvent
 from bakehouse.progress.select import make_renderer, warning_summary
 from bakehouse.solver.model import Cancellation
@@ -90,6 +90,11 @@ def building(mode: str) -> Iterator[tuple[Display, Cancellation]]:
         with interruptible() as cancel:
             yield display, cancel
         failed = False
+    except BakehouseError as error:
+        if mode != "quiet":
+            # The display shows the failed step's last output itself when it closes.
+            error.log_tail = ()
+        raise
     finally:
         display.close(failed)
 

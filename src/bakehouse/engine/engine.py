@@ -44,12 +44,14 @@ _EXTRA_THREADS = 16
 
 @dataclass(frozen=True, slots=True)
 class JobPlatform:
-    """One platform of a target: its result edge (None: an empty tree) and its image config without layers."""
+    """One platform of a target: its result edge (None: an empty tree), its image config without layers, and the config
+    of its base image, whose layers and history an epoch leaves alone."""
 
     platform: Platform
     edge: Edge | None
     config: bytes
     epoch_s: int | None = None
+    base_config: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,7 +225,7 @@ class Engine:
                 if item.edge is not None:
                     tree: Tree = next(trees)
                     chain = yield Call(tree.chain)
-                platforms.append(ExportPlatform(item.platform, chain, item.config, item.epoch_s))
+                platforms.append(ExportPlatform(item.platform, chain, item.config, item.epoch_s, item.base_config))
             result = ExportResult(tuple(platforms), job.multi_platform)
             exports = [
                 loop.spawn(self._export(exporter, result, context, cancel)) for exporter in job.exporters

@@ -50,6 +50,11 @@ class LayerTree:
         return self._chain
 
     @property
+    def reference(self) -> str:
+        """The name of the chain in messages."""
+        return str(self._chain.key)
+
+    @property
     def context(self) -> EngineContext:
         """The engine that the tree belongs to."""
         return self._context

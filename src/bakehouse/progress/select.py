@@ -76,8 +76,7 @@ def warning_summary(
 ) -> str:
     """What is printed below the display when there were warnings, the empty string when there were none.
 
-    With `expand` each comes with its details, its address and its source lines. `hint` texts of the peer that
-    name its own command line are left out: the command line room adds its own.
+    With `expand` each comes with its details, its address and its source lines.
     """
     if not warnings:
         return ""

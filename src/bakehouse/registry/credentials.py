@@ -111,7 +111,9 @@ class DockerCredentials:
         encoded, token = _text(entry, "auth"), _text(entry, "identitytoken")
         if encoded:
             try:
-                username, _, password = base64.b64decode(encoded).decode().rstrip("\0").partition(":")
+                username, _, password = (
+                    base64.b64decode(encoded, validate=True).decode().rstrip("\0").partition(":")
+                )
             except (binascii.Error, UnicodeDecodeError):
                 raise DefinitionError(
                     f"{self._path}: an auth member is not base64", code="invalid-docker-config"

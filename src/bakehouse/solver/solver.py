@@ -243,7 +243,17 @@ class Solver(Generic[R]):
         (tree,) = yield [self.result(source, index)]
         compute = cache_map.inputs[number].content
         assert compute is not None
-        digest = yield Call(lambda: self._annotated(state, lambda: compute(tree)))
+
+        def computed() -> str:
+            try:
+                return compute(tree)
+            except CancelledError:
+                raise
+            except BakehouseError as error:
+                error.message = f"failed to compute cache key: {error.message}"
+                raise
+
+        digest = yield Call(lambda: self._annotated(state, computed))
         return root_key(digest, -1)
 
     def _result(self, state: _State[R], output: int) -> Routine:

@@ -20,6 +20,9 @@ from bakehouse.bake import (
 )
 from bakehouse.errors import BakehouseError
 
+#: Flags whose value can only follow after `=`.
+_OPTIONAL_VALUE = ("--no-cache", "--pull")
+
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(allow_abbrev=False)
@@ -28,8 +31,8 @@ def _parser() -> argparse.ArgumentParser:
         parser.add_argument(*names, action="append", default=[])
     for flag in ("--print", "--push", "--load", "--check"):
         parser.add_argument(flag, action="store_true")
-    for flag in ("--no-cache", "--pull"):
-        parser.add_argument(flag, nargs="?", const="true")
+    for flag in _OPTIONAL_VALUE:
+        parser.add_argument(flag)
     for flag in ("--sbom", "--provenance", "--call", "--list"):
         parser.add_argument(flag, default="")
     parser.add_argument("names", nargs="*")
@@ -45,7 +48,8 @@ def run_ours(case: Path) -> tuple[str, str]:
 
 
 def _answer(case: Path) -> str:
-    given = _parser().parse_intermixed_args(arguments(case))
+    words = [f"{word}=true" if word in _OPTIONAL_VALUE else word for word in arguments(case)]
+    given = _parser().parse_intermixed_args(words)
     call = parse_call("check" if given.check else given.call)
     extra, disable_policies = flag_overrides(
         push=given.push,

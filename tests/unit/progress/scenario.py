@@ -9,7 +9,7 @@ A, B, C, D, E = (f"sha256:{letter * 64}" for letter in "abcde")
 
 
 def events() -> list[Event]:
-    """Two steps side by side, one of which fails; a cached one, a cancelled one, a transfer, a warning, partial lines."""
+    """Two steps side by side, one of which fails; a cached and a cancelled one, a transfer, a warning."""
     return [
         VertexEvent(A, "[internal] load build definition from Dockerfile"),
         VertexEvent(A, "[internal] load build definition from Dockerfile", (), T),

@@ -35,8 +35,8 @@ from bakehouse.dockerfile.lowering.copy_command import lower_add, lower_copy
 from bakehouse.dockerfile.lowering.dependencies import add_triggers, connect_stages
 from bakehouse.dockerfile.lowering.epoch import EpochResolver
 from bakehouse.dockerfile.lowering.expose_command import lower_expose
-from bakehouse.dockerfile.lowering.paths import DEFAULT_PATH, WINDOWS
 from bakehouse.dockerfile.lowering.lookups import CachingResolver
+from bakehouse.dockerfile.lowering.paths import DEFAULT_PATH, WINDOWS
 from bakehouse.dockerfile.lowering.request import (
     Lowered,
     LoweredPlatform,

@@ -152,7 +152,7 @@ def _user_files(action: Action) -> Iterable[tuple[int, str]]:
 
 def invalid_user_index(index: int) -> DefinitionError:
     return DefinitionError(
-        f"invalid user index: {index}",
+        f"invalid user index {index}",
         code="invalid-user-index",
         hint="A user or group name needs an image to look it up in: give a number, or leave out --link.",
     )
@@ -195,12 +195,17 @@ def content_function(selections: Sequence[Selection]) -> Callable[[Tree], str]:
             if error.code != "path-not-found":
                 raise
             raise NotFoundError(
-                f"failed to calculate checksum of ref {tree!r}: {error.message}",
+                f"failed to calculate checksum of ref {_reference(tree)}: {error.message}",
                 code=error.code,
                 hint="Check the path against the build context and .dockerignore, or the stage it is copied from.",
             ) from error
 
     return content
+
+
+def _reference(tree: Tree) -> str:
+    """A name for a tree in messages: a context's directory, or the key of a chain of layers."""
+    return str(getattr(tree, "reference", type(tree).__name__))
 
 
 def _without_covered(selections: list[Selection]) -> list[Selection]:

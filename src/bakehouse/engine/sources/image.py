@@ -30,6 +30,7 @@ from bakehouse.oci.platform import Platform
 from bakehouse.oci.reference import Reference
 
 if TYPE_CHECKING:
+    from bakehouse.engine.layer_tree import LayerTree
     from bakehouse.engine.tree import EngineContext, Tree
     from bakehouse.llb.ops import LlbPlatform, SourceOp, Vertex
     from bakehouse.progress.events import VertexReporter
@@ -324,25 +325,30 @@ class ImageSource:
 
     def run(self, context: RunContext, inputs: Sequence[Tree]) -> list[Tree]:
         """The image's layers as a tree. Nothing is downloaded here."""
-        from bakehouse.engine.layer_tree import LayerTree
-        from bakehouse.snapshots import LayerChain
+        return [adopt_image(self._resolved(), self._context, context, limit=self._limit)]
 
-        image = self._resolved()
-        layers = image.layers[: self._limit]
-        fetcher = _LayerFetcher(image, layers, context)
-        created = layer_times(image, len(layers))
-        ids = [
-            self._context.layers.adopt(
-                diff_id,
-                layer,
-                functools.partial(fetcher.fetch, layer),
-                created=time,
-                description=f"pulled from {image.name}",
+
+def adopt_image(
+    image: ResolvedImage, context: EngineContext, run: RunContext, *, limit: int | None = None
+) -> LayerTree:
+    """The first `limit` layers of `image` (all by default) as a tree. Nothing is downloaded here: a layer that is not
+    in the store is fetched, with progress on `run`'s vertex, when somebody needs it."""
+    from bakehouse.engine.layer_tree import LayerTree
+    from bakehouse.snapshots import LayerChain
+
+    layers = image.layers[:limit]
+    fetcher = _LayerFetcher(image, layers, run)
+    created = layer_times(image, len(layers))
+    ids = []
+    for layer, diff_id, time in zip(layers, image.config.diff_ids, created, strict=False):
+        fetch = functools.partial(fetcher.fetch, layer)
+        ids.append(
+            context.layers.adopt(
+                diff_id, layer, fetch, created=time, description=f"pulled from {image.name}"
             )
-            for layer, diff_id, time in zip(layers, image.config.diff_ids, created, strict=False)
-        ]
-        remember_source(self._context, image.content, layers)
-        return [LayerTree(LayerChain(tuple(ids)), self._context)]
+        )
+    remember_source(context, image.content, layers)
+    return LayerTree(LayerChain(tuple(ids)), context)
 
 
 def layer_times(image: ResolvedImage, count: int) -> list[float | None]:

@@ -70,6 +70,11 @@ class HostTree:
     def __repr__(self) -> str:
         return f"HostTree({str(self.directory)!r})"
 
+    @property
+    def reference(self) -> str:
+        """The name of the tree in messages."""
+        return str(self.directory)
+
     # -- FileTree -------------------------------------------------------------------------------------------------
 
     @property
