@@ -27,7 +27,7 @@ def free_port() -> int:
 
 
 def stop(process: subprocess.Popen[bytes], timeout_s: float = 10) -> None:
-    """Ends a process that we started: politely, then by force."""
+    """Ends a process that we started: politely, then by force. Closes its pipes."""
     if process.poll() is None:
         process.send_signal(signal.SIGTERM)
         try:
@@ -35,6 +35,9 @@ def stop(process: subprocess.Popen[bytes], timeout_s: float = 10) -> None:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+    for pipe in (process.stdout, process.stderr):
+        if pipe is not None:
+            pipe.close()
 
 
 @dataclass(frozen=True)

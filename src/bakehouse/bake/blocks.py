@@ -32,13 +32,22 @@ _KINDS: dict[str, dict[str, Kind]] = {
 class BlockState:
     """A block with its attributes by name (those of its schema, `matrix` and `name` included)."""
 
-    __slots__ = ("attributes", "block", "instances", "under_way")
+    __slots__ = ("attributes", "block", "instances", "targets", "under_way")
 
     def __init__(self, block: Block, attributes: dict[str, Attribute]) -> None:
         self.block = block
         self.attributes = attributes
         self.instances: list[Instance] = []
+        self.targets: list[Target] = []
         self.under_way = False
+
+    def finish(self, first: dict[str, Instance]) -> None:
+        """Makes the targets of a wholly evaluated block. `first` has the first instance of each name so far."""
+        self.targets = [instance.as_target() for instance in self.instances]
+        for instance in self.instances:
+            earlier = first.setdefault(instance.name, instance)
+            if earlier is not instance:
+                earlier.absorb(instance)
 
     def evaluable(self) -> Iterator[tuple[str, Attribute]]:
         """The attributes that have a field, in source order."""
@@ -71,6 +80,17 @@ class Instance:
             return [unsuitable(state.attributes[name], error)]
         self.values[name] = value
         return []
+
+    def absorb(self, later: Instance) -> None:
+        """Merges a later block of the same target into this one, for references: buildx shows the merged target to
+        whoever asks for an attribute that only the later block has."""
+        for name, new in later.decoded.items():
+            old = self.decoded.get(name)
+            # A map without entries (all null, say) does not make an unset one set.
+            if new is not None and not (old is None and new == {}):
+                self.decoded[name] = new if old is None else FIELDS_BY_NAME[name].merge(old, new)
+                self.values.pop(name, None)
+        self._value = None
 
     def as_value(self, kind: str) -> Value:
         """The object that references see: all attributes, the undecoded ones as if unset."""

@@ -324,9 +324,12 @@ class Evaluator:
         """Evaluates every attribute of every block. The findings of all blocks make one message, as long as they are
         findings; a failure (a cycle) ends the step."""
         findings: list[Diagnostic] = []
+        first: dict[str, Instance] = {}
         for block in self._declared.blocks:
             try:
                 self._resolve_block(block, None)
+                if block.type == "target":
+                    self._states[id(block)].finish(first)
             except Findings as error:
                 findings += error.findings
             except Failure as error:

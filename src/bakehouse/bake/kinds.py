@@ -154,7 +154,12 @@ class TextMapKind(Kind):
         return out
 
     def reference(self, value: Value | None, decoded: dict[str, str] | None) -> Value:
-        return null(TEXT_MAP) if value is None else converted(value, TEXT_MAP)
+        if value is not None:
+            # Null members, which the decoding leaves out, can be seen.
+            return converted(value, TEXT_MAP)
+        if decoded is None:
+            return null(TEXT_MAP)
+        return map_({key: string(text) for key, text in decoded.items()}, STRING)
 
 
 class EntryListKind(Kind):

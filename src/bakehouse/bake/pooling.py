@@ -36,13 +36,12 @@ def pool(states: Iterable[BlockState], track_bases: bool) -> Evaluated:
     groups: dict[str, Group] = {}
     made: dict[str, list[str]] = {}
     for state in states:
-        for instance in state.instances:
-            if state.block.type == "group":
-                # A repeated group takes the place of the first.
-                groups[instance.name] = instance.as_group()
-                continue
-            made.setdefault(state.block.labels[0], []).append(instance.name)
-            target = instance.as_target()
+        if state.block.type == "group":
+            # A repeated group takes the place of the first.
+            groups.update({instance.name: instance.as_group() for instance in state.instances})
+            continue
+        for target in state.targets:
+            made.setdefault(state.block.labels[0], []).append(target.name)
             if track_bases:
                 target.base = _base_of(state, target)
             if target.name in targets:

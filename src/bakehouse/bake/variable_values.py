@@ -126,7 +126,8 @@ def listed_value(value: Value, declared: Type | None) -> str | None:
     """A variable's value as `--list=variables` shows it; None for null."""
     if value.raw is None:
         return None
-    from bakehouse.hcl import convert, to_json
+    from bakehouse.hcl.convert import convert
+    from bakehouse.hcl.json_encoding import to_json
 
     if declared is None and value.type.is_primitive:
         return str(convert(value, STRING).raw)

@@ -113,6 +113,12 @@ class _Reader:
             heredocs = heredocs_of_line(text) if "<<" in text and _may_hold_heredocs(node) else []
         except DockerfileError as error:
             raise error.at(LineRange(start, self._line)) from None
+        except RecursionError:  # thousands of ONBUILDs, each inside the one before
+            raise DockerfileError(
+                "Chaining ONBUILD via `ONBUILD ONBUILD` isn't allowed",
+                location=LineRange(start, self._line),
+                code="invalid-trigger",
+            ) from None
         bodies = tuple(self._read_heredoc(heredoc, start) for heredoc in heredocs)
         self._nodes.append(replace(node, heredocs=bodies, location=LineRange(start, self._line)))
         self._comments = []

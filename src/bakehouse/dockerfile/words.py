@@ -60,6 +60,10 @@ class ShellLexer:
             raise DockerfileError(
                 f"failed to process {quote(text)}: {error}", code="word-expansion"
             ) from None
+        except RecursionError:
+            raise DockerfileError(
+                f"failed to process {quote(text)}: substitutions are nested too deeply", code="word-expansion"
+            ) from None
         return WordResult(expanded, tuple(words), scanner.matched, scanner.unmatched)
 
     def process_words(self, text: str, env: EnvGetter) -> list[str]:

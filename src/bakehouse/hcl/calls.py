@@ -63,9 +63,7 @@ class FunctionCall(Node):
             yield argument, _NO_NAMES
 
     def as_call(self) -> StaticCall | None:
-        return StaticCall(
-            self.name, self.name_range, self.arguments, self.source.range(self.open, self.end)
-        )
+        return StaticCall(self.name, self.name_range, self.arguments, self.source.range(self.open, self.end))
 
     def _failure(
         self, found: list[Diagnostic], summary: str, detail: str, subject: SourceRange | None = None

@@ -276,7 +276,10 @@ class ConstructorParser(TokenStream):
             return self.read()
         if not self.recovery:
             self.error_at(
-                _FOR, "Extra characters after the end of the 'for' expression.", self.peek(), self.starts[open_]
+                _FOR,
+                "Extra characters after the end of the 'for' expression.",
+                self.peek(),
+                self.starts[open_],
             )
         return self.recover(close_kind)
 
@@ -303,7 +306,9 @@ class ConstructorParser(TokenStream):
         while self.kinds[open_] == DOUBLE_COLON:
             part = self.read()
             if self.kinds[part] != IDENT:
-                detail = "Function scope resolution symbol :: must be followed by a function name in this scope."
+                detail = (
+                    "Function scope resolution symbol :: must be followed by a function name in this scope."
+                )
                 return self._failed_call(name, part, "Missing function name", detail)
             full_name += "::" + self.word(part)
             name_end = self.ends[part]
@@ -374,5 +379,3 @@ class ConstructorParser(TokenStream):
                 separator,
                 self.starts[name],
             )
-
-

@@ -103,7 +103,9 @@ def _known_conversion(got: Type, want: Type, unsafe: bool) -> Conversion | None:
     if kinds in (("list", "list"), ("set", "list"), ("list", "set"), ("set", "set"), ("map", "map")):
         if kinds == ("list", "set") and not unsafe:
             return None
-        assert isinstance(got, (ListType, SetType, MapType)) and isinstance(want, (ListType, SetType, MapType))
+        assert isinstance(got, (ListType, SetType, MapType)) and isinstance(
+            want, (ListType, SetType, MapType)
+        )
         return _collection_to_collection(got, want, unsafe)
     if isinstance(got, TupleType) and isinstance(want, (ListType, SetType)):
         return _tuple_to_sequence(got, want, unsafe)
@@ -249,7 +251,8 @@ def _collection_to_collection(
 
     def _to_map(value: Value, path: Path) -> Value:
         elements = {
-            key: element if step is None else step(element, (*path, key)) for key, element in value.raw.items()
+            key: element if step is None else step(element, (*path, key))
+            for key, element in value.raw.items()
         }
         if elements and (want.element.is_collection or want.element.kind == "object"):
             elements = _unified_members(elements, path, False)

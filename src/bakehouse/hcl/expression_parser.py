@@ -334,8 +334,8 @@ class ExpressionParser(ConstructorParser):
                 close = self.recover(CLOSE_BRACKET)
         self.newlines = outer
         begin, end = self.starts[open_], self.ends[close]
-        if (
-            isinstance(key, (Literal, QuotedString)) or (isinstance(key, Template) and key.is_string_literal())
+        if isinstance(key, (Literal, QuotedString)) or (
+            isinstance(key, Template) and key.is_string_literal()
         ):
             return self._extended(node, TraverseIndex(key.evaluate(None)[0], self.source, begin, end))
         return Index(node, key, self.source, start, begin, end)

@@ -328,7 +328,9 @@ class ObjectConstructor(Node):
 
     __slots__ = ("items",)
 
-    def __init__(self, items: list[tuple[ObjectKey, Expression]], source: Source, start: int, end: int) -> None:
+    def __init__(
+        self, items: list[tuple[ObjectKey, Expression]], source: Source, start: int, end: int
+    ) -> None:
         self.items = items
         self.source = source
         self.start = start

@@ -113,7 +113,7 @@ def _hangul(code: int) -> str:
         return "L"
     if 0x1160 <= code <= 0x11A7 or 0xD7B0 <= code <= 0xD7C6:
         return "V"
-    if 0x11A8 <= code <= 0x11FF or 0xD7CB <= code:
+    if 0x11A8 <= code <= 0x11FF or code >= 0xD7CB:
         return "T"
     if 0xAC00 <= code <= 0xD7A3:
         return "LV" if (code - 0xAC00) % 28 == 0 else "LVT"

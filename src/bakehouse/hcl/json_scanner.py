@@ -108,7 +108,9 @@ def scan(text: str, filename: str) -> list[Token]:
             emit(PUNCTUATION, at + 1)
             continue
         for kind, pattern in ((STRING, _STRING), (NUMBER, _NUMBER), (KEYWORD, _KEYWORD)):
-            found = pattern.match(text, at) if kind == STRING or char not in "eE_" or kind == KEYWORD else None
+            found = (
+                pattern.match(text, at) if kind == STRING or char not in "eE_" or kind == KEYWORD else None
+            )
             if found is not None and not (kind == KEYWORD and char == "_"):
                 emit(kind, found.end())
                 break
@@ -124,7 +126,9 @@ def parse(text: str, filename: str) -> tuple[JsonNode, list[Diagnostic]]:
     node = parser.value()
     rest = parser.peek()
     if not parser.found and rest.kind != EOF:
-        parser.error("Extraneous data after value", "Extra characters appear after the JSON value.", rest.range)
+        parser.error(
+            "Extraneous data after value", "Extra characters appear after the JSON value.", rest.range
+        )
     return node, parser.found
 
 
@@ -152,7 +156,9 @@ class _Parser:
     def error(
         self, summary: str, detail: str, subject: SourceRange, context: SourceRange | None = None
     ) -> None:
-        self.found.append(Diagnostic(summary, detail, subject=subject, context=context, code="hcl-json-syntax"))
+        self.found.append(
+            Diagnostic(summary, detail, subject=subject, context=context, code="hcl-json-syntax")
+        )
 
     def value(self) -> JsonNode:
         """Parse a value; what is none becomes a node of the kind `invalid`."""
@@ -161,7 +167,11 @@ class _Parser:
         if token.is_mark("{") or token.is_mark("["):
             self.depth += 1
             if self.depth > MAX_DEPTH:
-                self.error("Nested too deeply", f"JSON may not be nested more than {MAX_DEPTH} levels deep.", token.range)
+                self.error(
+                    "Nested too deeply",
+                    f"JSON may not be nested more than {MAX_DEPTH} levels deep.",
+                    token.range,
+                )
                 self.at = len(self.tokens) - 1
             else:
                 node = self._object() if token.text == "{" else self._array()
@@ -201,7 +211,9 @@ class _Parser:
             key = self.value()
             if key.kind != "string":
                 self.error(
-                    "Invalid object property name", "A JSON object property name must be a string", key.open_range
+                    "Invalid object property name",
+                    "A JSON object property name must be a string",
+                    key.open_range,
                 )
                 return None
             if not self._colon():

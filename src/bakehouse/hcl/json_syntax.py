@@ -346,9 +346,7 @@ class _Unpacker:
         label = schema.label_names[len(labels)]
         items = _properties(node, label, self.found)
         if not items:
-            detail = (
-                f"At least one object property is required, whose name represents the {schema.type} block's {label}."
-            )
+            detail = f"At least one object property is required, whose name represents the {schema.type} block's {label}."
             self.found.append(Diagnostic("Missing block label", detail, subject=node.open_range))
         for item in items:
             self.unpack(item.value, [*labels, item.name], [*ranges, item.name_range])

@@ -393,7 +393,9 @@ def _identifier_end(text: str, at: int) -> int:
 
 
 _OTHER_START = "\u1885\u1886\u2118\u212e\u309b\u309c"
-_OTHER_CONTINUE = "\u00b7\u0387\u1369\u136a\u136b\u136c\u136d\u136e\u136f\u1370\u1371\u19da\u200c\u200d\u30fb\uff65"
+_OTHER_CONTINUE = (
+    "\u00b7\u0387\u1369\u136a\u136b\u136c\u136d\u136e\u136f\u1370\u1371\u19da\u200c\u200d\u30fb\uff65"
+)
 
 
 def _is_identifier_char(char: str, first: bool) -> bool:

@@ -44,9 +44,7 @@ def mismatch_message(got: Type, want: Type) -> str:
 def _objects(got: ObjectType, want: ObjectType) -> str:
     from bakehouse.hcl.convert import conversion
 
-    missing = [
-        name for name in want.attributes if name not in got.attributes and name not in want.optional
-    ]
+    missing = [name for name in want.attributes if name not in got.attributes and name not in want.optional]
     if missing:
         return _missing_attributes([go_quote(name) for name in missing])
     safe = ""

@@ -127,9 +127,7 @@ class NativeBody(Spanned, Body):
                 attributes[wanted.name] = attribute
             elif wanted.required:
                 detail = f'The argument "{wanted.name}" is required, but no definition was found.'
-                found.append(
-                    Diagnostic("Missing required argument", detail, subject=self.missing_item_range)
-                )
+                found.append(Diagnostic("Missing required argument", detail, subject=self.missing_item_range))
         wanted_blocks = {wanted.type: wanted for wanted in schema.blocks}
         blocks = [
             block
@@ -203,8 +201,6 @@ def _report_rest(
         close = suggestion(block.type, block_types)
         hint = f' Did you mean "{close}"?' if close else ""
         if not close and block.type in attribute_names:
-            hint = (
-                f' Did you mean to define argument "{block.type}"? If so, use the equals sign to assign it a value.'
-            )
+            hint = f' Did you mean to define argument "{block.type}"? If so, use the equals sign to assign it a value.'
         detail = f'Blocks of type "{block.type}" are not expected here.{hint}'
         found.append(Diagnostic("Unsupported block type", detail, subject=block.type_range))

@@ -47,7 +47,11 @@ class BigFloat:
 
     def __hash__(self) -> int:
         if not self.infinite and self.exponent >= 0:
-            return hash(to_int(self)) if self.exponent < 4096 else hash(self.exponent + self.mantissa.bit_length())
+            return (
+                hash(to_int(self))
+                if self.exponent < 4096
+                else hash(self.exponent + self.mantissa.bit_length())
+            )
         return hash(to_text(self)) if self.exponent > -4096 else 1
 
 
@@ -86,7 +90,7 @@ def make(negative: bool, mantissa: int, exponent: int, precision: int, sticky: b
         return BigFloat(negative, 1, 0, precision, True)
     if size < -_MAX_EXPONENT:
         return BigFloat(negative, 0, 0, precision)
-    if 0 <= exponent and size <= PRECISION and precision == PRECISION:
+    if exponent >= 0 and size <= PRECISION and precision == PRECISION:
         return -(mantissa << exponent) if negative else mantissa << exponent
     return BigFloat(negative, mantissa, exponent, precision)
 
@@ -163,7 +167,9 @@ def to_int(number: Number) -> int:
 
 def to_int64(number: Number) -> tuple[int, bool]:
     """The nearest 64-bit integer towards zero, and whether it is exact."""
-    if not isinstance(number, int) and (number.infinite or number.mantissa.bit_length() + number.exponent > 64):
+    if not isinstance(number, int) and (
+        number.infinite or number.mantissa.bit_length() + number.exponent > 64
+    ):
         return (-(2**63) if number.negative else 2**63 - 1), False
     value = to_int(number)
     if value > 2**63 - 1:
@@ -473,9 +479,7 @@ def _shortest(number: BigFloat) -> tuple[str, int]:
         low = lower[index] if index < len(lower) else "0"
         high = upper[index] if index < len(upper) else "0"
         down = low != digit or (inclusive and index + 1 == len(lower))
-        up = digit != high and (
-            inclusive or chr(ord(digit) + 1) < high or index + 1 < len(upper)
-        )
+        up = digit != high and (inclusive or chr(ord(digit) + 1) < high or index + 1 < len(upper))
         if down and up:
             return _round_decimal(digits, point, index + 1)
         if down:
@@ -499,7 +503,9 @@ def _round_decimal(digits: str, point: int, count: int) -> tuple[str, int]:
     if count >= len(digits):
         return digits, point
     rest = digits[count]
-    if rest > "5" or (rest == "5" and (count + 1 < len(digits) or (count > 0 and ord(digits[count - 1]) & 1))):
+    if rest > "5" or (
+        rest == "5" and (count + 1 < len(digits) or (count > 0 and ord(digits[count - 1]) & 1))
+    ):
         return _round_up(digits, point, count)
     kept = digits[:count].rstrip("0")
     return kept, point if kept else 0

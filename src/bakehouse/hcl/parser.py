@@ -1,8 +1,8 @@
 """Parsing of the native syntax: bodies and the entry points (hashicorp/hcl `hclsyntax/parser.go`). On the start-up path.
 
-    body      = { attribute | block | newline }
-    attribute = name "=" expression newline
-    block     = name { label } "{" ( newline body | [ attribute without newline ] ) "}" newline
+body      = { attribute | block | newline }
+attribute = name "=" expression newline
+block     = name { label } "{" ( newline body | [ attribute without newline ] ) "}" newline
 """
 
 from __future__ import annotations

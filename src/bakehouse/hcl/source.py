@@ -74,9 +74,7 @@ class Source:
         starts = self.token_starts
         low, high = bisect_right(starts, start), bisect_left(starts, offset)
         cuts = [start, *starts[low:high], offset]
-        return sum(
-            count_clusters(self.text[cuts[index] : cuts[index + 1]]) for index in range(len(cuts) - 1)
-        )
+        return sum(count_clusters(self.text[cuts[index] : cuts[index + 1]]) for index in range(len(cuts) - 1))
 
     def range(self, start: int, end: int) -> SourceRange:
         return SourceRange(self.filename, self.position(start), self.position(end))

@@ -36,9 +36,7 @@ if TYPE_CHECKING:
     from bakehouse.hcl.expression_parser import ExpressionParser
 
 # What Go's unicode.IsSpace accepts.
-SPACES = (
-    "\t\n\v\f\r \x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000"
-)
+SPACES = "\t\n\v\f\r \x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000"
 _TEXT, _VALUE, _IF, _FOR, _MARK, _END = range(6)
 
 
@@ -76,9 +74,7 @@ def parse_bare_template(parser: ExpressionParser) -> Node:
     return Template(nodes, parser.source, start, end)
 
 
-def _parse_inner(
-    parser: ExpressionParser, end: int, flush: bool
-) -> tuple[list[Node], bool, tuple[int, int]]:
+def _parse_inner(parser: ExpressionParser, end: int, flush: bool) -> tuple[list[Node], bool, tuple[int, int]]:
     """The nodes up to the token `end`, whether the template is a single interpolation, and the span."""
     reader = _PartReader(parser, end)
     parts = reader.read_parts()
@@ -177,7 +173,7 @@ class _PartReader:
         first = parser.source, self.start
         unclosed = "Unclosed template interpolation sequence"
         extra = "Extra characters after interpolation expression"
-        hint = "escape it by starting with \"$${\" instead of just \"${\"."
+        hint = 'escape it by starting with "$${" instead of just "${".'
         if kind == EOF:
             self._error_at_start(
                 unclosed,
@@ -392,7 +388,9 @@ class _TreeBuilder:
             part = self.parts[self.at]
             where = self.parser.source.range(opening.start, opening.end)
             if part.kind == _END:
-                detail = f"The {name} directive at {where!r} is missing its corresponding end{name} directive."
+                detail = (
+                    f"The {name} directive at {where!r} is missing its corresponding end{name} directive."
+                )
                 nodes.append(self._error("Unexpected end of template", detail, part))
                 return nodes, None
             if part.kind != _MARK:

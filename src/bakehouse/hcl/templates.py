@@ -95,9 +95,7 @@ class Template(Node):
             except ConversionError as error:
                 detail = f"Cannot include the given value in a string template: {error.message}."
         found.append(
-            Diagnostic(
-                "Invalid template interpolation value", detail, subject=part.range, context=self.range
-            )
+            Diagnostic("Invalid template interpolation value", detail, subject=part.range, context=self.range)
         )
         return ""
 

@@ -115,7 +115,9 @@ class TokenStream:
         """Where the last token read ends."""
         return self.ends[self.last] if self.last >= 0 else self.starts[self.peek()]
 
-    def error(self, summary: str, detail: str, start: int, end: int, context: tuple[int, int] | None = None) -> None:
+    def error(
+        self, summary: str, detail: str, start: int, end: int, context: tuple[int, int] | None = None
+    ) -> None:
         """Report about text[start:end]."""
         self.found.append(
             Diagnostic(
@@ -191,5 +193,3 @@ def _close(opened: list[int], openers: tuple[int, ...]) -> None:
         opened.pop()
     if opened:
         opened.pop()
-
-

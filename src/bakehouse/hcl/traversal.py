@@ -223,7 +223,7 @@ def _index_sequence(value: Value, key: Value, where: Spanned) -> tuple[Value, li
         return (DYNAMIC_UNKNOWN if element is None else Value(element, UNKNOWN)), []
     length = len(kind.elements) if isinstance(kind, TupleType) else len(value.raw)
     place = number.raw
-    if numbers.is_integer(place) and 0 <= numbers.sign(place) and numbers.compare(place, length) < 0:
+    if numbers.is_integer(place) and numbers.sign(place) >= 0 and numbers.compare(place, length) < 0:
         if value.raw is UNKNOWN:
             assert isinstance(kind, TupleType)
             return Value(kind.elements[numbers.to_int(place)], UNKNOWN), []

@@ -63,7 +63,11 @@ class TraversalParser(BodyParser):
         if self.kinds[name] == IDENT:
             return TraverseAttribute(self.word(name), self.source, self.starts[dot], self.ends[name])
         star = self.kinds[name] == STAR
-        detail = "Splat expressions (.*) may not be used here." if star else "Dot must be followed by attribute name."
+        detail = (
+            "Splat expressions (.*) may not be used here."
+            if star
+            else "Dot must be followed by attribute name."
+        )
         self.error_at("Attribute name required", detail, name, start)
         return None
 

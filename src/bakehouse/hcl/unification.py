@@ -170,7 +170,9 @@ def _compare_kinds(left: Type, right: Type) -> int:
     if isinstance(left, ObjectType) and isinstance(right, ObjectType):
         if left.attributes.keys() != right.attributes.keys():
             return 0
-        return _majority([_compare(left.attributes[name], right.attributes[name]) for name in left.attributes])
+        return _majority(
+            [_compare(left.attributes[name], right.attributes[name]) for name in left.attributes]
+        )
     if isinstance(left, TupleType) and isinstance(right, TupleType):
         if len(left.elements) != len(right.elements):
             return 0

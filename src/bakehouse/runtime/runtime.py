@@ -279,7 +279,7 @@ class OciRuntime:
         """What is wrong with `binary`; empty when it builds a sandbox (see `discovery`)."""
         workspace = self._workspace()
         with workspace.bundle() as bundle, workspace.container() as container_id:
-            root = workspace.scratch.new_name()
+            root = workspace.scratch.bundles / f"probe-{container_id}"
             root.mkdir()
             step = Step(args=(_PROBE,), rootfs=root, network=NETWORK_NONE)
             place = Placement(container_id, root, bundle.hosts, bundle.resolv_conf)

@@ -184,14 +184,22 @@ def _move(change: Change, source: int, upper: int, made: dict[bytes, tuple[os.st
         directory = b"/".join(parts[:count])
         if directory not in made:
             made[directory] = (os.stat(directory, dir_fd=source, follow_symlinks=False), source)
+            _open_for_moving(directory, source)
             os.mkdir(directory, 0o700, dir_fd=upper)
     if kind == DELETE:
         make_whiteout(path, dir_fd=upper)
     elif stat.S_ISDIR(status.st_mode):
         made[path] = (status, source)
+        _open_for_moving(path, source)
         os.mkdir(path, 0o700, dir_fd=upper)
     else:
         os.rename(path, path, src_dir_fd=source, dst_dir_fd=upper)
+
+
+def _open_for_moving(path: bytes, source: int) -> None:
+    """A plain user cannot move files out of a directory that forbids him writing; the original mode is noted."""
+    if not is_privileged():
+        os.chmod(path, 0o700, dir_fd=source)
 
 
 def _dress(path: bytes, status: os.stat_result, source: int, upper: int) -> None:

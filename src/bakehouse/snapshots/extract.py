@@ -26,7 +26,7 @@ from bakehouse.linux.files import (
     remove_tree,
     write_all,
 )
-from bakehouse.linux.namespaces import may_create_devices
+from bakehouse.linux.namespaces import is_privileged, may_create_devices
 from bakehouse.snapshots.compression import ByteSource, DecompressingReader
 from bakehouse.snapshots.tarformat import (
     BLOCK_DEVICE,
@@ -131,7 +131,9 @@ class TreeWriter:
         self._set_owner = set_owner
         self._devices = may_create_devices()
         self._parents: dict[bytes, int] = {}
-        self._directories: dict[bytes, int] = {}
+        # What directories get at the end: time, and the mode where it would keep a plain user out meanwhile.
+        self._directories: dict[bytes, tuple[int, int | None]] = {}
+        self._privileged = is_privileged()
         self._whiteouts: set[bytes] = set()
         self.used_lower = False
         self.size = 0
@@ -206,11 +208,12 @@ class TreeWriter:
                     os.setxattr(fd_path(parent_fd, name), self._opaque, b"y", follow_symlinks=False)
         fd = os.open(name, _OPEN_DIR | os.O_NOFOLLOW, dir_fd=parent_fd)
         try:
-            self._apply_attributes(fd, entry)
+            late = not self._privileged and entry.mode & 0o700 != 0o700
+            self._apply_attributes(fd, entry._replace(mode=entry.mode | 0o700) if late else entry)
         except BaseException:
             os.close(fd)
             raise
-        self._directories[path] = entry.mtime_ns
+        self._directories[path] = (entry.mtime_ns, entry.mode if late else None)
         self._remember(path, fd)
 
     def _write_link(self, parent_fd: int, path: bytes, name: bytes, entry: TarEntry) -> None:
@@ -458,7 +461,7 @@ class TreeWriter:
             try:
                 status = os.fstat(lower)
                 _copy_attributes(lower, fd, status)
-                self._directories.setdefault(path, status.st_mtime_ns)
+                self._directories.setdefault(path, (status.st_mtime_ns, None))
             finally:
                 os.close(lower)
         finally:
@@ -512,10 +515,10 @@ class TreeWriter:
 
     def finish(self) -> None:
         """Sets the times of directories, which making their entries had changed. Flushes nothing to disk."""
-        for path, mtime_ns in self._directories.items():
+        for path, (mtime_ns, mode) in sorted(self._directories.items(), reverse=True):
             fd = self._parents.get(path)
             if fd is not None:
-                os.utime(fd, ns=(mtime_ns, mtime_ns))
+                _finish_directory(fd, mtime_ns, mode)
                 continue
             try:
                 parent, _, name = path.rpartition(b"/")
@@ -523,12 +526,23 @@ class TreeWriter:
             except OSError:
                 continue
             try:
-                if stat.S_ISDIR(os.stat(name, dir_fd=parent_fd, follow_symlinks=False).st_mode):
-                    os.utime(name, ns=(mtime_ns, mtime_ns), dir_fd=parent_fd, follow_symlinks=False)
-            except FileNotFoundError:
-                pass
+                fd = os.open(name, _OPEN_DIR | os.O_NOFOLLOW, dir_fd=parent_fd)
+            except OSError as error:
+                if error.errno not in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
+                    raise
+                continue
             finally:
                 os.close(parent_fd)
+            try:
+                _finish_directory(fd, mtime_ns, mode)
+            finally:
+                os.close(fd)
+
+
+def _finish_directory(fd: int, mtime_ns: int, mode: int | None) -> None:
+    os.utime(fd, ns=(mtime_ns, mtime_ns))
+    if mode is not None:
+        os.fchmod(fd, mode)
 
 
 def _exists(name: bytes, dir_fd: int) -> bool:

@@ -15,7 +15,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
-from functools import cached_property
 from pathlib import Path
 
 from bakehouse.errors import NotFoundError
@@ -59,26 +58,36 @@ class LayerStore:
         self._store = store
         self._wanted_driver = driver
         self._threads = threads or len(os.sched_getaffinity(0))
+        # What is made when first used: probing for overlayfs and starting threads cost milliseconds.
+        self._setup = threading.RLock()
+        self._chosen: Driver | None = None
+        self._shown: Views | None = None
+        self._compressors: ThreadPoolExecutor | None = None
         self._lock = threading.Lock()
         self._held: set[str] = set()
         self._fetchers: dict[str, Callable[[], None]] = {}
 
-    @cached_property
+    @property
     def _driver(self) -> Driver:
-        with self._lock:
-            return choose_driver(self._wanted_driver, self._store.owner.directory)
+        with self._setup:
+            if self._chosen is None:
+                self._chosen = choose_driver(self._wanted_driver, self._store.owner.directory)
+            return self._chosen
 
-    @cached_property
+    @property
     def _views(self) -> Views:
-        driver = self._driver
-        with self._lock:
-            return Views(driver, self._store.owner.new_mount_point)
+        with self._setup:
+            if self._shown is None:
+                self._shown = Views(self._driver, self._store.owner.new_mount_point)
+            return self._shown
 
-    @cached_property
+    @property
     def pool(self) -> ThreadPoolExecutor:
         """The threads that compress."""
-        with self._lock:
-            return ThreadPoolExecutor(self._threads, thread_name_prefix="compress")
+        with self._setup:
+            if self._compressors is None:
+                self._compressors = ThreadPoolExecutor(self._threads, thread_name_prefix="compress")
+            return self._compressors
 
     @property
     def driver_name(self) -> str:
@@ -87,7 +96,8 @@ class LayerStore:
 
     def close(self) -> None:
         """Ends the compressing threads and gives the leases back. Idempotent."""
-        pool = self.__dict__.pop("pool", None)
+        with self._setup:
+            pool, self._compressors = self._compressors, None
         if pool is not None:
             pool.shutdown()
         self.release()

@@ -44,6 +44,7 @@ def lower_times(source: DecompressingReader, out: ByteSink, epoch_s: int) -> Non
     """Copies the tar, with every time after `epoch_s` replaced by it. Raises `IntegrityError` for a bad tar."""
     reader = _Exact(source)
     size: int | None = None
+    late = False
     while True:
         block = reader.take(BLOCK)
         if block == _ZERO_BLOCK:
@@ -59,15 +60,16 @@ def lower_times(source: DecompressingReader, out: ByteSink, epoch_s: int) -> Non
             records = pax_records(reader.take(length))
             reader.take(-length % BLOCK)
             size = int(records[b"size"]) if b"size" in records else None
+            late = parse_time_ns(records.get(b"mtime", b"0")) > epoch_s * 1_000_000_000
             data = _lowered_records(records, epoch_s)
             if data:
                 out.write(_with_field(block, 124, b"%011o\0" % len(data)) + data + bytes(-len(data) % BLOCK))
             continue
-        if kind not in b"gLK" and parse_number(block[136:148]) > epoch_s:
+        if kind not in b"gLK" and (late or parse_number(block[136:148]) > epoch_s):
             block = _with_field(block, 136, b"%011o\0" % epoch_s)
         out.write(block)
         left = 0 if kind[0] in _HEADER_ONLY else length if size is None else size
-        size = None
+        size, late = None, False
         left += -left % BLOCK
         while left:
             data = reader.take(min(left, _BATCH))

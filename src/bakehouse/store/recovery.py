@@ -44,7 +44,9 @@ def recover(
     `drop_directories` is handed the ids of layers whose unpacked directories must go. Call it under an exclusive
     lock. A clock that went backwards makes more files young, never fewer: all that are newer than the mark."""
     now = time.time() if now_s is None else now_s
-    facts: dict[str, str] = dict(database.query("SELECT key, value FROM meta WHERE key IN ('boot', 'durable_until_s')"))
+    facts: dict[str, str] = dict(
+        database.query("SELECT key, value FROM meta WHERE key IN ('boot', 'durable_until_s')")
+    )
     damaged: list[Digest] = []
     if facts.get("boot") == boot:
         durable_until = max(float(facts.get("durable_until_s", 0.0)), now - SETTLED_AFTER_S)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import time
 
+import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -57,6 +58,8 @@ _NAMES = st.text("ab*?[]!^\\./-", max_size=6)
 @settings(max_examples=150, deadline=None)
 @given(_TEXTS.map(lambda text: text.encode("utf-8", "surrogatepass")) | st.binary(max_size=60))
 @example(b"FROM x\nCMD " + b"[" * 5000)
+@example(b"FROM x\n" + b"ONBUILD " * 8000)
+@example(b"FROM x\nRUN <<" + b"${a:-" * 12000)
 @example(b"FROM x\nHEALTHCHECK --interval=" + b"9" * 5000 + b"h CMD x")
 @example(b"FROM x\nHEALTHCHECK --retries=" + b"9" * 5000 + b" CMD x")
 @example(b"FROM x\nRUN " + b"9" * 5000 + b"<<E\nE\n")
@@ -67,6 +70,11 @@ def test_parser_raises_only_its_own_errors(data: bytes) -> None:
         assert error.code and str(error)
     else:
         assert parsed.stages
+
+
+def test_nesting_beyond_reason_is_refused() -> None:
+    with pytest.raises(DockerfileError, match="substitutions are nested too deeply"):
+        ShellLexer().process_word("${a:-" * 12000, {})
 
 
 @settings(max_examples=150, deadline=None)

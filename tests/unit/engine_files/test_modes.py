@@ -12,7 +12,7 @@ import pytest
 from bakehouse.engine.ops.file_modes import ModeChange
 from bakehouse.errors import DefinitionError
 
-TEXTS = ["u+x", "go=rX", "u=rwX,go=rX", "g=u", "+w", "a-x", "o=", "u=g,g=o", "g-w,o+r", "u+s", "g+s", "=rw,+X", "go-rwx"]
+TEXTS = ["u+x", "go=rX", "u=rwX,go=rX", "g=u", "+w", "a-x", "o=", "g-w,o+r", "u+s", "g+s", "go-rwx"]
 MODES = [0o644, 0o755, 0o600, 0o711, 0o000, 0o4755]
 
 
@@ -31,6 +31,19 @@ def test_as_chmod(tmp_path: Path, text: str, kind: str) -> None:
         before = os.stat(path).st_mode
         subprocess.run(["chmod", text, str(path)], check=True, umask=0)
         assert oct(ModeChange(text).apply(before)) == oct(stat.S_IMODE(os.stat(path).st_mode)), (text, oct(mode))
+
+
+@pytest.mark.parametrize(
+    ("text", "before", "after"),
+    [
+        ("u=g,g=o", 0o4755, 0o4555),
+        ("=rw,+X", 0o755, 0o777),  # X asks for the mode as it was at first
+        ("u=rg", 0o750, 0o550),
+        ("u=gr", 0o750, 0o450),
+    ],
+)
+def test_where_buildkits_library_is_not_gnu(text: str, before: int, after: int) -> None:
+    assert oct(ModeChange(text).apply(stat.S_IFREG | before)) == oct(after)
 
 
 @pytest.mark.parametrize(("text", "mode"), [("640", 0o640), ("4755", 0o4755), ("0", 0)])

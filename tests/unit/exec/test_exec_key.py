@@ -99,7 +99,7 @@ def test_every_other_field_has_its_place() -> None:
 @pytest.mark.parametrize(
     ("cache", "kept"),
     [
-        (CacheOpt("//c"), False),
+        (CacheOpt("//c"), True),
         (CacheOpt("/c"), True),
         (CacheOpt("ns//c"), True),
         (CacheOpt("other"), False),
@@ -107,7 +107,7 @@ def test_every_other_field_has_its_place() -> None:
     ],
 )
 def test_only_default_cache_ids_enter_the_key(cache: CacheOpt, kept: bool) -> None:
-    """`/c` is the destination itself, `ns//c` the frontend's `NAMESPACE/DEST`."""
+    """`/c` is the destination itself, `//c` and `ns//c` the frontend's `NAMESPACE/DEST`."""
     mount = Mount("/c", input=-1, output=-1, mount_type=MOUNT_CACHE, cache=cache)
     value = preimage(ExecOp(Meta(("x",)), (ROOT, mount)))["Exec"]["mounts"][1]
     assert value["cacheOpt"] == ({"ID": cache.id} if kept else {})

@@ -15,13 +15,13 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.unit.snapshots.trees import describe, tar_of
 
 from bakehouse.errors import DefinitionError, IntegrityError
 from bakehouse.snapshots import Compression, TarEntry, TarLimits, TarReader, TarWriter, extract_tar
 from bakehouse.snapshots.compression import CompressingWriter, DecompressingReader
 from bakehouse.snapshots.retime import lower_times
 from bakehouse.snapshots.tarformat import encode_entry
-from tests.unit.snapshots.trees import describe, tar_of
 
 DATA = Path(__file__).parent / "data"
 

@@ -10,6 +10,7 @@ from bakehouse.errors import DefinitionError
 _SET_ID = 0o6000
 _ALL = 0o6777  # the sticky bit follows only from an explicit `t`
 _CLASSES = {"a": _ALL, "u": 0o4700, "g": 0o2070, "o": 0o0007}
+_PERMISSIONS = {"r": 0o444, "w": 0o222, "x": 0o111, "X": 0o111}
 _SHIFTS = {"u": 6, "g": 3, "o": 0}
 
 #: (new mode so far, original mode, is a directory) -> new mode
@@ -64,39 +65,35 @@ class ModeChange:
             self._action(operator, clause[at + 1 : end], who)
             at = end
 
-    def _action(self, operator: str, permissions: str, who: int) -> None:
+    def _action(self, operator: str, letters: str, who: int) -> None:
+        """One operator with its letters, taken in order: a class letter flushes the bits gathered before it."""
         bits = conditional = 0
-        mask = who or _ALL
-        copied: list[str] = []
-        for letter in permissions:
-            if letter in "rwx":
-                bits |= {"r": 0o444, "w": 0o222, "x": 0o111}[letter]
-            elif letter == "X":
-                if operator == "-":
-                    bits |= 0o111
-                else:
-                    conditional |= 0o111
-            elif letter == "s":
-                bits |= _SET_ID if who == 0 or who & ~0o007 else 0
-            elif letter == "t":
-                if who == 0 or who & ~0o007:
-                    mask |= 0o1000
-                    bits |= 0o1000
-            else:
-                copied.append(letter)
-        self._bits(operator, mask, bits & mask, bool(copied) and not bits)
-        if conditional:
-            self._steps.append(_conditional(conditional & mask))
-        for letter in copied:
-            self._steps.append(_copy_class(operator, letter, who))
+        copied = False
+        for letter in letters:
+            if letter in _SHIFTS:
+                self._flush(operator, who, bits, conditional, always=False)
+                bits = conditional = 0
+                copied = True
+                self._steps.append(_copy_class(operator, letter, who))
+            elif letter == "X" and operator != "-":
+                conditional = 0o111
+            elif letter in _PERMISSIONS:
+                bits |= _PERMISSIONS[letter]
+            elif who == 0 or who & ~0o007:  # set-id and sticky bits mean nothing for others alone
+                bits |= 0o1000 if letter == "t" else _SET_ID
+                who |= 0o1000 if letter == "t" else 0
+        self._flush(operator, who, bits, conditional, always=operator == "=" and not copied)
 
-    def _bits(self, operator: str, mask: int, bits: int, only_copies: bool) -> None:
-        if operator == "+":
-            self._steps.append(lambda mode, original, directory: mode | bits)
-        elif operator == "-":
-            self._steps.append(lambda mode, original, directory: mode & ~bits)
-        elif not only_copies:
-            self._steps.append(lambda mode, original, directory: (mode & ~mask) | bits)
+    def _flush(self, operator: str, who: int, bits: int, conditional: int, *, always: bool) -> None:
+        if bits or always:
+            chosen = bits & who if who else bits
+            if operator == "-":
+                self._steps.append(lambda mode, original, directory: mode & ~chosen)
+            else:
+                cleared = (who or _ALL) if operator == "=" else 0
+                self._steps.append(lambda mode, original, directory: (mode & ~cleared) | chosen)
+        if conditional:
+            self._steps.append(_conditional(conditional & who if who else conditional))
 
 
 def _conditional(bits: int) -> _Step:

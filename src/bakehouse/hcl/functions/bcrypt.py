@@ -73,10 +73,14 @@ class _Blowfish:
         first, second, third, fourth = self.boxes
         for index in range(0, 16, 2):
             left ^= subkeys[index]
-            mixed = (first[left >> 24] + second[left >> 16 & 255] ^ third[left >> 8 & 255]) + fourth[left & 255]
+            mixed = (first[left >> 24] + second[left >> 16 & 255] ^ third[left >> 8 & 255]) + fourth[
+                left & 255
+            ]
             right ^= mixed & 0xFFFFFFFF
             right ^= subkeys[index + 1]
-            mixed = (first[right >> 24] + second[right >> 16 & 255] ^ third[right >> 8 & 255]) + fourth[right & 255]
+            mixed = (first[right >> 24] + second[right >> 16 & 255] ^ third[right >> 8 & 255]) + fourth[
+                right & 255
+            ]
             left ^= mixed & 0xFFFFFFFF
         return right ^ subkeys[17], left ^ subkeys[16]
 

@@ -181,7 +181,9 @@ def _distinct(arguments: list[Value], result: Type) -> Value:
         return unknown(result)
     kept = dict.fromkeys(arguments[0].raw)
     nulls = [element for element in kept if element.raw is None]
-    return list_([element for element in kept if element.raw is not None or element is nulls[0]], _list_element(result))
+    return list_(
+        [element for element in kept if element.raw is not None or element is nulls[0]], _list_element(result)
+    )
 
 
 def _chunklist(arguments: list[Value], result: Type) -> Value:

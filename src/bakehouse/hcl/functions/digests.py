@@ -30,7 +30,9 @@ def _bcrypt(arguments: list[Value], result: Type) -> Value:
     if len(password) > MAX_PASSWORD_BYTES:
         raise FunctionError(f"{failure}bcrypt: password length exceeds {MAX_PASSWORD_BYTES} bytes")
     if cost > MAX_COST:
-        raise FunctionError(f"{failure}crypto/bcrypt: cost {cost} is outside allowed range ({MIN_COST},{MAX_COST})")
+        raise FunctionError(
+            f"{failure}crypto/bcrypt: cost {cost} is outside allowed range ({MIN_COST},{MAX_COST})"
+        )
     import os
 
     return string(hash_password(password, 10 if cost < MIN_COST else cost, os.urandom(16)))
@@ -42,7 +44,9 @@ def _rsadecrypt(ciphertext: str, privatekey: str) -> str:
 
     data = decode_base64(ciphertext)
     if data is None:
-        raise FunctionError(f"failed to decode input {go_quote(ciphertext)}: cipher text must be base64-encoded")
+        raise FunctionError(
+            f"failed to decode input {go_quote(ciphertext)}: cipher text must be base64-encoded"
+        )
     try:
         return decrypt(data, privatekey).decode("utf-8", "surrogateescape")
     except KeyError_ as error:

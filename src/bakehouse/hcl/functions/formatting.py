@@ -215,9 +215,7 @@ def _formatlist(arguments: list[Value], result: Type) -> Value:
                 f"argument {index} has length {len(value.raw)}, which is inconsistent with argument {chooser} of length "
                 f"{length}",
             )
-    rows = [
-        _formatted_row(template, values, row) for row in range(1 if length < 0 else length)
-    ]
+    rows = [_formatted_row(template, values, row) for row in range(1 if length < 0 else length)]
     return list_(rows, STRING)
 
 

@@ -19,7 +19,8 @@ _OPERATOR = r"=||!=|>|<|>=|=>|<=|=<|~|~>|\^"
 _CONSTRAINT = re.compile(rf"\s*({_OPERATOR})\s*({_TERM})\s*", re.ASCII)
 _FIND = re.compile(rf"(?:{_OPERATOR})\s*(?:{_BARE_TERM})", re.ASCII)
 _VALID = re.compile(
-    rf"(?:\s*(?:{_OPERATOR})\s*(?:{_BARE_TERM})\s*)(?:(?:\s+|,\s*)(?:{_OPERATOR})\s*(?:{_BARE_TERM})\s*)*", re.ASCII
+    rf"(?:\s*(?:{_OPERATOR})\s*(?:{_BARE_TERM})\s*)(?:(?:\s+|,\s*)(?:{_OPERATOR})\s*(?:{_BARE_TERM})\s*)*",
+    re.ASCII,
 )
 _RANGE = re.compile(rf"\s*({_BARE_TERM})\s+-\s+({_BARE_TERM})\s*", re.ASCII)
 
@@ -140,9 +141,7 @@ class _Constraint:
             return False if self.missing == 2 else order > 0
         if not self.missing:
             return order <= 0
-        return mine[0] <= other[0] and not (
-            mine[0] == other[0] and mine[1] > other[1] and self.missing != 2
-        )
+        return mine[0] <= other[0] and not (mine[0] == other[0] and mine[1] > other[1] and self.missing != 2)
 
     def _not_equal(self, version: Version) -> bool:
         if not self.missing:

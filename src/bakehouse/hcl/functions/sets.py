@@ -125,9 +125,7 @@ def _product(arguments: list[Value], result: Type) -> Value:
 _TWO = [_set("a"), _set("b")]
 
 FUNCTIONS = {
-    "sethaselement": Function(
-        [_set("set"), any_parameter("elem", allow_dynamic=True)], BOOL, _has_element
-    ),
+    "sethaselement": Function([_set("set"), any_parameter("elem", allow_dynamic=True)], BOOL, _has_element),
     "setunion": Function(
         [_set("first_set")], _operation_type, _operation(_union, True), variadic=_set("other_sets")
     ),
@@ -138,7 +136,5 @@ FUNCTIONS = {
     "setsymmetricdifference": Function(
         [_set("first_set")], _operation_type, _operation(_symmetric, False), variadic=_set("other_sets")
     ),
-    "setproduct": Function(
-        [], _product_type, _product, variadic=any_parameter("sets", allow_unknown=True)
-    ),
+    "setproduct": Function([], _product_type, _product, variadic=any_parameter("sets", allow_unknown=True)),
 }

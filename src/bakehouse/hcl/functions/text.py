@@ -80,9 +80,7 @@ def _join(arguments: list[Value], result: Type) -> Value:
         for index, element in enumerate(item.raw):
             if element.raw is None:
                 which = f" of list {number}" if len(lists) > 1 else ""
-                raise ArgumentError(
-                    number, f"element {index}{which} is null; cannot concatenate null values"
-                )
+                raise ArgumentError(number, f"element {index}{which} is null; cannot concatenate null values")
             texts.append(element.raw)
     return string(arguments[0].raw.join(texts))
 
@@ -139,7 +137,5 @@ FUNCTIONS = {
     "trim": text_function("str cutset", lambda text, cutset: text.strip(cutset)),
     "trimprefix": text_function("str prefix", lambda text, prefix: text.removeprefix(prefix)),
     "trimsuffix": text_function("str suffix", lambda text, suffix: text.removesuffix(suffix)),
-    "replace": text_function(
-        "str substr replace", lambda text, old, new: text.replace(old, new)
-    ),
+    "replace": text_function("str substr replace", lambda text, old, new: text.replace(old, new)),
 }

@@ -15,8 +15,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_MONTHS = "January February March April May June July August September October November December".split()
-_WEEKDAYS = "Sunday Monday Tuesday Wednesday Thursday Friday Saturday".split()
+_MONTHS = ["January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December"]
+_WEEKDAYS = ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"]
 _SECOND_NS = 1_000_000_000
 
 
@@ -78,7 +78,9 @@ def _is_leap(year: int) -> bool:
 
 
 def _month_days(year: int, month: int) -> int:
-    return 29 if month == 2 and _is_leap(year) else (31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)[month - 1]
+    return (
+        29 if month == 2 and _is_leap(year) else (31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)[month - 1]
+    )
 
 
 class _TimestampError(ValueError):
@@ -369,8 +371,8 @@ def _unixtimestampparse(arguments: list[Value], result: Type) -> Value:
 
 
 _PARSED = ObjectType(
-    dict.fromkeys("year year_day day month weekday hour minute second iso_year iso_week".split(), NUMBER)
-    | dict.fromkeys("month_name weekday_name rfc3339".split(), STRING)
+    dict.fromkeys(["year", "year_day", "day", "month", "weekday", "hour", "minute", "second", "iso_year", "iso_week"], NUMBER)
+    | dict.fromkeys(["month_name", "weekday_name", "rfc3339"], STRING)
 )
 
 FUNCTIONS = {
