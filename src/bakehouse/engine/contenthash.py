@@ -47,8 +47,7 @@ def record_header(node: Node, xattrs: dict[str, bytes]) -> bytes:
     if kind in (stat.S_IFCHR, stat.S_IFBLK):
         major, minor = os.major(node.rdev), os.minor(node.rdev)
     text = (
-        f"namemode{permissions}uid{node.uid}gid{node.gid}size{node.size}"
-        f"typeflag{_TYPE_FLAGS[kind]}linkname"
+        f"namemode{permissions}uid{node.uid}gid{node.gid}size{node.size}typeflag{_TYPE_FLAGS[kind]}linkname"
     ).encode("ascii")
     text += os.fsencode(node.link) + b"unamegname" + b"devmajor%ddevminor%d" % (major, minor)
     if xattrs:
@@ -226,9 +225,7 @@ class ContentHasher:
             return "", self._tree.root
         return literal, resolve(self._tree, literal, bool(pattern))[1]
 
-    def _included_paths(
-        self, path: str, wildcard: bool, selection: Selection
-    ) -> tuple[str, list[_Included]]:
+    def _included_paths(self, path: str, wildcard: bool, selection: Selection) -> tuple[str, list[_Included]]:
         prefix, start = self._start(path, wildcard)
         selected: list[_Included] = []
         if start is not None:

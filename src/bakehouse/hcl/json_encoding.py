@@ -165,7 +165,11 @@ def _no_constant(name: str) -> NoReturn:
 
 
 def _decoder_message(text: str, at: int, message: str) -> str:
-    if at >= len(text) or message.startswith("Unterminated string"):
+    if at >= len(text):
+        return "EOF"
+    if message.startswith("Unterminated string") or any(
+        word.startswith(text[at:]) for word in ("true", "false", "null")
+    ):
         return "unexpected EOF"
     char = text[at]
     shown = f"'{char}'" if char != "'" else "'\\''"

@@ -10,8 +10,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from bakehouse.hcl.source import Source
     from bakehouse.hcl.evaluation import EvalContext
+    from bakehouse.hcl.source import Source
     from bakehouse.hcl.syntax import Expression
     from bakehouse.hcl.values import Value
 

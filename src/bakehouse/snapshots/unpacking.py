@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,8 +40,10 @@ def unpack_layer(
         blobs.open(blob.digest, blob.size) as file,
     ):
         reader = DecompressingReader(file, digest=True)
-        with Prefetched(reader) as ahead:
-            tar = TarReader(ahead, TarLimits())
+        # Reading a plain tar ahead gains nothing; inflating one does.
+        with ExitStack() as stack:
+            source = reader if reader.kind == "uncompressed" else stack.enter_context(Prefetched(reader))
+            tar = TarReader(source, TarLimits())
             for entry in tar:
                 tree.write(entry, tar)
             tree.finish()

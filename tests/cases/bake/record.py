@@ -1,10 +1,11 @@
 """Records what real buildx answers to the cases of this folder: run `python record.py [CASE…]`.
 
 A case is a folder `<section>/<name>/` with definition files, `cmd` (arguments after `bake`, one a line), optionally
-`env` (NAME=value lines), `stdin` (a file name), and the recorded answer: `expected.json` or `expected.txt` (standard
-output) or `expected.err` (the first ERROR line). A `difference.md` says why ours differs on purpose; the answer
-that we give instead then stands in `ours.json` or `ours.err`, written by hand. buildx's path comes from
-BAKEHOUSE_BUILDX. Cases that exist keep their answer unless they are named or `--all` is given.
+`env` (NAME=value lines), `stdin` (what standard input holds), and the recorded answer: `expected.json` or
+`expected.txt` (standard output) or `expected.err` (the first ERROR line; where buildx answers at random, every line
+that it may give, written by hand). A `difference.md` says why ours differs on purpose; the answer that we give instead
+then stands in `ours.json` or `ours.err`, written by hand. buildx's path comes from BAKEHOUSE_BUILDX. Cases that exist
+keep their answer unless they are named or `--all` is given.
 """
 
 from __future__ import annotations
@@ -53,12 +54,13 @@ def run_buildx(buildx: str, case: Path) -> tuple[str, str]:
     return done.stdout.decode(), errors[0] if errors else ""
 
 
-def answer_of(case: Path) -> tuple[str, str]:
-    """The recorded standard output and ERROR line."""
+def answers_of(case: Path) -> list[tuple[str, str]]:
+    """The recorded standard output and ERROR line: one answer, or every one that buildx may give."""
     for name in ANSWERS:
         path = case / name
         if path.exists():
-            return ("", path.read_text().rstrip("\n")) if name == "expected.err" else (path.read_text(), "")
+            text = path.read_text()
+            return [("", line) for line in text.splitlines()] if name == "expected.err" else [(text, "")]
     raise FileNotFoundError(f"{case} has no recorded answer; run {__file__}")
 
 

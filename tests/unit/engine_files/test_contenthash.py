@@ -114,7 +114,12 @@ def test_symlinked_parents_are_followed_inside_the_root_only(tmp_path: Path) -> 
     (tmp_path / "outside/b.txt").write_text("secret")
     root = make_tree(
         tmp_path / "root",
-        {"sub/b.txt": "x\n", "up": ("link", "../../sub"), "abs": ("link", "/sub"), "out": ("link", "../outside")},
+        {
+            "sub/b.txt": "x\n",
+            "up": ("link", "../../sub"),
+            "abs": ("link", "/sub"),
+            "out": ("link", "../outside"),
+        },
     )
     hasher = ContentHasher(ContextDirectory(root))
     expected = hasher.checksum(Selection("/sub/b.txt"))

@@ -154,9 +154,7 @@ def test_removals_become_whiteouts(tmp_path: Path, session: Session, files_neede
     ],
 )
 @pytest.mark.parametrize("files_needed", [True, False])
-def test_errors(
-    tmp_path: Path, session: Session, action: Action, message: str, files_needed: bool
-) -> None:
+def test_errors(tmp_path: Path, session: Session, action: Action, message: str, files_needed: bool) -> None:
     first = onto(None, copy("/dir", "/a/"), source=local())
     edge = onto(first, action, source=local() if isinstance(action, Copy) else None)
     with small_engine(tmp_path / "store", session) as engine:
@@ -205,9 +203,7 @@ def test_intermediate_results_can_be_published_and_copied_from(tmp_path: Path, s
         ),
     ],
 )
-def test_bad_indexes_are_refused(
-    tmp_path: Path, actions: tuple[FileAction, ...], message: str
-) -> None:
+def test_bad_indexes_are_refused(tmp_path: Path, actions: tuple[FileAction, ...], message: str) -> None:
     with small_engine(tmp_path / "store") as engine, pytest.raises(DefinitionError, match=message):
         FileOperation(Vertex(FileOp(actions)), engine.context)
 
@@ -315,7 +311,9 @@ def test_merge_stacks_and_diff_takes_apart(tmp_path: Path, session: Session) -> 
 
 
 def test_diff_of_unrelated_trees_has_whiteouts(tmp_path: Path, session: Session) -> None:
-    a = onto(None, MkDir("/d", 0o755, timestamp=0), MkFile("/d/gone", 0o600, b"a"), MkFile("/same", 0o600, b"s"))
+    a = onto(
+        None, MkDir("/d", 0o755, timestamp=0), MkFile("/d/gone", 0o600, b"a"), MkFile("/same", 0o600, b"s")
+    )
     b = onto(None, MkDir("/d", 0o755, timestamp=0), MkFile("/d/new", 0o600, b"b"))
     edge = Edge(Vertex(DiffOp(0, 1), (a, b)))
     with small_engine(tmp_path / "store", session) as engine:

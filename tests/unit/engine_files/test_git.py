@@ -95,7 +95,8 @@ def remote(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Remote]:
             f"--port={port}",
             "--reuseaddr",
         ],
-        env=ENVIRONMENT | {"GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": "safe.directory", "GIT_CONFIG_VALUE_0": "*"},
+        env=ENVIRONMENT
+        | {"GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": "safe.directory", "GIT_CONFIG_VALUE_0": "*"},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
@@ -221,7 +222,9 @@ def test_secrets_in_buildkits_order_and_never_as_arguments() -> None:
         environment = Git(run_context(), access)._environment()
         assert environment["GIT_CONFIG_VALUE_0"] == "Authorization: basic eC1hY2Nlc3MtdG9rZW46dG9r"
         assert "tok" not in repr(access)
-    header = Session(secrets={"GIT_AUTH_HEADER.example.com": Secret("h", value=b"Bearer z"), "GIT_AUTH_TOKEN": token})
+    header = Session(
+        secrets={"GIT_AUTH_HEADER.example.com": Secret("h", value=b"Bearer z"), "GIT_AUTH_TOKEN": token}
+    )
     with git_access(attrs, "https://example.com/r.git", header) as access:
         assert access.authorization == "Bearer z"
     with git_access(attrs, "ssh://git@example.com/r.git", session) as access:

@@ -102,9 +102,7 @@ def test_key_is_buildkits(tmp_path: Path, server: Server) -> None:
     """engine.md §2: the fields of the key; §8.2: its prefix."""
     edge = http(f"{server.url}/dated", filename="name")
     digest = hashlib.sha256(BODY).hexdigest()
-    text = (
-        f'{{"Filename":"name","Perm":0,"UID":0,"GID":0,"Checksum":"sha256:{digest}","LastModTime":"{MODIFIED}"}}'
-    )
+    text = f'{{"Filename":"name","Perm":0,"UID":0,"GID":0,"Checksum":"sha256:{digest}","LastModTime":"{MODIFIED}"}}'
     key = "buildkit.source.v0:sha256:" + hashlib.sha256(text.encode()).hexdigest()
     with small_engine(tmp_path) as engine:
         engine.run(edge)
@@ -141,7 +139,10 @@ def test_pinned_checksum_needs_no_network_for_its_key(tmp_path: Path, server: Se
 def test_digest_mismatch(tmp_path: Path, server: Server) -> None:
     wanted = "sha256:" + "0" * 64
     got = "sha256:" + hashlib.sha256(BODY).hexdigest()
-    with small_engine(tmp_path) as engine, pytest.raises(IntegrityError, match=f"digest mismatch {got}: {wanted}"):
+    with (
+        small_engine(tmp_path) as engine,
+        pytest.raises(IntegrityError, match=f"digest mismatch {got}: {wanted}"),
+    ):
         engine.run(http(f"{server.url}/f", checksum=wanted))
 
 

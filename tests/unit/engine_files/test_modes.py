@@ -30,7 +30,10 @@ def test_as_chmod(tmp_path: Path, text: str, kind: str) -> None:
         os.chmod(path, mode)
         before = os.stat(path).st_mode
         subprocess.run(["chmod", text, str(path)], check=True, umask=0)
-        assert oct(ModeChange(text).apply(before)) == oct(stat.S_IMODE(os.stat(path).st_mode)), (text, oct(mode))
+        assert oct(ModeChange(text).apply(before)) == oct(stat.S_IMODE(os.stat(path).st_mode)), (
+            text,
+            oct(mode),
+        )
 
 
 @pytest.mark.parametrize(

@@ -29,7 +29,8 @@ from bakehouse.runtime.rootless import is_rootless, reexec_in_user_namespace
 from bakehouse.solver.model import Cancellation
 base = Path(sys.argv[1])
 try:
-    print(reexec_in_user_namespace({"PATH": sys.argv[2]}), reexec_in_user_namespace(), is_rootless(), os.getuid())
+    entered = reexec_in_user_namespace({"PATH": sys.argv[2]})
+    print(entered, reexec_in_user_namespace(), is_rootless(), os.getuid(), flush=True)
 except BakehouseError as error:
     print(error.code, error.hint)
     raise SystemExit

@@ -74,7 +74,9 @@ class FileOperation:
             for step in self._op.actions:
                 context.cancel.check()
                 owner = resolve_owner(owner_of(step.action), sources.open)
-                _apply(destination, step, owner, sources, _refuse_archives(step, sources), context.cancel.check)
+                _apply(
+                    destination, step, owner, sources, _refuse_archives(step, sources), context.cancel.check
+                )
             return write_packed(destination, below, self._context, self._vertex.name, context)
 
 
@@ -254,7 +256,9 @@ class _DirectoryRun:
     ) -> None:
         if isinstance(step.action, Rm):
             with DirectoryTree(active.root) as tree:
-                file_actions.remove(destination, step.action, lambda path: resolve_wildcards(tree, path, False))
+                file_actions.remove(
+                    destination, step.action, lambda path: resolve_wildcards(tree, path, False)
+                )
             return
 
         def unpack(path: str) -> bool:
@@ -321,7 +325,9 @@ def _check_indexes(actions: Sequence[FileAction], input_count: int) -> list[int]
     for number, step in enumerate(actions):
         for index in (step.input, step.secondary_input):
             if not -1 <= index < limit:
-                raise DefinitionError(f"invalid input index {index}, {limit} provided", code="invalid-file-op")
+                raise DefinitionError(
+                    f"invalid input index {index}, {limit} provided", code="invalid-file-op"
+                )
             if index >= input_count + number:
                 raise DefinitionError(f"loop from index {index}", code="invalid-file-op")
         if step.output != -1:
@@ -334,4 +340,3 @@ def _check_indexes(actions: Sequence[FileAction], input_count: int) -> list[int]
         if expected not in outputs:
             raise DefinitionError(f"missing output index {expected}", code="invalid-file-op")
     return [outputs[number] for number in range(len(outputs))]
-

@@ -102,7 +102,9 @@ class Copier(Generic[D]):
 
     def _make_directories(self, components: tuple[str, ...]) -> list[tuple[str, ...]]:
         mode = DEFAULT_DIRECTORY_MODE if self._mode is None else self._mode
-        return make_directories(self._destination, components, mode, created_metadata(self._owner, self._time))
+        return make_directories(
+            self._destination, components, mode, created_metadata(self._owner, self._time)
+        )
 
     def _restore_time(self, components: tuple[str, ...]) -> None:
         if self._time is None:
@@ -351,8 +353,6 @@ def copy_whole_tree(tree: FileTree, root: Path) -> None:
             Copier(tree, destination, reader, action, None, lambda: None).copy("/")
     finally:
         destination.close()
-
-
 
 
 def _text(components: tuple[str, ...]) -> str:

@@ -181,7 +181,9 @@ def _default_indexes(indexes: Sequence[Sequence[int]]) -> bool:
 
 
 def _input_key(selections: list[Selection]) -> InputKey:
-    paths = sorted((selection.path.encode("utf-8", "surrogateescape") for selection in selections), reverse=True)
+    paths = sorted(
+        (selection.path.encode("utf-8", "surrogateescape") for selection in selections), reverse=True
+    )
     return InputKey(_sha256(b"\0".join(paths)), content_function(_without_covered(selections)))
 
 
@@ -222,7 +224,8 @@ def _without_covered(selections: list[Selection]) -> list[Selection]:
         for follow, paths in plain.items()
         for path in sorted(paths)
         if not any(
-            path != other and path.startswith(other if other.endswith("/") else other + "/") for other in paths
+            path != other and path.startswith(other if other.endswith("/") else other + "/")
+            for other in paths
         )
     ]
     return sorted(uncovered + kept, key=lambda selection: selection.path.encode("utf-8", "surrogateescape"))
@@ -237,5 +240,3 @@ def _go_base(path: str) -> str:
 
 def _sha256(data: bytes) -> str:
     return "sha256:" + hashlib.sha256(data).hexdigest()
-
-

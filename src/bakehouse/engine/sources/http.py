@@ -124,7 +124,9 @@ class HttpSource:
     def _fetch(self, context: RunContext) -> _Resolved:
         """The file, from the store when the server (or a pinned checksum) says that it has not changed."""
         memory_key = hashlib.sha256(
-            json.dumps([self._url, self._attrs.get("http.filename"), self._perm, self._uid, self._gid]).encode()
+            json.dumps(
+                [self._url, self._attrs.get("http.filename"), self._perm, self._uid, self._gid]
+            ).encode()
         ).hexdigest()
         with self._context.store.locks.locked("http-" + memory_key):
             known, etag = self._remembered(memory_key)

@@ -289,4 +289,6 @@ class LocalSource:
                 return ()
             if isinstance(values, list) and all(isinstance(value, str) for value in values):
                 return tuple(values)
-        raise DefinitionError(f"{attribute}: expected a JSON list of strings", code="invalid-source-attribute")
+        raise DefinitionError(
+            f"{attribute}: expected a JSON list of strings", code="invalid-source-attribute"
+        )

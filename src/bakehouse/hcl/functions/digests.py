@@ -31,7 +31,7 @@ def _bcrypt(arguments: list[Value], result: Type) -> Value:
         raise FunctionError(f"{failure}bcrypt: password length exceeds {MAX_PASSWORD_BYTES} bytes")
     if cost > MAX_COST:
         raise FunctionError(
-            f"{failure}crypto/bcrypt: cost {cost} is outside allowed range ({MIN_COST},{MAX_COST})"
+            f"{failure}crypto/bcrypt: cost {cost} is outside allowed inclusive range {MIN_COST}..{MAX_COST}"
         )
     import os
 

@@ -185,7 +185,7 @@ def _run(program: list[Instruction], text: str, start: int, slots: int) -> Group
         if best is None:
             seen = {thread[0] for thread in threads}
             _follow(program, 0, empty, text, at, seen, threads)
-        if not threads:
+        if not threads and best is not None:
             break
         char = text[at : at + 1]
         following: list[tuple[int, Groups]] = []

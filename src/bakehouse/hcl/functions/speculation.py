@@ -39,9 +39,9 @@ def _can(arguments: list[Value], result: Type) -> Value:
     return TRUE if value.is_wholly_known() else unknown(BOOL)
 
 
-def _converted(arguments: list[Value]) -> Value:
+def _converted(value: Value, type_: Type) -> Value:
     try:
-        return convert_value(arguments[0], arguments[1].raw)
+        return convert_value(value, type_)
     except ConversionError as error:
         raise ArgumentError(0, error.message) from None
 
@@ -51,7 +51,9 @@ FUNCTIONS = {
     "can": Function([Parameter("expression", CLOSURE)], BOOL, _can),
     "convert": Function(
         [any_parameter("value", allow_null=True, allow_dynamic=True), Parameter("type", TYPE_CONSTRAINT)],
-        lambda arguments: _converted(arguments).type,
-        lambda arguments, result: _converted(arguments),
+        # The second conversion is to the type of the first one's result, in which nothing is optional any more: an
+        # attribute that was left out is then missed, as in the original.
+        lambda arguments: _converted(arguments[0], arguments[1].raw).type,
+        lambda arguments, result: _converted(arguments[0], result),
     ),
 }

@@ -88,7 +88,6 @@ class _TimestampError(ValueError):
 
 
 _NAMES = ("year", "month", "day of month", "hour", "minute", "second")
-_SHORT_NAMES = ("year", "month", "day", "hour", "minute", "second")
 
 
 class _Reader:
@@ -109,6 +108,10 @@ class _Reader:
     def bad(self, name: str) -> _TimestampError:
         if not self.rest:
             return _TimestampError(f": end of string before {name}")
+        if name == "hour" and ":" in self.rest:
+            return _TimestampError(": hour must be between 0 and 23 inclusive")
+        if name in ("hour", "minute") and len(self.rest) != 2:
+            return _TimestampError(f": {name} must have exactly two digits")
         return _TimestampError(f": cannot use {go_quote(self.rest)} as {name}")
 
     def mark(self, mark: str) -> None:
@@ -121,10 +124,6 @@ class _Reader:
         else:
             raise _TimestampError(f": found {go_quote(self.rest)} where {go_quote(mark)} is expected")
 
-    def out_of_range(self, name: str) -> _TimestampError:
-        # The original knows the place of such a fault only when nothing follows it.
-        return self.bad("timestamp segment") if self.rest else _TimestampError(f": {name} out of range")
-
 
 def _parse_timestamp(text: str) -> Moment:
     reader = _Reader(text)
@@ -133,12 +132,11 @@ def _parse_timestamp(text: str) -> Moment:
     for index, mark in enumerate(("", "-", "-", "T", ":", ":")):
         if mark:
             reader.mark(mark)
-        if index == 3 and re.match(r"[0-9](?![0-9])", reader.rest):
-            shown = "between 0 and 23 inclusive" if ":" in reader.rest[:2] else ""
-            raise _TimestampError(f": hour must be {shown}" if shown else reader.bad("hour").args[0])
+        if index == 3 and re.match(r"[0-9]:", reader.rest):
+            raise _TimestampError(": hour must have exactly two digits")
         value = reader.number(_NAMES[index], 4 if index == 0 else 2)
         if not limits[index][0] <= value <= limits[index][1]:
-            raise reader.out_of_range(_SHORT_NAMES[index])
+            raise reader.bad(_NAMES[index])
         fields.append(value)
     year, month, day, hour, minute, second = fields
     fraction = _fraction(reader)
