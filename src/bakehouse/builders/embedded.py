@@ -15,7 +15,7 @@ from bakehouse.builders.sessions import compatible_groups
 from bakehouse.builders.settings import Settings
 from bakehouse.builders.locating import point_at_source
 from bakehouse.builders.support import refuse_unbuilt
-from bakehouse.engine.engine import Engine, Job, JobPlatform
+from bakehouse.engine.engine import Engine, Job, JobPlatform, SolveOptions
 from bakehouse.errors import BakehouseError
 from bakehouse.oci.platform import Platform
 from bakehouse.progress.events import Reporter
@@ -28,7 +28,8 @@ from bakehouse.solver.model import Cancellation
 class BuildRequest:
     """Everything one build command asks for.
 
-    `targets` are resolved ones by name, linked ones included. `open_stdout` gives the stream of an output to `-`.
+    `targets` are resolved ones by name, linked ones included; whatever their `entitlements` name has been granted, and
+    so has what `entitlements` of the request names. `open_stdout` gives the stream of an output to `-`.
     """
 
     targets: Mapping[str, Target]
@@ -36,6 +37,7 @@ class BuildRequest:
     environ: Mapping[str, str]
     stdin_dockerfile: bytes | None = None
     open_stdout: Callable[[], BinaryIO] | None = None
+    entitlements: frozenset[str] = frozenset()
 
 
 @dataclass(slots=True)
@@ -80,12 +82,17 @@ def build(
         ):
             jobs = [_job(planned[name], request, settings) for name in names]
             try:
-                results = engine.solve(jobs, session, reporter, cancel)
+                results = engine.solve(jobs, session, reporter, cancel, SolveOptions(_granted(request)))
             except BakehouseError as error:
                 point_at_source(error, [planned[name].lowered for name in names])
                 raise
             outcome.responses |= {name: result.responses for name, result in results.items()}
     return outcome
+
+
+def _granted(request: BuildRequest) -> frozenset[str]:
+    wanted = {name for target in request.targets.values() for name in target.entitlements or ()}
+    return request.entitlements | wanted
 
 
 def _job(planned: PlannedTarget, request: BuildRequest, settings: Settings) -> Job:

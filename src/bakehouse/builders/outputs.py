@@ -45,6 +45,9 @@ def _spec(
     if kind == "registry":
         kind = "image"
         attrs.setdefault("push", "true")
+    if kind == "image" and attrs.get("push") == "true":
+        # What goes to a registry need not be kept here too: layers of the base are then mounted over, not downloaded.
+        attrs.setdefault("store", "false")
     if kind in _IMAGE_TYPES:
         if target.tags:
             attrs["name"] = ",".join(target.tags)

@@ -47,7 +47,7 @@ def command(argv: Sequence[str]) -> int:
     configured = settings()
     enter_user_namespace()
     quiet = parsed.on("quiet")
-    request = BuildRequest({target.name: target}, cwd, os.environ, stdin_dockerfile, stdout_stream)
+    request = BuildRequest({target.name: target}, cwd, os.environ, stdin_dockerfile, stdout_stream, frozenset(parsed.texts("allow")))
     with building("quiet" if quiet else parsed.text("progress")) as (display, cancel):
         outcome = build(request, configured, display.reporter, cancel)
     responses = outcome.responses[target.name]

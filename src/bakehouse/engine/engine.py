@@ -16,17 +16,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from bakehouse.engine.exporters.model import Exporter, ExportPlatform, ExportResult
-from bakehouse.engine.graph import Graph, source_scheme
+from bakehouse.engine.graph import Graph
+from bakehouse.engine.operations import OperationFactory
 from bakehouse.engine.layer_tree import LayerTree
 from bakehouse.engine.tree import EngineContext, Tree
-from bakehouse.errors import BakehouseError, EnvironmentFault, NotBuiltYetError
-from bakehouse.llb.ops import DiffOp, Edge, ExecOp, FileOp, MergeOp, SourceOp, Vertex
+from bakehouse.errors import BakehouseError, EnvironmentFault
+from bakehouse.llb.ops import Edge
 from bakehouse.oci.platform import Platform
 from bakehouse.progress.events import Reporter
 from bakehouse.registry.config import RegistryConfig
 from bakehouse.session import Session
 from bakehouse.snapshots import LayerChain, LayerStore
-from bakehouse.solver.model import Cancellation, Operation
+from bakehouse.solver.model import Cancellation
 from bakehouse.solver.solver import Solver
 from bakehouse.solver.tasks import Call, Routine, Task, TaskLoop, WorkerPool
 from bakehouse.store import Store
@@ -69,6 +70,13 @@ class JobResult:
     """Response keys of all exporters of a target (engine.md §17.5), merged in the order of the outputs."""
 
     responses: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class SolveOptions:
+    """Settings of one solve. `entitlements` are those granted (`network.host`, `security.insecure`)."""
+
+    entitlements: frozenset[str] = frozenset()
 
 
 class _TreeRecords:
@@ -150,6 +158,12 @@ class Engine:
 
         return RegistryClient(session.credentials, self._registries)
 
+    def _origin(self, digest: str, size: int, context: EngineContext) -> Callable[[], None] | None:
+        """Fetches a layer blob from the repository where an earlier build saw it."""
+        from bakehouse.engine.sources.image import fetch_from_origin
+
+        return fetch_from_origin(digest, size, context, self.resolver(context))
+
     def runtime(self) -> OciRuntime:
         """The OCI runtime, looked for at the first step that needs it."""
         from bakehouse.runtime import OciRuntime
@@ -175,9 +189,11 @@ class Engine:
         session: Session,
         reporter: Reporter,
         cancel: Cancellation,
+        options: SolveOptions | None = None,
     ) -> dict[str, JobResult]:
         """Builds and exports every job. Raises the first error, with its target's name when there are several."""
         context = self.context(session, reporter)
+        self.layers.find_missing_with(lambda digest, size: self._origin(digest, size, context))
         edges, wanted = [], []
         for job in jobs:
             files = any(exporter.reads_files for exporter in job.exporters)
@@ -185,7 +201,11 @@ class Engine:
                 if platform.edge is not None:
                     edges.append(platform.edge)
                     wanted.append(files)
-        graph = Graph(edges, wanted, lambda vertex: self._operation(vertex, context))
+        granted = options.entitlements if options else frozenset()
+        factory = OperationFactory(
+            context, self.runtime, lambda: self.resolver(context), self._environ, granted
+        )
+        graph = Graph(edges, wanted, factory.operation)
         loop = TaskLoop(self._pool, cancel, self._max_parallelism)
         solver: Solver[Tree] = Solver(
             loop, self.store.cachekeys, _TreeRecords(context), reporter, cancel, self._guard
@@ -225,7 +245,9 @@ class Engine:
                 if item.edge is not None:
                     tree: Tree = next(trees)
                     chain = yield Call(tree.chain)
-                platforms.append(ExportPlatform(item.platform, chain, item.config, item.epoch_s, item.base_config))
+                platforms.append(
+                    ExportPlatform(item.platform, chain, item.config, item.epoch_s, item.base_config)
+                )
             result = ExportResult(tuple(platforms), job.multi_platform)
             exports = [
                 loop.spawn(self._export(exporter, result, context, cancel)) for exporter in job.exporters
@@ -243,48 +265,6 @@ class Engine:
         self, exporter: Exporter, result: ExportResult, context: EngineContext, cancel: Cancellation
     ) -> Routine:
         return (yield Call(lambda: exporter.export(result, context, cancel)))
-
-    # -- operations ----------------------------------------------------------------------------------------------
-
-    def _operation(self, vertex: Vertex, context: EngineContext) -> Operation[Tree]:
-        op = vertex.op
-        if isinstance(op, ExecOp):
-            from bakehouse.engine.ops.exec import ExecOperation, ExecOptions
-
-            return ExecOperation(vertex, context, self.runtime, ExecOptions())
-        if isinstance(op, FileOp):
-            from bakehouse.engine.ops.file import FileOperation
-
-            return FileOperation(vertex, context)
-        if isinstance(op, MergeOp):
-            from bakehouse.engine.ops.merge import MergeOperation
-
-            return MergeOperation(vertex, context)
-        if isinstance(op, DiffOp):
-            from bakehouse.engine.ops.diff import DiffOperation
-
-            return DiffOperation(vertex, context)
-        return self._source(vertex, op, context)
-
-    def _source(self, vertex: Vertex, op: SourceOp, context: EngineContext) -> Operation[Tree]:
-        scheme = source_scheme(vertex)
-        if scheme == "local":
-            from bakehouse.engine.sources.local import LocalSource
-
-            return LocalSource(vertex, context)
-        if scheme in ("docker-image", "oci-layout"):
-            from bakehouse.engine.sources.image import ImageSource
-
-            return ImageSource(vertex, context, self.resolver(context))
-        if scheme in ("http", "https"):
-            from bakehouse.engine.sources.http import HttpSource
-
-            return HttpSource(vertex, context)
-        if scheme == "git":
-            from bakehouse.engine.sources.git import GitSource
-
-            return GitSource(vertex, context)
-        raise NotBuiltYetError(f"the source {scheme}:// is not supported yet")
 
     def _guard(self, name: str) -> AbstractContextManager[object]:
         return self.store.locks.locked(name)

@@ -7,11 +7,12 @@ from collections.abc import Callable, Iterable, Sequence
 from bakehouse.engine.tree import Tree
 from bakehouse.errors import InternalError
 from bakehouse.llb.ops import DiffOp, Edge, ExecOp, FileOp, MergeOp, SourceOp, Vertex
+from bakehouse.progress.events import ProgressGroup
 from bakehouse.solver.model import Operation
 from bakehouse.solver.solver import Node
 
 #: Makes a vertex executable.
-OperationFactory = Callable[[Vertex], Operation[Tree]]
+MakeOperation = Callable[[Vertex], Operation[Tree]]
 
 
 def post_order(edges: Iterable[Edge]) -> list[Vertex]:
@@ -39,7 +40,7 @@ class Graph:
         self,
         edges: Sequence[Edge],
         files_wanted: Sequence[bool],
-        factory: OperationFactory,
+        make_operation: MakeOperation,
     ) -> None:
         order = post_order(edges)
         needed = _vertices_whose_files_are_read(order, edges, files_wanted)
@@ -48,14 +49,20 @@ class Graph:
             self.nodes[vertex.digest] = Node(
                 vertex.digest,
                 vertex.name,
-                factory(vertex),
+                make_operation(vertex),
                 [(self.nodes[source.vertex.digest], source.index) for source in vertex.inputs],
                 ignore_cache=vertex.metadata.ignore_cache,
                 files_needed=vertex.digest in needed,
+                progress_group=_progress_group(vertex),
             )
 
     def node(self, edge: Edge) -> Node[Tree]:
         return self.nodes[edge.vertex.digest]
+
+
+def _progress_group(vertex: Vertex) -> ProgressGroup | None:
+    group = vertex.metadata.progress_group
+    return None if group is None else ProgressGroup(group.id, group.name, group.weak)
 
 
 def _vertices_whose_files_are_read(

@@ -2,7 +2,8 @@
 
     tuple  = "[" [ expression { "," expression } [ "," ] ] "]"
     object = "{" { key ("=" | ":") expression ("," | newline) } "}"
-    for    = ("[" | "{") "for" name [ "," name ] "in" expression ":" [ key "=>" ] expression [ "..." ] [ "if" expression ]
+    for    = ("[" | "{") "for" name [ "," name ] "in" expression ":"
+             [ key "=>" ] expression [ "..." ] [ "if" expression ]
     call   = name { "::" name } "(" [ expression { "," expression } [ "," | "..." ] ] ")"
 
 On the start-up path.
@@ -133,7 +134,7 @@ class ConstructorParser(TokenStream):
                 break
             follower = self.peek()
             kind = kinds[follower]
-            if kind == COMMA or kind == NEWLINE:
+            if kind in (COMMA, NEWLINE):
                 self.read()
                 continue
             if kind == CLOSE_BRACE:
@@ -152,7 +153,7 @@ class ConstructorParser(TokenStream):
             return None
         follower = self.peek()
         kind = self.kinds[follower]
-        if kind == EQUAL or kind == COLON:
+        if kind in (EQUAL, COLON):
             self.read()
             return ObjectKey(inner, first == OPEN_PAREN)
         if not self.recovery:
@@ -161,7 +162,7 @@ class ConstructorParser(TokenStream):
 
     def _bad_key_separator(self, kind: int, follower: int, open_: int) -> None:
         since = self.starts[open_]
-        if kind == NEWLINE or kind == COMMA:
+        if kind in (NEWLINE, COMMA):
             self.error_at(
                 "Missing attribute value",
                 'Expected an attribute value, introduced by an equals sign ("=").',

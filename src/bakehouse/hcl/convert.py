@@ -417,7 +417,8 @@ def _inner_type(got: Type, mapping: bool) -> Type | None:
 
 
 def unify(types: Sequence[Type], unsafe: bool = False) -> Type | None:
-    """The most general type that all `types` convert to, or None. Converting is then `conversion(t, unified, unsafe)`."""
+    """The most general type that all `types` convert to, or None. Converting is then `conversion(t, unified,
+    unsafe)`."""
     if types and all(type_ == types[0] for type_ in types[1:]) and not types[0].has_dynamic():
         return types[0]
     from bakehouse.hcl.unification import unify_types

@@ -11,12 +11,15 @@ if TYPE_CHECKING:
 
 
 class EvalContext:
-    """A scope: `variables` and `functions` by name, and the `parent` that is asked for what is not here. None for either
+    """A scope: `variables` and `functions` by name, and the `parent` that is asked for what is not here. None
+    for either
     mapping means that this scope has nothing of the kind; if no scope of the chain has a mapping, such references are
     refused altogether.
 
-    A mapping may compute its values in `__getitem__`; `__contains__` then says what exists and iteration lists the names
-    for suggestions. An error that it raises passes through `Expression.evaluate`; guarding against cycles is its affair.
+    A mapping may compute its values in `__getitem__`; `__contains__` then says what exists and iteration lists
+    the names
+    for suggestions. An error that it raises passes through `Expression.evaluate`; guarding against cycles is
+    its affair.
     """
 
     __slots__ = ("functions", "parent", "variables")

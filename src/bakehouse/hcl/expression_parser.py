@@ -1,5 +1,5 @@
-"""Parsing of expressions: operators, terms and traversals (hashicorp/hcl `hclsyntax/parser.go`). Constructors and calls are in
-`constructor_parser`, templates in `template_parser`, bodies in `parser`. On the start-up path.
+"""Parsing of expressions: operators, terms and traversals (hashicorp/hcl `hclsyntax/parser.go`). Constructors
+and calls are in `constructor_parser`, templates in `template_parser`, bodies in `parser`. On the start-up path.
 
     expression  = binary [ "?" expression ":" expression ]
     binary      = operand { operator operand }                  by precedence
@@ -55,6 +55,9 @@ if TYPE_CHECKING:
 
     Step: TypeAlias = TraverseAttribute | TraverseIndex
 
+_SIMPLE_TERMS = frozenset((STRING, IDENT, NUMBER))
+_TRAVERSAL_STARTS = frozenset((DOT, OPEN_BRACKET))
+_CALL_STARTS = frozenset((OPEN_PAREN, DOUBLE_COLON))
 _KEYWORDS = {"true": TRUE, "false": FALSE, "null": NULL}
 _NAME_REQUIRED = ("Invalid attribute name", "An attribute name is required after a dot.")
 
@@ -128,14 +131,14 @@ class ExpressionParser(ConstructorParser):
         """Parse a term with the traversals behind it."""
         index = self.peek()
         kind = self.kinds[index]
-        if kind == STRING or kind == IDENT or kind == NUMBER:
+        if kind in _SIMPLE_TERMS:
             self.last = index
             self.position = index + 1
             node = self._simple_term(kind, index)
         else:
             node = self._bracketed_term(kind, index)
         kind = self.kinds[self.peek()]
-        if kind == DOT or kind == OPEN_BRACKET:
+        if kind in _TRAVERSAL_STARTS:
             return self.traversals(node)
         return node
 
@@ -146,7 +149,7 @@ class ExpressionParser(ConstructorParser):
         if kind == NUMBER:
             return Literal(self._number(index), self.source, start, end)
         follower = self.kinds[self.peek()]
-        if follower == OPEN_PAREN or follower == DOUBLE_COLON:
+        if follower in _CALL_STARTS:
             return self.function_call(index)
         name = self.text[start:end]
         if name in _KEYWORDS:
@@ -167,11 +170,11 @@ class ExpressionParser(ConstructorParser):
             return self.tuple_constructor()
         if kind == OPEN_BRACE:
             return self.object_constructor()
-        if kind == OPEN_QUOTE or kind == OPEN_HEREDOC:
+        if kind in (OPEN_QUOTE, OPEN_HEREDOC):
             return parse_template_term(self)
         if kind == OPEN_PAREN:
             return self._parentheses()
-        if kind == MINUS or kind == BANG:
+        if kind in (MINUS, BANG):
             return self._unary(kind)
         if not self.recovery:
             if kind == EOF:
@@ -326,12 +329,13 @@ class ExpressionParser(ConstructorParser):
         else:
             close = self.read()
             if self.kinds[close] != CLOSE_BRACKET and not self.recovery:
+                # The original points at the token at which it recovers, not at the one that is wrong.
+                close = self.recover(CLOSE_BRACKET)
                 self.error_at(
                     "Missing close bracket on index",
                     'The index operator must end with a closing bracket ("]").',
                     close,
                 )
-                close = self.recover(CLOSE_BRACKET)
         self.newlines = outer
         begin, end = self.starts[open_], self.ends[close]
         if isinstance(key, (Literal, QuotedString)) or (
@@ -344,12 +348,12 @@ class ExpressionParser(ConstructorParser):
         self.read()
         close = self.read()
         if self.kinds[close] != CLOSE_BRACKET and not self.recovery:
+            close = self.recover(CLOSE_BRACKET)
             self.error_at(
                 "Missing close bracket on splat index",
                 'The star for a full splat operator must be immediately followed by a closing bracket ("]").',
                 close,
             )
-            close = self.recover(CLOSE_BRACKET)
         mark = (self.starts[open_], self.ends[close])
         item = AnonymousSymbol(self.source, *mark)
         self.depth += 1

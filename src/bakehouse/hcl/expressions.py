@@ -1,6 +1,7 @@
 """Expression nodes of the native syntax: literals, references, parentheses, indexes, list and object constructors.
 
-Operators are in `operations`, calls in `calls`, loops and splats in `loops`, conditionals in `conditionals`, templates in
+Operators are in `operations`, calls in `calls`, loops and splats in `loops`, conditionals in `conditionals`,
+templates in
 `templates`. Follows hashicorp/hcl `hclsyntax/expression.go`. On the start-up path; evaluation loads what it needs.
 """
 

@@ -1,6 +1,7 @@
 """Character properties for grapheme clusters: Unicode 15.0 Grapheme_Cluster_Break and Extended_Pictographic.
 
-Data only, and the lookup over it; the rules live in `graphemes`. Loaded only for text outside ASCII. The Unicode data files
+Data only, and the lookup over it; the rules live in `graphemes`. Loaded only for text outside ASCII. The
+Unicode data files
 are the source (https://www.unicode.org/Public/15.0.0/ucd/); Hangul syllables are computed. U+FFFD counts as a control
 character, as in the segmenter that hashicorp/hcl uses.
 """

@@ -54,7 +54,8 @@ def _escape(found: re.Match[str]) -> str:
 
 
 def to_json(value: Value, type_: Type | None = None) -> str:
-    """The value as compact JSON, object keys sorted. With `type_`, parts that are dynamic in it are written with their type
+    """The value as compact JSON, object keys sorted. With `type_`, parts that are dynamic in it are written
+    with their type
     (`{"value":…,"type":…}`), as go-cty does. Raises ConversionError for what is unknown or infinite."""
     out: list[str] = []
     _encode(value, value.type if type_ is None else type_, (), out)
@@ -133,8 +134,8 @@ class _Literal(str):
 
 
 def _load(text: str) -> Any:
-    """JSON with numbers as `_Literal` and objects as lists of pairs wrapped in `_Pairs`. Raises ConversionError in the words
-    of Go's decoder."""
+    """JSON with numbers as `_Literal` and objects as lists of pairs wrapped in `_Pairs`. Raises
+    ConversionError in the words of Go's decoder."""
     import json
 
     decoder = json.JSONDecoder(
@@ -174,6 +175,8 @@ def _decoder_message(text: str, at: int, message: str) -> str:
     char = text[at]
     shown = f"'{char}'" if char != "'" else "'\\''"
     if message.startswith("Expecting property name"):
+        if text[:at].rstrip(" \t\r\n").endswith("{"):
+            return f"invalid character {shown}"
         return f"invalid character {shown} looking for beginning of object key string"
     if message.startswith("Expecting ':'"):
         return f"invalid character {shown} after object key"
@@ -236,8 +239,8 @@ def _number(data: str, path: Path) -> Value:
 
 
 def from_json_typed(text: str, type_: Type) -> Value:
-    """The value of the type `type_` that JSON describes; primitives convert where that is harmless (1 to `"1"`). Parts that
-    are dynamic must carry their type. Raises ConversionError."""
+    """The value of the type `type_` that JSON describes; primitives convert where that is harmless (1 to
+    `"1"`). Parts that are dynamic must carry their type. Raises ConversionError."""
     return _typed(_load(text), type_, ())
 
 

@@ -1,7 +1,7 @@
 """Tokens and the tree of JSON files, with positions (hashicorp/hcl `json/scanner.go`, `json/parser.go`).
 
-Columns follow the original: a tab counts two, a carriage return none, strings in grapheme clusters. The meaning of the tree
-as bodies and expressions is in `json_syntax`.
+Columns follow the original: a tab counts two, a carriage return none, strings in grapheme clusters. The
+meaning of the tree as bodies and expressions is in `json_syntax`.
 """
 
 from __future__ import annotations
@@ -39,8 +39,8 @@ class Token:
 
 class JsonNode:
     """A JSON value. `value` by `kind`: object → list of JsonProperty, array → list of JsonNode, string → str, number →
-    numbers.Number, bool → bool, null and invalid → None. `open_range` and `close_range` are the brackets (of other kinds
-    the whole range)."""
+    numbers.Number, bool → bool, null and invalid → None. `open_range` and `close_range` are the brackets (of
+    other kinds the whole range)."""
 
     __slots__ = ("close_range", "kind", "open_range", "range", "value")
 
@@ -108,9 +108,7 @@ def scan(text: str, filename: str) -> list[Token]:
             emit(PUNCTUATION, at + 1)
             continue
         for kind, pattern in ((STRING, _STRING), (NUMBER, _NUMBER), (KEYWORD, _KEYWORD)):
-            found = (
-                pattern.match(text, at) if kind == STRING or char not in "eE_" or kind == KEYWORD else None
-            )
+            found = pattern.match(text, at) if kind in (STRING, KEYWORD) or char not in "eE_" else None
             if found is not None and not (kind == KEYWORD and char == "_"):
                 emit(kind, found.end())
                 break

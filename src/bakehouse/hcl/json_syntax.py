@@ -32,8 +32,8 @@ _NO_NAMES: frozenset[str] = frozenset()
 
 
 def parse_json(text: str | bytes, filename: str) -> tuple[Body, list[Diagnostic]]:
-    """Parse a file in JSON syntax, whose root is an object or an array of objects. The body holds what could be read; it is
-    complete if there are no findings."""
+    """Parse a file in JSON syntax, whose root is an object or an array of objects. The body holds what could
+    be read; it is complete if there are no findings."""
     if isinstance(text, bytes):
         text = text.decode("utf-8", "surrogateescape")
     root, found = parse(text, filename)
@@ -346,7 +346,8 @@ class _Unpacker:
         label = schema.label_names[len(labels)]
         items = _properties(node, label, self.found)
         if not items:
-            detail = f"At least one object property is required, whose name represents the {schema.type} block's {label}."
+            represented = f"the {schema.type} block's {label}"
+            detail = f"At least one object property is required, whose name represents {represented}."
             self.found.append(Diagnostic("Missing block label", detail, subject=node.open_range))
         for item in items:
             self.unpack(item.value, [*labels, item.name], [*ranges, item.name_range])

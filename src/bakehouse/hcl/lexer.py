@@ -1,4 +1,5 @@
-"""Tokens of the native syntax (hashicorp/hcl `hclsyntax/scan_tokens.rl`): a regular expression a mode, a stack of modes.
+"""Tokens of the native syntax (hashicorp/hcl `hclsyntax/scan_tokens.rl`): a regular expression a mode, a stack
+of modes.
 
 Comments leave no token but the newline that they end with. A quoted string without escapes or template marks is one
 `STRING` token instead of three, which is most of the speed; the parser knows. Findings about characters that occur in
@@ -106,7 +107,8 @@ _SYMBOLS = {
     "'": APOSTROPHE,
 }
 
-# Groups of the main mode, in order: 1 identifier, 2 newline or comment ending in one, 3 plain string, 4 symbol, 5 number,
+# Groups of the main mode, in order: 1 identifier, 2 newline or comment ending in one, 3 plain string, 4
+# symbol, 5 number,
 # 6 open brace, 7 close brace, 8 quote, 9 heredoc start. What matches none goes to `_scan_other`.
 _MAIN = re.compile(
     r"""[ \t]*(?:
@@ -121,20 +123,19 @@ _MAIN = re.compile(
     )""",
     re.VERBOSE,
 )
-_QUOTED = re.compile(
+_QUOTED = (
     r"""(\$\{~?) | (%\{~?) | (")
   | (\$\$\{~? | %%\{~? | [$%](?!\{)(?=[\s\S]) | (?:\\[^\r\n\ud800-\udfff] | [^\\"$%\r\n\ud800-\udfff])+)
-  | ([\r\n]+)""",
-    re.VERBOSE,
+  | ([\r\n]+)"""
 )
-_HEREDOC_START = re.compile(r"<<(-?)([^\W\d][\w-]*|_[\w-]*)\r?\n")
-_HEREDOC = re.compile(
+_HEREDOC_START = (r"<<(-?)([^\W\d][\w-]*|_[\w-]*)\r?\n")
+_HEREDOC = (
     r"""(\$\{~?) | (%\{~?)
   | ((?:\$\$\{~?|%%\{~?|[$%](?!\{)(?=[\s\S])|[^$%\r\n\ud800-\udfff]*)\r?\n)
   | (\$\$\{~? | %%\{~? | [$%](?!\{)(?=[\s\S]) | [^$%\r\n\ud800-\udfff]+)""",
     re.VERBOSE,
 )
-_BARE = re.compile(
+_BARE = (
     r"""(\$\{~?) | (%\{~?)
   | ((?:\$\$\{~?|%%\{~?|[$%](?!\{)(?=[\s\S])|[^$%\r\n\ud800-\udfff]*)(?:\r?\n)? )""",
     re.VERBOSE,
@@ -201,7 +202,7 @@ class _Scanner:
                 if at < 0:
                     return len(text)
                 continue
-            group = found.lastindex
+            group = found.lastindex or 0
             start, at = found.span(group)
             if group == 1:
                 kinds.append(IDENT)
@@ -233,8 +234,8 @@ class _Scanner:
             ends.append(at)
 
     def _scan_other(self, at: int) -> int:
-        """What the pattern of the main mode leaves: identifiers outside ASCII, block comments, heredocs, `<`, `/`, what is
-        no token at all. Gives the next offset, -1 at the end."""
+        """What the pattern of the main mode leaves: identifiers outside ASCII, block comments, heredocs, `<`,
+        `/`, what is no token at all. Gives the next offset, -1 at the end."""
         text = self.text
         while at < len(text) and text[at] in " \t":
             at += 1
@@ -404,7 +405,7 @@ def _is_identifier_char(char: str, first: bool) -> bool:
 
     category = unicodedata.category(char)
     if category in ("Lu", "Ll", "Lt", "Lm", "Lo", "Nl"):
-        return char not in "\u2e2f"
+        return char != "\u2e2f"
     if char in _OTHER_START:
         return True
     return not first and (category in ("Mn", "Mc", "Nd", "Pc") or char in _OTHER_CONTINUE)
@@ -443,8 +444,9 @@ _MULTI_LINE = (
     'represent a newline character or use the "heredoc" multi-line template syntax.'
 )
 _CURLY = (
-    '"Curly quotes" are not valid here. These can sometimes be inadvertently introduced when sharing code via documents '
-    'or discussion forums. It might help to replace the character with a "straight quote".'
+    '"Curly quotes" are not valid here. These can sometimes be inadvertently introduced when sharing code via '
+    "documents or discussion forums. It might help to replace the character with a "
+    '"straight quote".'
 )
 
 

@@ -240,8 +240,8 @@ class AnonymousSymbol(Node):
 
 
 class Splat(Node):
-    """`origin[*].each` or `origin.*.each`: `each` is evaluated with `item` standing for every element. A value that is no
-    sequence counts as a sequence of one, null as an empty one. text[mark:mark_end] is the star."""
+    """`origin[*].each` or `origin.*.each`: `each` is evaluated with `item` standing for every element. A value
+    that is no sequence counts as a sequence of one, null as an empty one. text[mark:mark_end] is the star."""
 
     __slots__ = ("each", "item", "mark", "mark_end", "origin")
 

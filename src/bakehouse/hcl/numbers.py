@@ -434,7 +434,8 @@ def _int_of_digits(digits: str) -> int:
     if len(digits) <= _CHUNK:
         return int(digits)
     half = len(digits) // 2
-    return _int_of_digits(digits[:-half]) * 10**half + _int_of_digits(digits[-half:])
+    power: int = 10**half
+    return _int_of_digits(digits[:-half]) * power + _int_of_digits(digits[-half:])
 
 
 def digits_of(value: int) -> str:

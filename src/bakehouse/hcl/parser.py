@@ -1,4 +1,5 @@
-"""Parsing of the native syntax: bodies and the entry points (hashicorp/hcl `hclsyntax/parser.go`). On the start-up path.
+"""Parsing of the native syntax: bodies and the entry points (hashicorp/hcl `hclsyntax/parser.go`). On the
+start-up path.
 
 body      = { attribute | block | newline }
 attribute = name "=" expression newline
@@ -40,15 +41,15 @@ _REQUIRED = ("Argument or block definition required", "An argument or block defi
 _EQUALS = ' To set an argument, use the equals sign "=" to introduce the argument value.'
 _UNCLOSED = (
     "Unclosed configuration block",
-    "There is no closing brace for this block before the end of the file. This may be caused by incorrect brace nesting "
-    "elsewhere in this file.",
+    "There is no closing brace for this block before the end of the file. This may be caused by incorrect brace "
+    "nesting elsewhere in this file.",
 )
 _SINGLE = "Invalid single-argument block definition"
 
 
 def parse_native(text: str | bytes, filename: str) -> tuple[Body, list[Diagnostic]]:
-    """Parse a file in native syntax. The body holds what could be read; it is complete if there are no findings. Bytes that
-    are not UTF-8 are a finding."""
+    """Parse a file in native syntax. The body holds what could be read; it is complete if there are no
+    findings. Bytes that are not UTF-8 are a finding."""
     tokens, found = tokenize(Source(text, filename))
     return BodyParser(tokens, found).body(EOF), found
 

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 class Source:
     """The text of a file, or of a string within one: `line`, `column` and `byte` say where it begins.
 
-    Bytes that are not UTF-8 appear in `text` as lone surrogates (`surrogateescape`). A byte order mark is left out of the
-    text but counted in byte offsets.
+    Bytes that are not UTF-8 appear in `text` as lone surrogates (`surrogateescape`). A byte order mark is left
+    out of the text but counted in byte offsets.
     """
 
     __slots__ = ("_ascii", "_lines", "byte", "column", "filename", "line", "text", "token_starts")

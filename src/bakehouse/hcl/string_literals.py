@@ -17,8 +17,8 @@ _SUMMARY = "Invalid escape sequence"
 
 
 def literal_text(stream: TokenStream, start: int, end: int, quoted: bool) -> str:
-    """The text that text[start:end] stands for: `$${` and `%%{` lose a mark, and in `quoted` strings backslash sequences
-    are resolved. A bad sequence is reported to `stream` and stays as it is."""
+    """The text that text[start:end] stands for: `$${` and `%%{` lose a mark, and in `quoted` strings backslash
+    sequences are resolved. A bad sequence is reported to `stream` and stays as it is."""
     text = stream.text[start:end]
     if "\\" not in text and "$" not in text and "%" not in text:
         return text
@@ -50,7 +50,8 @@ def _escape(stream: TokenStream, piece: str, at: int) -> str:
         stream.error(_SUMMARY, detail, at, end)
         return piece
     if piece[1] in "uU":
-        code = int(piece[2:], 16)
+        digits = piece[2:]
+        code = int(digits, 16)
         if code > 0x10FFFF or 0xD800 <= code <= 0xDFFF:
             stream.error(_SUMMARY, f"Cannot encode character U+{code:04x} in UTF-8.", at, end)
             return piece

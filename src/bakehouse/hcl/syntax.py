@@ -1,8 +1,8 @@
 """The tree that both syntaxes produce: bodies, blocks, attributes, and the interface of expressions.
 
 A consumer asks a body for what its schema describes (`content`) and evaluates expressions. The node classes of the
-native syntax live in `expressions`, `operations` and `templates`; those of JSON in `json_syntax`. Follows hashicorp/hcl's
-`Body`, `Expression` and `BodySchema`. On the start-up path.
+native syntax live in `expressions`, `operations` and `templates`; those of JSON in `json_syntax`. Follows
+hashicorp/hcl's `Body`, `Expression` and `BodySchema`. On the start-up path.
 """
 
 from __future__ import annotations
@@ -194,8 +194,8 @@ class BodyContent:
 
 
 class Body:
-    """A body of either syntax. `attributes` and `blocks` show the native reading of it; in JSON, where only a schema can
-    tell a block from an attribute, every property counts as an attribute and `blocks` is empty."""
+    """A body of either syntax. `attributes` and `blocks` show the native reading of it; in JSON, where only a
+    schema can tell a block from an attribute, every property counts as an attribute and `blocks` is empty."""
 
     __slots__ = ()
 

@@ -1,4 +1,5 @@
-"""Parsing of templates: the tokens of a string or heredoc become parts (text, interpolations, directives), white space is
+"""Parsing of templates: the tokens of a string or heredoc become parts (text, interpolations, directives),
+white space is
 trimmed, and the directives are nested (hashicorp/hcl `hclsyntax/parser_template.go`). On the start-up path.
 
     template = { text | "${" expression "}" | if | for }
@@ -36,7 +37,10 @@ if TYPE_CHECKING:
     from bakehouse.hcl.expression_parser import ExpressionParser
 
 # What Go's unicode.IsSpace accepts.
-SPACES = "\t\n\v\f\r \x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000"
+SPACES = (
+    "\t\n\v\f\r \x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a"
+    "\u2028\u2029\u202f\u205f\u3000"
+)
 _TEXT, _VALUE, _IF, _FOR, _MARK, _END = range(6)
 
 
@@ -107,9 +111,9 @@ class _PartReader:
             kind = parser.kinds[token]
             if kind == self.end_kind:
                 break
-            if kind == STRING_LITERAL or kind == QUOTED_LITERAL:
+            if kind in (STRING_LITERAL, QUOTED_LITERAL):
                 self._text(token, kind == QUOTED_LITERAL)
-            elif kind == TEMPLATE_INTERPOLATION or kind == TEMPLATE_CONTROL:
+            elif kind in (TEMPLATE_INTERPOLATION, TEMPLATE_CONTROL):
                 self._marked(token, kind)
             else:
                 if not parser.recovery:

@@ -137,7 +137,8 @@ class TemplateJoin(Node):
                 try:
                     value = convert(value, STRING)
                 except ConversionError as error:
-                    detail = f"Cannot include one of the interpolation results into the string template: {error.message}."
+                    where = "into the string template"
+                    detail = f"Cannot include one of the interpolation results {where}: {error.message}."
             if detail:
                 found.append(Diagnostic("Invalid template interpolation value", detail, subject=self.range))
                 continue

@@ -1,7 +1,7 @@
 """The parser's view of the tokens: looking ahead with or without newlines, findings, and recovery after an error.
 
-Follows hashicorp/hcl `peeker.go` and the recovery functions of `parser.go`, which decide what is reported after the first
-mistake. On the start-up path.
+Follows hashicorp/hcl `peeker.go` and the recovery functions of `parser.go`, which decide what is reported
+after the first mistake. On the start-up path.
 """
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
-"""Parsing of a text that is a traversal and nothing else, as JSON bodies have it (hashicorp/hcl `parser_traversal.go`)."""
+"""Parsing of a text that is a traversal and nothing else, as JSON bodies have it (hashicorp/hcl
+`parser_traversal.go`)."""
 
 from __future__ import annotations
 

@@ -102,7 +102,9 @@ class CollectionType(Type):
         return f"{self.kind}({self.element.expression()})"
 
     def __eq__(self, other: object) -> bool:
-        return self is other or (type(self) is type(other) and self.element == other.element)  # type: ignore[attr-defined]
+        return self is other or (
+            isinstance(other, CollectionType) and self.kind == other.kind and self.element == other.element
+        )
 
     def __hash__(self) -> int:
         return hash((self.kind, self.element))

@@ -1,4 +1,5 @@
-"""The search for a common type (go-cty `convert/unify.go`, `compare_types.go`, `sort_types.go`). Used through `convert.unify`."""
+"""The search for a common type (go-cty `convert/unify.go`, `compare_types.go`, `sort_types.go`). Used through
+`convert.unify`."""
 
 from __future__ import annotations
 
@@ -150,8 +151,8 @@ def _compare(left: Type, right: Type) -> int:
         return (left is DYNAMIC) - (right is DYNAMIC)
     if left.is_primitive and right.is_primitive and (left is STRING or right is STRING):
         return (left is not STRING) - (right is not STRING)
-    if isinstance(left, CollectionType) and type(left) is type(right):
-        return _compare(left.element, right.element)  # type: ignore[attr-defined]
+    if isinstance(left, CollectionType) and isinstance(right, CollectionType) and left.kind == right.kind:
+        return _compare(left.element, right.element)
     if (left.kind, right.kind) in _SWAPPED:
         return -_compare_kinds(right, left)
     return _compare_kinds(left, right)

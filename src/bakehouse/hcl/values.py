@@ -1,6 +1,7 @@
 """HCL values: an immutable payload with its type. Null and unknown are values of any type.
 
-Payloads: `str` (NFC), `bool`, `numbers.Number`, `tuple[Value, ...]` for list, tuple and set (sets are ordered and have no
+Payloads: `str` (NFC), `bool`, `numbers.Number`, `tuple[Value, ...]` for list, tuple and set (sets are ordered
+and have no
 duplicates), `dict[str, Value]` in key order for map and object. A null has the payload `None`; an unknown one
 `UNKNOWN`, which arises only as the result of an expression that failed, so that the rest can still be checked.
 Equality of Python objects (`==`) is structural, including the type. Conversions live in `convert`.

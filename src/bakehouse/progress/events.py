@@ -16,6 +16,16 @@ STDOUT = 1
 STDERR = 2
 
 
+@dataclass(frozen=True, slots=True)
+class ProgressGroup:
+    """Vertices whose groups have the same `id` are shown as one line, `name`. A `weak` member's work does not show
+    the line: that takes one that is not weak, or a failure."""
+
+    id: str
+    name: str
+    weak: bool = False
+
+
 @dataclass(slots=True)
 class VertexEvent:
     """The state of one vertex. `digest` identifies it; `error` is None, or the text of why it failed
@@ -28,7 +38,7 @@ class VertexEvent:
     completed: float | None = None
     cached: bool = False
     error: str | None = None
-    progress_group: str | None = None
+    progress_group: ProgressGroup | None = None
 
 
 @dataclass(slots=True)
@@ -84,20 +94,34 @@ class Reporter:
         with self._lock:
             self.sink(event)
 
-    def vertex(self, digest: str, name: str, inputs: tuple[str, ...] = ()) -> "VertexReporter":
+    def vertex(
+        self,
+        digest: str,
+        name: str,
+        inputs: tuple[str, ...] = (),
+        progress_group: ProgressGroup | None = None,
+    ) -> "VertexReporter":
         """Announces a vertex (not yet started) and returns the handle that reports on it."""
-        handle = VertexReporter(self, digest, name, inputs)
-        self.emit(VertexEvent(digest, name, inputs))
+        handle = VertexReporter(self, digest, name, inputs, progress_group)
+        self.emit(VertexEvent(digest, name, inputs, progress_group=progress_group))
         return handle
 
 
 class VertexReporter:
     """Reports on one vertex: `start`, then logs and statuses, then exactly one of `done`, `cached`, `fail`."""
 
-    __slots__ = ("_reporter", "digest", "inputs", "name", "started")
+    __slots__ = ("_reporter", "digest", "inputs", "name", "progress_group", "started")
 
-    def __init__(self, reporter: Reporter, digest: str, name: str, inputs: tuple[str, ...]) -> None:
+    def __init__(
+        self,
+        reporter: Reporter,
+        digest: str,
+        name: str,
+        inputs: tuple[str, ...],
+        progress_group: ProgressGroup | None = None,
+    ) -> None:
         self._reporter = reporter
+        self.progress_group = progress_group
         self.digest = digest
         self.name = name
         self.inputs = inputs
@@ -105,7 +129,16 @@ class VertexReporter:
 
     def _event(self, completed: float | None, *, cached: bool = False, error: str | None = None) -> None:
         self._reporter.emit(
-            VertexEvent(self.digest, self.name, self.inputs, self.started, completed, cached, error)
+            VertexEvent(
+                self.digest,
+                self.name,
+                self.inputs,
+                self.started,
+                completed,
+                cached,
+                error,
+                self.progress_group,
+            )
         )
 
     def start(self) -> None:

@@ -68,7 +68,8 @@ class PlainRenderer(TraceRenderer):
         return [*(block.tail if block else ()), *vertex.log_lines][-ERROR_LOG_LINES:]
 
     def _print_updates(self) -> None:
-        vertices = [self._trace.vertices[digest] for digest in self._trace.updated]
+        updated = (self._trace.vertices[digest] for digest in self._trace.updated)
+        vertices = [vertex for vertex in updated if not vertex.hidden]
         completed = sorted((v for v in vertices if v.is_completed), key=lambda v: v.completed_at)
         waiting = [vertex for vertex in vertices if not vertex.is_completed]
         before = self._current
@@ -90,7 +91,7 @@ class PlainRenderer(TraceRenderer):
         """Puts any running vertex on top when nothing else wants to be there."""
         if before is not None and before.is_started and not before.is_completed:
             return
-        running = (v for v in self._trace.vertices.values() if v.is_started and not v.is_completed)
+        running = (v for v in self._trace.started if not v.is_completed)
         vertex = next(running, None)
         if vertex is not None:
             self._print(vertex)

@@ -8,7 +8,14 @@ import threading
 from datetime import UTC, datetime
 from typing import Any, TextIO
 
-from bakehouse.progress.events import Event, LogEvent, StatusEvent, VertexEvent, WarningEvent
+from bakehouse.progress.events import (
+    Event,
+    LogEvent,
+    ProgressGroup,
+    StatusEvent,
+    VertexEvent,
+    WarningEvent,
+)
 
 
 class RawJsonRenderer:
@@ -63,9 +70,13 @@ def _vertex(event: VertexEvent) -> dict[str, Any]:
             "completed": _time(event.completed),
             "cached": event.cached,
             "error": event.error,
-            "progressGroup": None if group is None else {"id": group, "name": group},
+            "progressGroup": None if group is None else _group(group),
         }
     )
+
+
+def _group(group: ProgressGroup) -> dict[str, Any]:
+    return _without_zeros({"id": group.id, "name": group.name, "weak": group.weak})
 
 
 def _vertex_status(event: StatusEvent) -> dict[str, Any]:

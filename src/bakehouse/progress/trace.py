@@ -48,7 +48,8 @@ class TracedVertex:
     """One line of the display: a vertex, or all vertices of one progress group.
 
     `events_seen` and `block_started` measure how much it has to say since it was last on top (plain
-    renderer). Pending output (`log_lines`, `changed_statuses`) is taken by the renderer.
+    renderer). Pending output (`log_lines`, `changed_statuses`) is taken by the renderer. `hidden`: a group of
+    which only weak members have worked so far, which is not to be shown.
     """
 
     digest: str
@@ -64,6 +65,7 @@ class TracedVertex:
     log_is_partial: bool = False
     decoder: codecs.IncrementalDecoder | None = None
     members: dict[str, VertexEvent] = field(default_factory=dict)
+    hidden: bool = False
     events_seen: int = 0
     block_started: float = 0.0
 
@@ -105,8 +107,8 @@ class TracedVertex:
 
 
 class Trace:
-    """All vertices seen, in the order in which they started. `updated` holds the digests with something new
-    to show.
+    """All vertices seen; `started` has those to be shown, in the order in which they started. `updated` holds
+    the digests with something new to show.
 
     Of a vertex's log at least the last `kept_lines` lines are kept until somebody takes them.
     """
@@ -121,11 +123,11 @@ class Trace:
 
     @property
     def total(self) -> int:
-        return len(self.vertices)
+        return sum(not vertex.hidden for vertex in self.vertices.values())
 
     @property
     def completed(self) -> int:
-        return sum(vertex.is_completed for vertex in self.vertices.values())
+        return sum(vertex.is_completed and not vertex.hidden for vertex in self.vertices.values())
 
     def add(self, event: Event, now: float) -> None:
         if isinstance(event, VertexEvent):
@@ -154,6 +156,7 @@ class Trace:
                         vertex.intervals[start] = Interval(start, now)
                 vertex.merged = merge_intervals(list(vertex.intervals.values()))
                 vertex.error = vertex.error or CANCELED
+                self._show(vertex)
                 self._touch(vertex, now)
 
     def _touch(self, vertex: TracedVertex, now: float) -> None:
@@ -163,32 +166,39 @@ class Trace:
     def _add_vertex(self, event: VertexEvent, now: float) -> None:
         if self.start_time is None:
             self.start_time = event.started
-        key = event.digest if event.progress_group is None else f"group:{event.progress_group}"
+        group = event.progress_group
+        key = event.digest if group is None else f"group:{group.id}"
         vertex = self.vertices.get(key)
         if vertex is None:
-            vertex = TracedVertex(key, event.progress_group or event.name)
+            name = event.name if group is None else group.name
+            vertex = TracedVertex(key, name, hidden=group is not None)
             self.vertices[key] = vertex
         self._by_digest[event.digest] = vertex
-        was_started = vertex.is_started
+        was_started, was_hidden = vertex.is_started, vertex.hidden
         before = (vertex.name, vertex.cached, vertex.error, vertex.intervals.get(event.started or 0.0))
-        if event.progress_group is not None:
-            self._add_to_group(vertex, event)
+        if group is not None:
+            self._add_to_group(vertex, event, weak=group.weak)
         elif event.started is not None or not was_started:  # a late announcement must not reset anything
             vertex.name, vertex.cached, vertex.error = event.name, event.cached, event.error or ""
         vertex.add_interval(event)
         after = (vertex.name, vertex.cached, vertex.error, vertex.intervals.get(event.started or 0.0))
-        if event.started is not None and before != after:
+        if event.started is not None and (before != after or was_hidden != vertex.hidden):
             self._touch(vertex, now)
-        if vertex.is_started and not was_started:
+        if group is None and vertex.is_started and not was_started:
             self.started.append(vertex)
 
-    @staticmethod
-    def _add_to_group(vertex: TracedVertex, event: VertexEvent) -> None:
-        """A group is cached when all its members are; its error is the first of theirs."""
+    def _add_to_group(self, vertex: TracedVertex, event: VertexEvent, *, weak: bool) -> None:
+        """A group is cached when all its members are; its error is the first that one of them had."""
         vertex.members[event.digest] = event
-        members = vertex.members.values()
-        vertex.cached = all(member.cached for member in members)
-        vertex.error = next((member.error for member in members if member.error), "")
+        vertex.cached = all(member.cached for member in vertex.members.values())
+        vertex.error = vertex.error or event.error or ""
+        if vertex.error or (event.started is not None and not weak):
+            self._show(vertex)
+
+    def _show(self, vertex: TracedVertex) -> None:
+        if vertex.hidden:
+            vertex.hidden = False
+            self.started.append(vertex)
 
     def _add_status(self, event: StatusEvent, now: float) -> None:
         vertex = self._by_digest.get(event.vertex)

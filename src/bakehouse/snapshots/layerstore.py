@@ -50,6 +50,10 @@ class LayerBlob:
     diff_id: Digest
 
 
+#: From the digest and size of a blob to what brings it into the store, or None.
+FindFetch = Callable[[str, int], Callable[[], None] | None]
+
+
 class LayerStore:
     """Thread-safe; any number of processes share a store. `close` releases threads and leases."""
 
@@ -66,6 +70,25 @@ class LayerStore:
         self._lock = threading.Lock()
         self._held: set[str] = set()
         self._fetchers: dict[str, Callable[[], None]] = {}
+        self._find_fetch: FindFetch | None = None
+
+    def find_missing_with(self, find: FindFetch) -> None:
+        """Says where blobs come from that no `adopt` of this process told of: `find(digest, size)` gives what brings the
+        blob into the store, or None. So a result of an earlier process can rest on a base that was never downloaded."""
+        self._find_fetch = find
+
+    def _fetcher(self, layer_id: str) -> Callable[[], None] | None:
+        """What brings the layer's blob into the store, if anything can."""
+        known = self._fetchers.get(layer_id)
+        if known is not None or self._find_fetch is None:
+            return known
+        for row in self._store.layers.blobs(layer_id):
+            if "@" not in row.variant:
+                found = self._find_fetch(row.digest, row.size)
+                if found is not None:
+                    self._fetchers[layer_id] = found
+                    return found
+        return None
 
     @property
     def _driver(self) -> Driver:
@@ -167,7 +190,9 @@ class LayerStore:
     def _obtainable(self, layer_id: str) -> bool:
         if layer_id in self._fetchers or self._store.path(_SNAPSHOTS, layer_id).is_dir():
             return True
-        return any(self._store.blobs.has(row.digest) for row in self._store.layers.blobs(layer_id))
+        if any(self._store.blobs.has(row.digest) for row in self._store.layers.blobs(layer_id)):
+            return True
+        return self._fetcher(layer_id) is not None
 
     def _hold(self, layer_ids: Iterable[str]) -> None:
         new = [layer_id for layer_id in layer_ids if layer_id not in self._held]
@@ -391,7 +416,9 @@ class LayerStore:
         return None
 
     def _can_have(self, layer_id: str, row: BlobRow) -> bool:
-        return self._store.blobs.has(row.digest) or (layer_id in self._fetchers and "@" not in row.variant)
+        return self._store.blobs.has(row.digest) or (
+            "@" not in row.variant and self._fetcher(layer_id) is not None
+        )
 
     def _make_blob(self, layer_id: str, wanted: Compression, epoch_s: int | None) -> BlobRow:
         maker = BlobMaker(self._store, self.pool)
@@ -463,7 +490,7 @@ class LayerStore:
         for row in rows:
             if self._store.blobs.has(row.digest):
                 return row
-        fetcher = self._fetchers.get(layer_id)
+        fetcher = self._fetcher(layer_id)
         if not fetch or fetcher is None or not rows:
             return None
         with self._store.locks.locked(f"fetch:{layer_id}"):

@@ -22,7 +22,7 @@ from functools import partial
 from typing import Any, Generic, Protocol, TypeVar
 
 from bakehouse.errors import BakehouseError, CancelledError
-from bakehouse.progress.events import Reporter, VertexReporter
+from bakehouse.progress.events import ProgressGroup, Reporter, VertexReporter
 from bakehouse.solver.model import CacheMap, Cancellation, Operation, ResultStore, RunContext
 from bakehouse.solver.tasks import Call, Routine, Task, TaskLoop
 
@@ -33,10 +33,20 @@ _RANDOM = "random:"
 class Node(Generic[R]):
     """One vertex of the graph handed to the solver. Equal `digest` means the same node: build each once.
 
-    `weight` is the parallelism it takes while it runs. `files_needed`: see `RunContext`.
+    `weight` is the parallelism it takes while it runs. `files_needed`: see `RunContext`. `progress_group` is only
+    shown.
     """
 
-    __slots__ = ("digest", "files_needed", "ignore_cache", "inputs", "name", "operation", "weight")
+    __slots__ = (
+        "digest",
+        "files_needed",
+        "ignore_cache",
+        "inputs",
+        "name",
+        "operation",
+        "progress_group",
+        "weight",
+    )
 
     def __init__(
         self,
@@ -48,6 +58,7 @@ class Node(Generic[R]):
         ignore_cache: bool = False,
         files_needed: bool = True,
         weight: int = 1,
+        progress_group: ProgressGroup | None = None,
     ) -> None:
         self.digest = digest
         self.name = name
@@ -56,6 +67,7 @@ class Node(Generic[R]):
         self.ignore_cache = ignore_cache
         self.files_needed = files_needed
         self.weight = weight
+        self.progress_group = progress_group
 
 
 class KeyStore(Protocol):
@@ -163,7 +175,10 @@ class Solver(Generic[R]):
         state = self._states.get(node.digest)
         if state is None:
             reporter = self._reporter.vertex(
-                node.digest, node.name, tuple(source.digest for source, _ in node.inputs)
+                node.digest,
+                node.name,
+                tuple(source.digest for source, _ in node.inputs),
+                node.progress_group,
             )
             state = _State(node, RunContext(reporter, self._cancel, node.files_needed))
             self._states[node.digest] = state

@@ -33,9 +33,34 @@ def print_with_buildx(buildx: str, text: str, filename: str = "f.hcl") -> dict[s
         done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     if done.returncode == 0:
         shown = json.loads(done.stdout)["target"]["t"]["args"]["x"]
-        return {"value": shown.replace("$${", "${").replace("%%{", "%{")}
+        return {"value": _unescape(shown)}
     message = done.stderr[done.stderr.index("ERROR: ") + 7 :].rstrip("\n")
     return {"error": message}
+
+
+def record_files(buildx: str) -> None:
+    """Write `files-recorded.json`: what buildx says to every definition of `files.json`."""
+    files: dict[str, str] = json.loads((CASES / "files.json").read_text())
+    with ThreadPoolExecutor(2) as pool:
+        results = pool.map(lambda item: print_arguments(buildx, *item), files.items())
+        recorded = dict(zip(files, results, strict=True))
+    (CASES / "files-recorded.json").write_text(json.dumps(recorded, indent=1, ensure_ascii=False) + "\n")
+
+
+def print_arguments(buildx: str, name: str, text: str) -> dict[str, object]:
+    """`{"args": …}` of the target `t`, or `{"error": message}`, as buildx gives it."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder, name).write_bytes(text.encode())
+        command = [buildx, "bake", "--print", "-f", name, "t"]
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    if done.returncode == 0:
+        args = json.loads(done.stdout)["target"]["t"].get("args", {})
+        return {"args": {key: _unescape(value) for key, value in args.items()}}
+    return {"error": done.stderr[done.stderr.index("ERROR: ") + 7 :].rstrip("\n")}
+
+
+def _unescape(text: str) -> str:
+    return text.replace("$${", "${").replace("%%{", "%{")
 
 
 def record(buildx: str) -> None:
@@ -51,3 +76,4 @@ if __name__ == "__main__":
     if "BAKEHOUSE_BUILDX" not in os.environ:
         sys.exit("set BAKEHOUSE_BUILDX to the path of buildx")
     record(os.environ["BAKEHOUSE_BUILDX"])
+    record_files(os.environ["BAKEHOUSE_BUILDX"])

@@ -343,9 +343,7 @@ def adopt_image(
     for layer, diff_id, time in zip(layers, image.config.diff_ids, created, strict=False):
         fetch = functools.partial(fetcher.fetch, layer)
         ids.append(
-            context.layers.adopt(
-                diff_id, layer, fetch, created=time, description=f"pulled from {image.name}"
-            )
+            context.layers.adopt(diff_id, layer, fetch, created=time, description=f"pulled from {image.name}")
         )
     remember_source(context, image.content, layers)
     return LayerTree(LayerChain(tuple(ids)), context)
@@ -371,3 +369,19 @@ def remember_source(context: EngineContext, content: ImageContent, layers: Seque
     if origin is None or not layers:
         return
     context.store.kv.put_many(SOURCES_SPACE, {str(layer.digest): origin.name.encode() for layer in layers})
+
+
+def fetch_from_origin(
+    digest: str, size: int, context: EngineContext, resolver: ImageResolver
+) -> Callable[[], None] | None:
+    """What downloads blob `digest` from the repository where `remember_source` noted it; None when none is noted."""
+    name = context.store.kv.get(SOURCES_SPACE, digest)
+    if name is None:
+        return None
+    ref = Reference.parse(name.decode())
+
+    def fetch() -> None:
+        content = RegistryContent(context.store, resolver.client, ref)
+        content.fetch(Descriptor("", Digest(digest), size), lambda count: None)
+
+    return fetch

@@ -1,4 +1,5 @@
-"""The function library: the 106 functions of Bake's HCL, a module a group, loaded when one of the group is first called.
+"""The function library: the 106 functions of Bake's HCL, a module a group, loaded when one of the group is
+first called.
 
 Semantics and wording follow go-cty 1.17 `function/stdlib`, hashicorp/go-cty-funcs and buildx's own additions.
 """
@@ -111,6 +112,6 @@ class Library:
 def stdlib(
     *, home_directory: Callable[[], str] | None = None, now: Callable[[], float] | None = None
 ) -> Mapping[str, Function]:
-    """All functions. `home_directory` answers `homedir()` and `now` (seconds since 1970) `timestamp()`; without them these
-    two functions fail when called."""
+    """All functions. `home_directory` answers `homedir()` and `now` (seconds since 1970) `timestamp()`;
+    without them these two functions fail when called."""
     return Library(home_directory, now)  # type: ignore[return-value]

@@ -1,7 +1,7 @@
 """The bcrypt password hash (Provos and Mazières, 1999), version `$2a$`.
 
-The system's libcrypt does the work where there is one; the fallback is the same algorithm in Python, which takes seconds at
-the usual cost. The constants of Blowfish are the digits of pi and are computed.
+The system's libcrypt does the work where there is one; the fallback is the same algorithm in Python, which
+takes seconds at the usual cost. The constants of Blowfish are the digits of pi and are computed.
 """
 
 from __future__ import annotations

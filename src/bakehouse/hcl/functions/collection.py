@@ -355,8 +355,8 @@ def _slice_type(arguments: list[Value]) -> Type:
     if isinstance(kind, SetType):
         raise ArgumentError(
             0,
-            "cannot slice a set, because its elements do not have indices; explicitly convert to a list if the ordering "
-            "of the result is not important",
+            "cannot slice a set, because its elements do not have indices; explicitly convert to a list if the "
+            "ordering of the result is not important",
         )
     if not _is_sequence(kind):
         raise ArgumentError(0, "must be a list or tuple value")

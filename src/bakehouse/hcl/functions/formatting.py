@@ -212,8 +212,8 @@ def _formatlist(arguments: list[Value], result: Type) -> Value:
         elif len(value.raw) != length:
             raise ArgumentError(
                 index,
-                f"argument {index} has length {len(value.raw)}, which is inconsistent with argument {chooser} of length "
-                f"{length}",
+                f"argument {index} has length {len(value.raw)}, which is inconsistent with argument {chooser} of "
+                f"length {length}",
             )
     rows = [_formatted_row(template, values, row) for row in range(1 if length < 0 else length)]
     return list_(rows, STRING)

@@ -90,7 +90,7 @@ def _subnet(arguments: list[Value], result: Type) -> Value:
     length = network.length + extra
     if length > network.bits:
         raise FunctionError(f"insufficient address space to extend prefix of {network.length} by {extra}")
-    if extra < 0 or not 0 <= number < 1 << extra:
+    if length < 0 or number < 0 or (extra >= 0 and number >= 1 << extra):
         raise FunctionError(f"prefix extension of {extra} does not accommodate a subnet numbered {number}")
     start = network.start | number << (network.bits - length)
     return string(str(_Network(start, length, network.bits)))

@@ -107,7 +107,7 @@ def _log(arguments: list[Value], result: Type) -> Value:
     if lower == 0:
         from math import copysign, inf, nan
 
-        quotient = nan if upper in (0.0,) or upper != upper else copysign(inf, upper)
+        quotient = nan if upper == 0 or upper != upper else copysign(inf, upper)
         return _from_float(quotient)
     return _from_float(upper / lower)
 

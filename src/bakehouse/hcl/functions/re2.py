@@ -1,8 +1,9 @@
 """Regular expressions with the syntax of Go's `regexp` (RE2) and its guarantee: matching takes time linear in the text.
 
-Python's own engine differs in syntax and backtracks, so that a definition of a stranger could stall a build. Parsing gives a
-tree, the tree a program, and the program runs all alternatives side by side (Pike's machine; leftmost-first). Scripts such as
-`\\p{Greek}` are told by the Unicode names of characters.
+Python's own engine differs in syntax and backtracks, so that a definition of a stranger could stall a build.
+Parsing gives a
+tree, the tree a program, and the program runs all alternatives side by side (Pike's machine; leftmost-first).
+Scripts such as `\\p{Greek}` are told by the Unicode names of characters.
 """
 
 from __future__ import annotations

@@ -205,8 +205,6 @@ class _Parser:
         name = found.group(1)
         if not re.fullmatch(r"[A-Za-z0-9_]+", name):
             raise PatternError("invalid named capture", found.group())
-        if name in self.names:
-            raise PatternError("duplicate capture group name", name)
         self.names.append(name)
         self.at = found.end()
         return len(self.names)
@@ -302,9 +300,8 @@ class _Parser:
     def _class_item(self, chars: CharSet, start: int, first: bool) -> None:
         rest = self.text[self.at : self.at + 2]
         if rest[0] == "-" and not first and rest != "-]":
-            # A dash in the middle that begins no range is refused, except at the end.
-            if not self.text.startswith("-]", self.at):
-                raise PatternError("invalid character class range", rest)
+            # A dash in the middle begins no range; it may only stand at either end.
+            raise PatternError("invalid character class range", rest)
         if rest == "[:" and self.text.find(":]", self.at + 2) >= 0:
             self._posix_class(chars)
             return
@@ -347,10 +344,84 @@ class _Parser:
 
 
 _CATEGORIES = frozenset(
-    ["C", "Cc", "Cf", "Co", "Cs", "L", "Ll", "Lm", "Lo", "Lt", "Lu", "M", "Mc", "Me", "Mn", "N", "Nd", "Nl", "No", "P", "Pc", "Pd", "Pe", "Pf", "Pi", "Po", "Ps", "S", "Sc", "Sk", "Sm", "So", "Z", "Zl", "Zp", "Zs"]
+    [
+        "C",
+        "Cc",
+        "Cf",
+        "Co",
+        "Cs",
+        "L",
+        "Ll",
+        "Lm",
+        "Lo",
+        "Lt",
+        "Lu",
+        "M",
+        "Mc",
+        "Me",
+        "Mn",
+        "N",
+        "Nd",
+        "Nl",
+        "No",
+        "P",
+        "Pc",
+        "Pd",
+        "Pe",
+        "Pf",
+        "Pi",
+        "Po",
+        "Ps",
+        "S",
+        "Sc",
+        "Sk",
+        "Sm",
+        "So",
+        "Z",
+        "Zl",
+        "Zp",
+        "Zs",
+    ]
 )
 _SCRIPTS = frozenset(
-    ["Arabic", "Armenian", "Bengali", "Bopomofo", "Braille", "Cherokee", "Coptic", "Cyrillic", "Devanagari", "Ethiopic", "Georgian", "Gothic", "Greek", "Gujarati", "Gurmukhi", "Hangul", "Hebrew", "Hiragana", "Kannada", "Katakana", "Khmer", "Lao", "Latin", "Malayalam", "Mongolian", "Myanmar", "Ogham", "Oriya", "Runic", "Sinhala", "Syriac", "Tamil", "Telugu", "Thaana", "Thai", "Tibetan"]
+    [
+        "Arabic",
+        "Armenian",
+        "Bengali",
+        "Bopomofo",
+        "Braille",
+        "Cherokee",
+        "Coptic",
+        "Cyrillic",
+        "Devanagari",
+        "Ethiopic",
+        "Georgian",
+        "Gothic",
+        "Greek",
+        "Gujarati",
+        "Gurmukhi",
+        "Hangul",
+        "Hebrew",
+        "Hiragana",
+        "Kannada",
+        "Katakana",
+        "Khmer",
+        "Lao",
+        "Latin",
+        "Malayalam",
+        "Mongolian",
+        "Myanmar",
+        "Ogham",
+        "Oriya",
+        "Runic",
+        "Sinhala",
+        "Syriac",
+        "Tamil",
+        "Telugu",
+        "Thaana",
+        "Thai",
+        "Tibetan",
+    ]
 )
 
 

@@ -45,7 +45,8 @@ def _private_key(pem: str) -> tuple[int, int]:
         raise KeyError_("failed to parse key: no key found")
     try:
         content, _ = _element(data, 0, 0x30)
-        fields, at = [], 0
+        fields: list[int] = []
+        at = 0
         while at < len(content) and len(fields) < 4:
             field, at = _element(content, at, 0x02)
             fields.append(int.from_bytes(field, "big", signed=True))

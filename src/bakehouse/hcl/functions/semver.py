@@ -89,8 +89,8 @@ def _compare_part(left: str, right: str) -> int:
 
 
 class _Constraint:
-    """One operator with a version; `missing` says how much of the version was left open: 0 nothing, 1 the patch, 2 minor
-    and patch, 3 all."""
+    """One operator with a version; `missing` says how much of the version was left open: 0 nothing, 1 the
+    patch, 2 minor and patch, 3 all."""
 
     __slots__ = ("missing", "operator", "version")
 

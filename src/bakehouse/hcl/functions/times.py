@@ -1,4 +1,5 @@
-"""Dates and times (go-cty `datetime.go`, buildx's timestamp functions). The calendar is proleptic Gregorian for all years."""
+"""Dates and times (go-cty `datetime.go`, buildx's timestamp functions). The calendar is proleptic Gregorian
+for all years."""
 
 from __future__ import annotations
 
@@ -15,13 +16,27 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_MONTHS = ["January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December"]
+_MONTHS = [
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
+    "December",
+]
 _WEEKDAYS = ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"]
 _SECOND_NS = 1_000_000_000
 
 
 class Moment:
-    """A point in time shown in a zone: `epoch_ns` since 1970 UTC, `offset_s` east of UTC, and the fields of the clock."""
+    """A point in time shown in a zone: `epoch_ns` since 1970 UTC, `offset_s` east of UTC, and the fields of
+    the clock."""
 
     __slots__ = ("day", "epoch_ns", "hour", "minute", "month", "offset_s", "second", "weekday", "year")
 
@@ -162,9 +177,11 @@ def _offset(reader: _Reader) -> int:
         reader.rest = reader.rest[1:]
         return 0
     found = re.match(r"([+-])([0-9]{2}):([0-9]{2})", reader.rest)
-    if found is None or int(found.group(2)) > 23 or int(found.group(3)) > 59:
+    if found is None:
         raise reader.bad("UTC offset")
     reader.rest = reader.rest[6:]
+    if int(found.group(2)) > 23 or int(found.group(3)) > 59:
+        raise reader.bad("UTC offset")
     offset = int(found.group(2)) * 3600 + int(found.group(3)) * 60
     return -offset if found.group(1) == "-" else offset
 
@@ -369,7 +386,10 @@ def _unixtimestampparse(arguments: list[Value], result: Type) -> Value:
 
 
 _PARSED = ObjectType(
-    dict.fromkeys(["year", "year_day", "day", "month", "weekday", "hour", "minute", "second", "iso_year", "iso_week"], NUMBER)
+    dict.fromkeys(
+        ["year", "year_day", "day", "month", "weekday", "hour", "minute", "second", "iso_year", "iso_week"],
+        NUMBER,
+    )
     | dict.fromkeys(["month_name", "weekday_name", "rfc3339"], STRING)
 )
 
