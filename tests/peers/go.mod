@@ -8,7 +8,10 @@ tool (
 	github.com/moby/buildkit/cmd/buildkitd
 )
 
-require github.com/moby/buildkit v0.33.1
+require (
+	github.com/moby/buildkit v0.33.1
+	github.com/moby/patternmatcher v0.6.1
+)
 
 require (
 	cyphar.com/go-pathrs v0.2.5 // indirect
@@ -170,7 +173,6 @@ require (
 	github.com/moby/locker v1.0.1 // indirect
 	github.com/moby/moby/api v1.55.0 // indirect
 	github.com/moby/moby/client v0.5.0 // indirect
-	github.com/moby/patternmatcher v0.6.1 // indirect
 	github.com/moby/policy-helpers v0.0.0-20260901104222-dd6c5499c491 // indirect
 	github.com/moby/profiles/seccomp v0.2.3 // indirect
 	github.com/moby/spdystream v0.5.1 // indirect

@@ -1,21 +1,22 @@
 """The HCL language, native and JSON syntax: parsing, types, evaluation, function library. Knows nothing of Bake.
 
 Everything is loaded on first use, so that importing the package costs nothing. Follows hashicorp/hcl v2.24 with
-go-cty 1.17; texts and positions of findings are theirs.
+go-cty 1.17; texts and positions of findings are theirs. Two names are modules and not re-exported: `convert.convert` brings a
+value to a type, `static.functions` and `static.variables` tell what an expression needs.
 """
 
 from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from bakehouse.hcl.convert import ConversionError, convert, unify
+    from bakehouse.hcl.convert import ConversionError, unify
     from bakehouse.hcl.evaluation import EvalContext
     from bakehouse.hcl.function import ArgumentError, Function, FunctionError, Parameter
     from bakehouse.hcl.functions import stdlib
     from bakehouse.hcl.json_encoding import from_json, from_json_typed, implied_type, to_json
     from bakehouse.hcl.json_syntax import parse_json
     from bakehouse.hcl.parser import parse_expression, parse_native, parse_template, parse_traversal
-    from bakehouse.hcl.static import as_call, as_keyword, as_list, as_map, as_traversal, functions, variables
+    from bakehouse.hcl.static import as_call, as_keyword, as_list, as_map, as_traversal
     from bakehouse.hcl.syntax import (
         Attribute,
         AttributeSchema,
@@ -48,14 +49,14 @@ if TYPE_CHECKING:
     from bakehouse.hcl.values import Value
 
 _HOMES = {
-    "convert": "ConversionError convert unify",
+    "convert": "ConversionError unify",
     "evaluation": "EvalContext",
     "function": "ArgumentError Function FunctionError Parameter",
     "functions": "stdlib",
     "json_encoding": "from_json from_json_typed implied_type to_json",
     "json_syntax": "parse_json",
     "parser": "parse_expression parse_native parse_template parse_traversal",
-    "static": "as_call as_keyword as_list as_map as_traversal functions variables",
+    "static": "as_call as_keyword as_list as_map as_traversal",
     "syntax": "Attribute AttributeSchema Block BlockSchema Body BodyContent BodySchema Expression",
     "traversal": "Traversal TraverseAttribute TraverseIndex TraverseRoot",
     "type_expressions": "parse_type type_string",
@@ -98,10 +99,8 @@ __all__ = [
     "as_list",
     "as_map",
     "as_traversal",
-    "convert",
     "from_json",
     "from_json_typed",
-    "functions",
     "implied_type",
     "parse_expression",
     "parse_json",
@@ -113,7 +112,6 @@ __all__ = [
     "to_json",
     "type_string",
     "unify",
-    "variables",
 ]
 
 

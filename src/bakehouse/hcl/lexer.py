@@ -123,22 +123,21 @@ _MAIN = re.compile(
     )""",
     re.VERBOSE,
 )
+# The other modes are compiled when they are first needed (and kept by `re` itself).
 _QUOTED = (
     r"""(\$\{~?) | (%\{~?) | (")
   | (\$\$\{~? | %%\{~? | [$%](?!\{)(?=[\s\S]) | (?:\\[^\r\n\ud800-\udfff] | [^\\"$%\r\n\ud800-\udfff])+)
   | ([\r\n]+)"""
 )
-_HEREDOC_START = (r"<<(-?)([^\W\d][\w-]*|_[\w-]*)\r?\n")
+_HEREDOC_START = r"<<(-?)([^\W\d][\w-]*|_[\w-]*)\r?\n"
 _HEREDOC = (
     r"""(\$\{~?) | (%\{~?)
   | ((?:\$\$\{~?|%%\{~?|[$%](?!\{)(?=[\s\S])|[^$%\r\n\ud800-\udfff]*)\r?\n)
-  | (\$\$\{~? | %%\{~? | [$%](?!\{)(?=[\s\S]) | [^$%\r\n\ud800-\udfff]+)""",
-    re.VERBOSE,
+  | (\$\$\{~? | %%\{~? | [$%](?!\{)(?=[\s\S]) | [^$%\r\n\ud800-\udfff]+)"""
 )
 _BARE = (
     r"""(\$\{~?) | (%\{~?)
-  | ((?:\$\$\{~?|%%\{~?|[$%](?!\{)(?=[\s\S])|[^$%\r\n\ud800-\udfff]*)(?:\r?\n)? )""",
-    re.VERBOSE,
+  | ((?:\$\$\{~?|%%\{~?|[$%](?!\{)(?=[\s\S])|[^$%\r\n\ud800-\udfff]*)(?:\r?\n)? )"""
 )
 
 
@@ -247,7 +246,7 @@ class _Scanner:
         if char == "/":
             return self._scan_slash(at)
         if char == "<":
-            heredoc = _HEREDOC_START.match(text, at)
+            heredoc = re.compile(_HEREDOC_START).match(text, at)
             if heredoc is not None and _identifier_end(text, heredoc.start(2)) == heredoc.end(2):
                 return self._scan_heredoc(heredoc)
             kind, end = (LESS_EQUAL, at + 2) if text.startswith("<=", at) else (LESS, at + 1)
@@ -286,8 +285,9 @@ class _Scanner:
 
     def _scan_quoted(self, at: int) -> int:
         text, tokens = self.text, self.tokens
+        match = re.compile(_QUOTED, re.VERBOSE).match
         while at < len(text):
-            found = _QUOTED.match(text, at)
+            found = match(text, at)
             if found is None:
                 at = self._scan_stray(at)
                 continue
@@ -319,8 +319,9 @@ class _Scanner:
         tokens.add(OPEN_HEREDOC, opening.start(), opening.end())
         at = opening.end()
         line_start = True
+        match = re.compile(_HEREDOC, re.VERBOSE).match
         while at < len(text):
-            found = _HEREDOC.match(text, at)
+            found = match(text, at)
             if found is None:
                 return self._scan_broken_heredoc(at)
             group = found.lastindex
@@ -355,8 +356,9 @@ class _Scanner:
         """Scan the whole text as the inside of a template."""
         text, tokens = self.text, self.tokens
         at = 0
+        match = re.compile(_BARE, re.VERBOSE).match
         while at < len(text):
-            found = _BARE.match(text, at)
+            found = match(text, at)
             group = found.lastindex if found is not None else 0
             if found is None or found.end() == at:
                 if not "\ud800" <= text[at] <= "\udfff":

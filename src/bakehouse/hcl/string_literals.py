@@ -10,8 +10,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from bakehouse.hcl.token_stream import TokenStream
 
-_QUOTED = re.compile(r"\\u[0-9a-fA-F]{0,4}|\\U[0-9a-fA-F]{0,8}|\\[^uU]?|\$(?:\$\{?)?|%(?:%\{?)?", re.DOTALL)
-_UNQUOTED = re.compile(r"\$(?:\$\{?)?|%(?:%\{?)?")
+_QUOTED = r"\\u[0-9a-fA-F]{0,4}|\\U[0-9a-fA-F]{0,8}|\\[^uU]?|\$(?:\$\{?)?|%(?:%\{?)?"
+_UNQUOTED = r"\$(?:\$\{?)?|%(?:%\{?)?"
 _SIMPLE = {"\\n": "\n", "\\r": "\r", "\\t": "\t", '\\"': '"', "\\\\": "\\", "$${": "${", "%%{": "%{"}
 _SUMMARY = "Invalid escape sequence"
 
@@ -32,7 +32,7 @@ def literal_text(stream: TokenStream, start: int, end: int, quoted: bool) -> str
             return piece
         return _escape(stream, piece, start + found.start())
 
-    return (_QUOTED if quoted else _UNQUOTED).sub(resolve, text)
+    return re.sub(_QUOTED if quoted else _UNQUOTED, resolve, text, flags=re.DOTALL)
 
 
 def _escape(stream: TokenStream, piece: str, at: int) -> str:

@@ -12,11 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bakehouse.errors import CancelledError
+from bakehouse.runtime.foreground import Foreground
 from bakehouse.runtime.logs import starts_like_error
 from bakehouse.runtime.spawn import reap, run_quietly, spawn
 from bakehouse.runtime.step import Cancel, OnOutput
 
-_STDOUT, _STDERR = 1, 2
+_STDIN, _STDOUT, _STDERR = 0, 1, 2
 _CHUNK = 64 * 1024
 #: How long the runtime may take to notice that its container was killed, before it is killed itself.
 _KILL_GRACE_S = 5.0
@@ -51,8 +52,10 @@ class Outcome:
     held_back: bytes
 
 
-def run_container(command: ContainerCommand, on_output: OnOutput, cancel: Cancel) -> Outcome:
-    """Runs to the end, streaming output from this thread.
+def run_container(
+    command: ContainerCommand, on_output: OnOutput, cancel: Cancel, foreground: Foreground | None = None
+) -> Outcome:
+    """Runs to the end, streaming output from this thread. `foreground` lends standard input or a terminal.
 
     When cancelled, or when `on_output` raises, every process of the container is killed at once and the container
     removed before the error rises (`CancelledError` in the first case).
@@ -60,8 +63,13 @@ def run_container(command: ContainerCommand, on_output: OnOutput, cancel: Cancel
     out_read, out_write = os.pipe()
     err_read, err_write = os.pipe()
     wake_read, wake_write = os.pipe()
+    fds = {_STDOUT: out_write, _STDERR: err_write}
+    if foreground is not None and foreground.streams.terminal:
+        fds = {_STDIN: _STDIN, _STDOUT: _STDOUT, _STDERR: _STDERR}
+    elif foreground is not None and foreground.streams.stdin is not None:
+        fds[_STDIN] = foreground.streams.stdin
     try:
-        pid = spawn(command.run_arguments(), {_STDOUT: out_write, _STDERR: err_write}, command.environ)
+        pid = spawn(command.run_arguments(), fds, command.environ)
     except BaseException:
         for fd in (out_read, err_read, wake_read, wake_write):
             os.close(fd)
@@ -72,6 +80,8 @@ def run_container(command: ContainerCommand, on_output: OnOutput, cancel: Cancel
     waker = _Waker(wake_write)
     unregister = cancel.on_cancel(waker.wake)
     running = _Running(command, pid)
+    if foreground is not None:
+        foreground.attach(running.processes)
     try:
         held_back = _pump({out_read: _STDOUT, err_read: _STDERR}, running.pidfd, wake_read, on_output)
         return Outcome(running.wait(), held_back)
@@ -79,6 +89,8 @@ def run_container(command: ContainerCommand, on_output: OnOutput, cancel: Cancel
         running.kill()
         raise
     finally:
+        if foreground is not None:
+            foreground.detach()
         unregister()
         waker.close()
         running.close()
@@ -172,6 +184,15 @@ class _Running:
                 self._kill_init()
             self.wait()
         self._command.delete()
+
+    def processes(self) -> tuple[int | None, int | None]:
+        """The ids of the runtime and of the container's first process, as far as they are running."""
+        if self._ended or self._ends_within(0):
+            return None, None
+        try:
+            return self._pid, int(self._command.pid_file.read_bytes())
+        except (OSError, ValueError):
+            return self._pid, None
 
     def _kill_init(self) -> bool:
         try:

@@ -22,6 +22,7 @@ from bakehouse.linux.mounts import MNT_DETACH, MS_BIND, MS_NODEV, MS_REMOUNT, bi
 from bakehouse.runtime.cgroups import group_path, kill_and_remove, remove_container_group, remove_parent
 from bakehouse.runtime.container import ContainerCommand, Outcome, global_options, run_container
 from bakehouse.runtime.discovery import RuntimeBinary, find_runtime
+from bakehouse.runtime.foreground import Foreground
 from bakehouse.runtime.logs import in_the_words_of_runc, last_error, names_missing_permission
 from bakehouse.runtime.machine import inspect_machine
 from bakehouse.runtime.namespace import (
@@ -105,9 +106,16 @@ class OciRuntime:
         return self._workspace().scratch
 
     def run(
-        self, step: Step, on_output: OnOutput, cancel: Cancel, on_warning: OnWarning | None = None
+        self,
+        step: Step,
+        on_output: OnOutput,
+        cancel: Cancel,
+        on_warning: OnWarning | None = None,
+        foreground: Foreground | None = None,
     ) -> int:
         """Runs `step` to its end and returns its exit code (128 + N when signal N killed it).
+
+        `foreground` is for what a person runs: standard input, a terminal, signals.
 
         Output goes to `on_output` as it comes. Afterwards `step.rootfs` holds what the step wrote, without mount
         stubs, and nothing of the step is running or mounted, whether it ended, failed or was cancelled.
@@ -143,7 +151,7 @@ class OciRuntime:
                 compiled_seccomp=self._seccomp,
             )
             _write_network_files(step, place)
-            return self._run_contained(step, user, place, bundle, on_output, cancel)
+            return self._run_contained(step, user, place, bundle, on_output, cancel, foreground)
 
     def close(self) -> None:
         """Ends networks and watchdogs and removes what this engine made. No step may be running. Idempotent."""
@@ -188,11 +196,12 @@ class OciRuntime:
         bundle: Bundle,
         on_output: OnOutput,
         cancel: Cancel,
+        foreground: Foreground | None,
     ) -> int:
         bundle.config.write_text(json.dumps(build_spec(step, user, self._machine, place)), encoding="utf-8")
         command = self._command(self._binary, place, bundle)
         try:
-            outcome = run_container(command, on_output, cancel)
+            outcome = run_container(command, on_output, cancel, foreground)
         except BaseException:
             if self._machine.cgroups.usable:
                 group = group_path(place.container_id, step.cgroup_parent)
@@ -202,7 +211,7 @@ class OciRuntime:
         if hides_sys(self._machine, place):
             # BuildKit's rule: the mount points that a rootful step leaves behind do not depend on the mode.
             make_directories(os.fspath(step.rootfs), "/sys")
-        return outcome.exit_code
+        return outcome.exit_code if foreground is None else foreground.exit_code(outcome.exit_code)
 
     def _command(self, binary: RuntimeBinary, place: Placement, bundle: Bundle) -> ContainerCommand:
         options = global_options(

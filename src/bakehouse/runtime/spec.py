@@ -163,7 +163,7 @@ def _process(step: Step, user: StepUser, capabilities: Sequence[str], machine: M
     if step.security == SECURITY_INSECURE:
         sets += ["inheritable", "ambient"]
     process: dict[str, object] = {
-        "terminal": False,
+        "terminal": step.terminal,
         "user": {
             "uid": user.uid,
             "gid": user.gid,

@@ -35,7 +35,8 @@ class StepMount:
 class Step:
     """The process of a step. `env` holds `K=V`; `user` is Docker's `name|uid[:group|gid]`, empty for root; `cwd` an
     absolute path, created when missing; `extra_hosts` (host, ip) pairs; `ulimits` (name, soft, hard), -1 unlimited;
-    `shm_size` the bytes of /dev/shm; `rootfs` a writable directory on the host whose mount stubs are cleaned up.
+    `shm_size` the bytes of /dev/shm; `rootfs` a writable directory on the host whose mount stubs are cleaned up; `terminal` asks for a terminal inside
+    (`runtime.foreground`).
     """
 
     args: tuple[str, ...]
@@ -53,6 +54,7 @@ class Step:
     readonly_rootfs: bool = False
     cgroup_parent: str = ""
     remove_mount_stubs_recursive: bool = False
+    terminal: bool = False
 
 
 class Cancel(Protocol):

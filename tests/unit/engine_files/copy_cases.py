@@ -84,6 +84,7 @@ def _archives(root: Path) -> None:
     data = stream.getvalue()
     _write(root / "t.tar", data)
     _write(root / "t.tgz", gzip.compress(data, mtime=0))
+    _write(root / "trunc.tgz", gzip.compress(data, mtime=0)[:-40])
     _write(root / "t.tbz", bz2.compress(data))
     _write(root / "t.txz", lzma.compress(data))
     _write(root / "gz.gz", gzip.compress(b"no archive" * 100, mtime=0))

@@ -62,8 +62,7 @@ def by_buildkit(daemon: BuildKit, context: Path, dockerfile: str, scratch: Path)
     done = daemon.build(
         context,
         f"type=oci,dest={output},compression=uncompressed,force-compression=true",
-        "--export-cache",
-        f"type=local,dest={cache},mode=max",
+        f"--export-cache=type=local,dest={cache},mode=max",
         dockerfile=source,
         check=False,
     )
