@@ -19,8 +19,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from bakehouse.values import dataclass, field
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -205,34 +205,43 @@ def twenty_sleepers(root: Path) -> Path:
 
 
 def many_files(root: Path, name: str, count: int, total_mb: int, folders: int) -> Path:
-    """`count` files of text-like and binary content, `total_mb` in all, like a checkout with its dependencies."""
+    """`count` files of equal size, `total_mb` in all, cut from what the machine's own /usr holds: programs,
+    libraries, scripts, texts, images, some of them compressed, in the mixture that real images carry."""
     folder = root / name
     tree = folder / "tree"
-    words = [
-        f"{word}{n} = get_{word}(self, {n})\n"
-        for n in range(40)
-        for word in ("alpha", "token", "route", "cache")
-    ]
     size = total_mb * 1_000_000 // count
+    stream = real_bytes()
     for n in range(count):
         parent = tree / f"d{n % folders}"
         if n < folders:
             parent.mkdir(parents=True)
-        seed = n * 2654435761 % 2**32
-        text = "".join(
-            words[(seed >> (k % 24)) * (k + 7) % len(words)] for k in range(size // 22 + 1)
-        ).encode()
-        # A third is noise that does not compress, as in images, fonts and wheels.
-        noise = _noise(seed, size // 3)
-        (parent / f"f{n}.py").write_bytes((noise + text)[:size])
+        (parent / f"f{n}.py").write_bytes(take(stream, size))
     (folder / "Dockerfile").write_text("FROM scratch\nCOPY tree /tree\n")
     return folder
 
 
-def _noise(seed: int, size: int) -> bytes:
-    import hashlib
+def real_bytes() -> Iterator[bytes]:
+    """The contents of the regular files below /usr, a piece of each in turn, in a fixed order."""
+    for top in ("share", "lib", "bin", "include", "local"):
+        for folder, folders, names in os.walk(f"/usr/{top}"):
+            folders.sort()
+            for name in sorted(names):
+                path = os.path.join(folder, name)
+                if os.path.isfile(path) and not os.path.islink(path):
+                    with open(path, "rb") as file:
+                        # A piece, so that no single large file is a whole layer.
+                        yield file.read(256 * 1024)
 
-    return hashlib.shake_128(seed.to_bytes(8, "big")).digest(size)
+
+_rest = bytearray()
+
+
+def take(stream: Iterator[bytes], size: int) -> bytes:
+    while len(_rest) < size:
+        _rest.extend(next(stream))
+    data = bytes(_rest[:size])
+    del _rest[:size]
+    return data
 
 
 # -- the cases -----------------------------------------------------------------------------------------------------

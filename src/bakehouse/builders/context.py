@@ -6,7 +6,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
-from dataclasses import dataclass
+from bakehouse.values import dataclass
 from pathlib import Path
 
 from bakehouse.errors import DefinitionError, NotFoundError
@@ -52,9 +52,9 @@ def read_dockerfile(context: Path, dockerfile: Path) -> DockerfileText:
     return DockerfileText(path.name, data, ignore_name, ignore or b"")
 
 
-def require_directory(path: Path, what: str) -> Path:
-    """The absolute form of a context directory. Raises `NotFoundError` or `DefinitionError`."""
-    absolute = Path(os.path.abspath(path))
+def require_directory(cwd: Path, path: str, what: str) -> Path:
+    """The absolute form of a context directory, relative to `cwd`. Raises `NotFoundError` or `DefinitionError`."""
+    absolute = Path(os.path.abspath(cwd / path))
     if not absolute.exists():
         raise NotFoundError(
             f'unable to prepare context: path "{path}" not found',

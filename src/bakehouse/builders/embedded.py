@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from bakehouse.values import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
 from bakehouse.bake import Target
+from bakehouse.builders.loading import Loads, no_loads
+from bakehouse.builders.naming import with_target_names
 from bakehouse.builders.outputs import exporters_of
-from bakehouse.builders.plan import BuildDirectories, PlannedTarget, Planner
+from bakehouse.builders.plan import BuildDirectories, PlannedTarget, Planner, solving
 from bakehouse.builders.resolving import FrontendResolver
 from bakehouse.builders.sessions import compatible_groups
 from bakehouse.builders.settings import Settings
 from bakehouse.builders.locating import point_at_source
 from bakehouse.builders.support import refuse_unbuilt
 from bakehouse.engine.engine import Engine, Job, JobPlatform, SolveOptions
+from bakehouse.engine.exporters.model import Exporter
 from bakehouse.errors import BakehouseError
 from bakehouse.oci.platform import Platform
 from bakehouse.progress.events import Reporter
@@ -29,7 +32,8 @@ class BuildRequest:
     """Everything one build command asks for.
 
     `targets` are resolved ones by name, linked ones included; whatever their `entitlements` name has been granted, and
-    so has what `entitlements` of the request names. `open_stdout` gives the stream of an output to `-`.
+    so has what `entitlements` of the request names. `open_stdout` gives the stream of an output to `-`; `loads` takes the
+    images that `--load` hands on, and belongs to the caller.
     """
 
     targets: Mapping[str, Target]
@@ -38,6 +42,8 @@ class BuildRequest:
     stdin_dockerfile: bytes | None = None
     open_stdout: Callable[[], BinaryIO] | None = None
     entitlements: frozenset[str] = frozenset()
+    cgroup_parent: str = ""
+    loads: Loads = field(default_factory=no_loads)
 
 
 @dataclass(slots=True)
@@ -66,23 +72,28 @@ def build(
         refuse_unbuilt(target)
     credentials = DockerCredentials(settings.docker_config) if settings.docker_config else None
     base_session = Session(credentials=credentials) if credentials else Session()
+    exporters = _exporters(request, settings)
     outcome = BuildOutcome()
     with open_engine(settings, request.environ) as engine:
         planner = Planner(
             request.targets,
-            BuildDirectories(request.cwd, request.stdin_dockerfile),
+            BuildDirectories(request.cwd, request.stdin_dockerfile, request.cgroup_parent),
             FrontendResolver(engine.resolver(engine.context(base_session, reporter))),
             reporter,
             [Platform.local()],
             cancel.check,
         )
         planned = planner.plan()
+        named = with_target_names(reporter, planned)
+        jobs = {name: _job(item, exporters[name]) for name, item in planned.items()}
         for names, session in compatible_groups(
             planned, request.environ, request.cwd, base_session.credentials
         ):
-            jobs = [_job(planned[name], request, settings) for name in names]
             try:
-                results = engine.solve(jobs, session, reporter, cancel, SolveOptions(_granted(request)))
+                with solving():
+                    results = engine.solve(
+                        [jobs[name] for name in names], session, named, cancel, SolveOptions(_granted(request))
+                    )
             except BakehouseError as error:
                 point_at_source(error, [planned[name].lowered for name in names])
                 raise
@@ -95,11 +106,25 @@ def _granted(request: BuildRequest) -> frozenset[str]:
     return request.entitlements | wanted
 
 
-def _job(planned: PlannedTarget, request: BuildRequest, settings: Settings) -> Job:
+def _exporters(request: BuildRequest, settings: Settings) -> dict[str, tuple[Exporter, ...]]:
+    """The exporters of every target, made before any work is done: what is wrong with an output costs no build."""
+    out = {}
+    for name, target in request.targets.items():
+        try:
+            out[name] = exporters_of(
+                target, request.cwd, settings.registries, request.open_stdout, request.loads
+            )
+        except BakehouseError as error:
+            if len(request.targets) > 1:
+                error.target = name
+            raise
+    return out
+
+
+def _job(planned: PlannedTarget, exporters: tuple[Exporter, ...]) -> Job:
     lowered = planned.lowered
-    return Job(
-        planned.target.name,
-        tuple(JobPlatform(item.platform, item.edge, item.config, item.epoch_s) for item in lowered.platforms),
-        exporters_of(planned.target, request.cwd, settings.registries, request.open_stdout),
-        lowered.multi_platform,
+    platforms = tuple(
+        JobPlatform(item.platform, item.edge, item.config, item.epoch_s, item.base_config or b"")
+        for item in lowered.platforms
     )
+    return Job(planned.target.name, platforms, exporters, lowered.multi_platform)

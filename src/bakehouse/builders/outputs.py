@@ -9,9 +9,12 @@ from typing import BinaryIO
 
 from bakehouse.bake import Output, Target
 from bakehouse.bake.annotations import parse_annotations
+from bakehouse.builders.loading import Loads, is_load
+from bakehouse.builders.naming import export_id
 from bakehouse.engine.exporters.make import make_exporter
 from bakehouse.engine.exporters.model import Exporter, ExportSpec
 from bakehouse.errors import DefinitionError
+from bakehouse.oci.reference import Reference
 from bakehouse.registry.config import RegistryConfig
 
 _IMAGE_TYPES = ("image", "oci", "docker")
@@ -22,15 +25,31 @@ def exporters_of(
     cwd: Path,
     registries: RegistryConfig,
     open_stdout: Callable[[], BinaryIO] | None,
+    loads: Loads,
 ) -> tuple[Exporter, ...]:
     """The exporters of `target`. Without any output the image goes to the local image store, under the tags or, when
-    there are none, under its digest alone. Raises `DefinitionError` for attributes that do not go together."""
-    outputs = target.output or [Output("image")]
-    exporters = []
-    for number, output in enumerate(outputs):
+    there are none, under its digest alone; so does what `--load` asks for where no container engine is there.
+
+    Raises `DefinitionError` for attributes that do not go together, and for malformed tags."""
+    _check_tags(target)
+    exporters: list[Exporter] = []
+    for number, output in enumerate(target.output or [Output("image")]):
+        loading = is_load(output)
         spec = _spec(target, output, number, cwd, registries, open_stdout)
-        exporters.append(make_exporter(spec))
+        exporter = loads.exporter(target.name, number, spec) if loading else None
+        if exporter is None and loading:
+            stored = Output("image", "", {key: value for key, value in output.attrs.items() if key != "context"})
+            spec = _spec(target, stored, number, cwd, registries, open_stdout)
+        exporters.append(exporter or make_exporter(spec))
     return tuple(exporters)
+
+
+def _check_tags(target: Target) -> None:
+    for tag in target.tags or ():
+        try:
+            Reference.parse(tag)
+        except DefinitionError as error:
+            raise DefinitionError(f'invalid tag "{tag}": {error.message}', code="invalid-tag") from error
 
 
 def _spec(
@@ -70,7 +89,7 @@ def _spec(
         stdout = open_stdout()
     elif output.dest:
         dest = cwd / Path(output.dest).expanduser()
-    return ExportSpec(kind, attrs, dest, stdout, f"{target.name}-{number}", registries)
+    return ExportSpec(kind, attrs, dest, stdout, export_id(target.name, number), registries)
 
 
 def _annotation_attrs(target: Target) -> dict[str, str]:

@@ -7,15 +7,16 @@ built; image configs are looked up through the resolver that the engine lends.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from bakehouse.values import dataclass, field
 from pathlib import Path
 
 from bakehouse.bake import Target, parse_size
 from bakehouse.builders.context import DockerfileText, context_identity, read_dockerfile, require_directory
 from bakehouse.dockerfile.ignore import read_ignore_file
 from bakehouse.dockerfile.lowering import InputContext, Lowered, LowerRequest, MetaResolver, lower
-from bakehouse.errors import BakehouseError, DefinitionError, NotBuiltYetError
+from bakehouse.errors import BakehouseError, DefinitionError, NotBuiltYetError, NotFoundError
 from bakehouse.llb.ops import NETWORK_HOST, NETWORK_NONE, NETWORK_SANDBOX, Ulimit
 from bakehouse.oci.platform import Platform
 from bakehouse.progress.events import Reporter, VertexReporter, WarningEvent
@@ -27,10 +28,11 @@ _NETWORKS = {"": NETWORK_SANDBOX, "default": NETWORK_SANDBOX, "none": NETWORK_NO
 @dataclass(frozen=True, slots=True)
 class BuildDirectories:
     """What relative paths of a target mean: `cwd` for contexts and absolute forms; `stdin_dockerfile` is the text
-    given on standard input for `-f -`."""
+    given on standard input for `-f -`, which then counts for every target. `cgroup_parent` is that of all RUN steps."""
 
     cwd: Path
     stdin_dockerfile: bytes | None = None
+    cgroup_parent: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,12 +102,15 @@ class Planner:
 
     def _lower(self, target: Target) -> PlannedTarget:
         context = self._context_directory(target)
-        text, loading = self._load(target, context)
         wiring = self._wire(target)
+        with solving():
+            text, loading = self._load(target, context)
         session = context_identity(context, text.ignore)
         wiring.local_dirs[f"{session}:context"] = context
         ignore = tuple(read_ignore_file(text.ignore))
-        lowered = lower(self._request(target, text, ignore, session, wiring), self._resolver)
+        request = self._request(target, text, ignore, session, wiring)
+        with solving():
+            lowered = lower(request, self._resolver)
         for warning in lowered.warnings:
             where = warning.location
             loading.warn(
@@ -125,18 +130,31 @@ class Planner:
     def _load(self, target: Target, context: Path) -> tuple[DockerfileText, VertexReporter]:
         """Reads the Dockerfile, as a vertex of the display; warnings are shown on it."""
         name = Path(target.dockerfile or "Dockerfile").name if target.dockerfile_inline is None else "Dockerfile"
-        digest = f"sha256:{_hex('definition', target.name, str(context), name)}"
-        loading = self._reporter.vertex(digest, f"[internal] load build definition from {name}")
+        loading = self._vertex(target, f"[internal] load build definition from {name}")
         loading.start()
         try:
             text = self._dockerfile(target, context)
+        except NotFoundError:
+            # As in BuildKit: reading the directory went well, only the file is not in it.
+            loading.done()
+            raise
         except BakehouseError as error:
             loading.fail(error.message)
             raise
         with loading.status("transferring dockerfile:", len(text.data)) as status:
             status.advance(len(text.data))
         loading.done()
+        ignoring = self._vertex(target, "[internal] load .dockerignore")
+        ignoring.start()
+        with ignoring.status("transferring context:", len(text.ignore)) as status:
+            status.advance(len(text.ignore))
+        ignoring.done()
         return text, loading
+
+    def _vertex(self, target: Target, name: str) -> VertexReporter:
+        digest = f"sha256:{_hex('internal', target.name, name)}"
+        shown = prefixed(target.name, name) if len(self._targets) > 1 else name
+        return self._reporter.vertex(digest, shown)
 
     def _request(
         self, target: Target, text: DockerfileText, ignore: tuple[str, ...], session: str, wiring: _Wiring
@@ -160,6 +178,7 @@ class Planner:
             no_cache=no_cache,
             image_resolve_mode="pull" if target.pull else "default",
             network=_network(target),
+            cgroup_parent=self._directories.cgroup_parent,
             hostname=args.get("BUILDKIT_SANDBOX_HOSTNAME", ""),
             extra_hosts=tuple((host.lower(), ip) for host, ip in (target.extra_hosts or {}).items()),
             shm_size=parse_size(target.shm_size) if target.shm_size else 0,
@@ -183,17 +202,15 @@ class Planner:
             )
         if context.startswith("cwd://"):
             context = context.removeprefix("cwd://") or "."
-        return require_directory(self._directories.cwd / context, "the context")
+        return require_directory(self._directories.cwd, context, "the context")
 
     def _dockerfile(self, target: Target, context: Path) -> DockerfileText:
         if target.dockerfile_inline is not None:
             text = ignore_file_of(context)
             return DockerfileText("Dockerfile", target.dockerfile_inline.encode(), *text)
-        name = target.dockerfile or "Dockerfile"
-        if name == "-":
-            if self._directories.stdin_dockerfile is None:
-                raise DefinitionError("dockerfile from stdin is not allowed here", code="stdin-dockerfile")
+        if self._directories.stdin_dockerfile is not None:
             return DockerfileText("Dockerfile", self._directories.stdin_dockerfile, *ignore_file_of(context))
+        name = target.dockerfile or "Dockerfile"
         if is_remote(name):
             raise NotBuiltYetError(f"a remote Dockerfile ({_redacted(name)}) is not supported yet")
         if name.startswith("cwd://"):
@@ -229,7 +246,7 @@ class Planner:
 
     def _directory(self, wiring: _Wiring, key: str, value: str) -> None:
         path = value.removeprefix("cwd://") if value.startswith("cwd://") else value
-        directory = require_directory(self._directories.cwd / (path or "."), f"the named context {key}")
+        directory = require_directory(self._directories.cwd, path or ".", f"the named context {key}")
         _, ignore = ignore_file_of(directory)
         session = context_identity(directory, ignore)
         wiring.specifiers[key] = f"local:{key}"
@@ -241,12 +258,27 @@ class Planner:
 
         path, separator, digest = value.removeprefix("oci-layout://").partition("@")
         path, _, tag = path.partition(":") if not separator else (path, "", "")
-        directory = require_directory(self._directories.cwd / path, f"the named context {key}")
+        directory = require_directory(self._directories.cwd, path, f"the named context {key}")
         if not digest:
             digest = str(OciLayout(directory).resolve(tag or "latest").digest)
         store = f"layout-{_hex('layout', str(directory))[:24]}"
         wiring.oci_layouts[store] = directory
         wiring.specifiers[key] = f"oci-layout://{store}@{digest}"
+
+
+@contextmanager
+def solving() -> Iterator[None]:
+    """Marks errors of the block as ones that arose while a build was solved, which is how clients introduce them."""
+    try:
+        yield
+    except BakehouseError as error:
+        error.during = error.during or "failed to solve: "
+        raise
+
+
+def prefixed(target: str, name: str) -> str:
+    """The display name of a vertex of `target` among several: `[app internal] load …`, `[app] exporting …`."""
+    return f"[{target} {name[1:]}" if name.startswith("[") else f"[{target}] {name}"
 
 
 def is_remote(value: str) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from bakehouse.values import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +20,12 @@ from bakehouse.oci.reference import Reference
 from bakehouse.progress.events import null_reporter
 from bakehouse.registry.credentials import DockerCredentials
 from bakehouse.runtime import Step, StepMount
+from bakehouse.runtime.foreground import Foreground
 from bakehouse.session import Session
 from bakehouse.snapshots import LayerChain
 from bakehouse.solver.model import Cancellation, RunContext
 
+_TERM = "TERM=xterm"
 _PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -52,11 +54,12 @@ def run_image(
     environ: Mapping[str, str],
     on_output: Callable[[int, bytes], None],
     cancel: Cancellation,
+    foreground: Foreground,
 ) -> int:
-    """Runs to the end and returns the exit code. Raises `NotFoundError` for an image that is neither in the local
+    """Runs to the end and returns the exit code. `foreground` lends standard input and passes signals on. Raises `NotFoundError` for an image that is neither in the local
     store nor in a registry, and the runtime's errors."""
     with open_engine(settings, environ) as engine:
-        return engine.call(lambda: _run(engine, request, settings, on_output, cancel), cancel)
+        return engine.call(lambda: _run(engine, request, settings, on_output, cancel, foreground), cancel)
 
 
 def _run(
@@ -65,6 +68,7 @@ def _run(
     settings: Settings,
     on_output: Callable[[int, bytes], None],
     cancel: Cancellation,
+    foreground: Foreground,
 ) -> int:
     config, chain = _resolve(engine, request, settings, cancel)
     process = config.get("config") or {}
@@ -78,15 +82,16 @@ def _run(
         step = Step(
             args=tuple(args),
             rootfs=active.root,
-            env=tuple(_environment(process.get("Env") or [], request.env)),
+            env=tuple(_environment(process.get("Env") or [], request.env, foreground.streams.terminal)),
             cwd=request.workdir or process.get("WorkingDir") or "/",
             user=request.user or process.get("User") or "",
             mounts=tuple(_volume(text) for text in request.volumes),
             network=request.network,
             hostname=request.hostname,
             extra_hosts=request.extra_hosts,
+            terminal=foreground.streams.terminal,
         )
-        return engine.runtime().run(step, on_output, cancel)
+        return engine.runtime().run(step, on_output, cancel, foreground=foreground)
 
 
 def _resolve(
@@ -126,9 +131,9 @@ def _arguments(process: Mapping[str, Any], request: RunRequest) -> list[str]:
     return [*(process.get("Entrypoint") or []), *command]
 
 
-def _environment(image: list[str], given: tuple[str, ...]) -> list[str]:
+def _environment(image: list[str], given: tuple[str, ...], terminal: bool) -> list[str]:
     merged: dict[str, str] = {}
-    for item in (_PATH, *image, *given):
+    for item in (_PATH, *([_TERM] if terminal else []), *image, *given):
         key, _, value = item.partition("=")
         merged[key] = value
     return [f"{key}={value}" for key, value in merged.items()]

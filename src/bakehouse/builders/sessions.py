@@ -4,38 +4,119 @@ from __future__ import annotations
 
 import stat
 from collections.abc import Mapping, Sequence
+from bakehouse.values import dataclass
 from pathlib import Path
 
 from bakehouse.bake import Target
 from bakehouse.builders.plan import PlannedTarget
+from bakehouse.engine.graph import post_order
 from bakehouse.errors import DefinitionError, NotBuiltYetError, NotFoundError
+from bakehouse.llb.ops import ExecOp, Vertex
 from bakehouse.session import CredentialSource, Secret, Session
 
 
 def compatible_groups(
     planned: Mapping[str, PlannedTarget], environ: Mapping[str, str], cwd: Path, credentials: CredentialSource
 ) -> list[tuple[list[str], Session]]:
-    """Partitions targets so that no secret or SSH id means two things within a part; each part is one solve.
+    """Partitions targets so that within a part no secret or SSH agent means two things to steps that use it; each part
+    is one solve. A target's steps see what the target itself was lent, never what only another one was.
 
-    Nearly always there is one part. Order is kept.
+    Nearly always there is one part. Targets that others link to come before them.
     """
-    groups: list[tuple[list[str], dict[str, Secret], dict[str, Path]]] = []
-    for name, item in planned.items():
-        secrets = target_secrets(item.target, environ, cwd)
-        agents = target_agents(item.target, environ)
-        for names, known, sockets in groups:
-            if all(known.get(key, value) == value for key, value in secrets.items()) and all(
-                sockets.get(key, value) == value for key, value in agents.items()
-            ):
-                names.append(name)
-                known.update(secrets)
-                sockets.update(agents)
+    groups: list[_Part] = []
+    for name in _linked_first(planned):
+        item = planned[name]
+        lent = _Lent(target_secrets(item.target, environ, cwd), target_agents(item.target, environ))
+        used = _used_ids(item, [planned[link] for link in _links(item.target)])
+        for part in groups:
+            if part.takes(lent, used):
                 break
         else:
-            groups.append(([name], secrets, agents))
+            part = _Part()
+            groups.append(part)
+        part.add(name, lent, used)
     return [
-        (names, _session(planned, names, secrets, agents, credentials)) for names, secrets, agents in groups
+        (part.names, _session(planned, part.names, part.secrets, part.agents, credentials)) for part in groups
     ]
+
+
+@dataclass(frozen=True, slots=True)
+class _Lent:
+    """What one target was lent, by id."""
+
+    secrets: Mapping[str, Secret]
+    agents: Mapping[str, Path]
+
+
+class _Part:
+    """Targets that share a session. `demands` are the ids that their steps use, with what they stand for (None:
+    nothing, since the target was lent none)."""
+
+    def __init__(self) -> None:
+        self.names: list[str] = []
+        self.secrets: dict[str, Secret] = {}
+        self.agents: dict[str, Path] = {}
+        self._demands: dict[tuple[str, str], object] = {}
+
+    def takes(self, lent: _Lent, used: frozenset[tuple[str, str]]) -> bool:
+        mine = _as_demands(lent)
+        known = _as_demands(_Lent(self.secrets, self.agents))
+        return (
+            all(known.get(key, value) == value for key, value in mine.items())
+            and all(known.get(key) == mine.get(key) or key not in known for key in used)
+            and all(mine.get(key, value) == value for key, value in self._demands.items())
+        )
+
+    def add(self, name: str, lent: _Lent, used: frozenset[tuple[str, str]]) -> None:
+        self.names.append(name)
+        self.secrets.update(lent.secrets)
+        self.agents.update(lent.agents)
+        mine = _as_demands(lent)
+        self._demands.update({key: mine.get(key) for key in used})
+
+
+def _as_demands(lent: _Lent) -> dict[tuple[str, str], object]:
+    return {("secret", id): value for id, value in lent.secrets.items()} | {
+        ("ssh", id): value for id, value in lent.agents.items()
+    }
+
+
+def _links(target: Target) -> list[str]:
+    return [
+        value.removeprefix("target:")
+        for value in (target.contexts or {}).values()
+        if value.startswith("target:")
+    ]
+
+
+def _linked_first(planned: Mapping[str, PlannedTarget]) -> list[str]:
+    order: dict[str, None] = {}
+
+    def visit(name: str) -> None:
+        if name not in order:
+            for link in _links(planned[name].target):
+                visit(link)
+            order[name] = None
+
+    for name in planned:
+        visit(name)
+    return list(order)
+
+
+def _used_ids(item: PlannedTarget, linked: Sequence[PlannedTarget]) -> frozenset[tuple[str, str]]:
+    """(kind, id) of the secrets and agents that the target's own steps mount; those of linked targets are not its own."""
+    foreign = {vertex.digest for other in linked for vertex in _vertices(other)}
+    used: set[tuple[str, str]] = set()
+    for vertex in _vertices(item):
+        if isinstance(vertex.op, ExecOp) and vertex.digest not in foreign:
+            used |= {("secret", mount.secret.id) for mount in vertex.op.mounts if mount.secret is not None}
+            used |= {("ssh", mount.ssh.id) for mount in vertex.op.mounts if mount.ssh is not None}
+            used |= {("secret", entry.id) for entry in vertex.op.secret_env}
+    return frozenset(used)
+
+
+def _vertices(item: PlannedTarget) -> list[Vertex]:
+    return post_order([platform.edge for platform in item.lowered.platforms if platform.edge is not None])
 
 
 def _session(

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from bakehouse.values import dataclass
 
 from bakehouse.dockerfile.globs import bad_pattern, check_glob
 from bakehouse.dockerfile.gotext import SPACES, clean_path

@@ -186,8 +186,11 @@ def sort_names(names: list[str]) -> None:
 class FileTree(Protocol):
     """A readable tree of nodes. `synced` marks a context, whose root has no metadata of its own (engine.md §9)."""
 
-    root: Node
-    synced: bool
+    @property
+    def root(self) -> Node: ...
+
+    @property
+    def synced(self) -> bool: ...
 
     def children(self, node: Node) -> dict[str, Node]:
         """The children of directory `node` by name in byte order; empty for anything else."""

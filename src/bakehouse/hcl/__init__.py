@@ -1,8 +1,8 @@
 """The HCL language, native and JSON syntax: parsing, types, evaluation, function library. Knows nothing of Bake.
 
 Everything is loaded on first use, so that importing the package costs nothing. Follows hashicorp/hcl v2.24 with
-go-cty 1.17; texts and positions of findings are theirs. Two names are modules and not re-exported: `convert.convert` brings a
-value to a type, `static.functions` and `static.variables` tell what an expression needs.
+go-cty 1.17; texts and positions of findings are theirs. Some names would hide modules and are not re-exported:
+`convert.convert` brings a value to a type, `static.functions` and `static.variables` tell what an expression needs.
 """
 
 from __future__ import annotations

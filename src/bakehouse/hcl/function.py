@@ -79,27 +79,23 @@ class Function:
         return self.variadic
 
     def _check_count(self, count: int) -> None:
-        if count < len(self.params) or (self.variadic is None and count > len(self.params)):
-            raise FunctionError(f"wrong number of arguments ({len(self.params)} required)")
+        required = len(self.params)
+        if count < required or (self.variadic is None and count > required):
+            at_least = "at least " if self.variadic is not None else ""
+            raise FunctionError(f"wrong number of arguments ({at_least}{required} required; {count} given)")
 
     def return_type(self, arguments: Sequence[Value]) -> Type:
         """The type of the result for these arguments, DYNAMIC when it cannot be told yet.
 
-        Raises ArgumentError for an argument of the wrong type or a null that is not allowed, FunctionError when the
-        function itself refuses.
+        Raises ArgumentError for a null that is not allowed, FunctionError when the function itself refuses.
         """
         self._check_count(len(arguments))
         for index, value in enumerate(arguments):
             parameter = self._parameter(index)
-            if value.raw is None:
-                if not parameter.allow_null:
-                    raise ArgumentError(index, "argument must not be null")
-                continue
-            if value.type is DYNAMIC:
-                if not parameter.allow_dynamic:
-                    return DYNAMIC
-            elif value.raw is UNKNOWN and not parameter.allow_unknown and parameter.type is not DYNAMIC:
-                pass
+            if value.raw is None and not parameter.allow_null:
+                raise ArgumentError(index, "argument must not be null")
+            if value.type is DYNAMIC and not parameter.allow_dynamic:
+                return DYNAMIC
         if isinstance(self.result, Type):
             return self.result
         return self.result(list(arguments))
@@ -107,13 +103,13 @@ class Function:
     def call(self, arguments: Sequence[Value]) -> Value:
         """The result for arguments that already have the parameters' types.
 
-        Raises as `return_type`. An unknown argument that the parameter does not allow makes the result unknown.
+        Raises as `return_type`. An argument that is unknown, or whose type is, makes the result unknown unless the
+        parameter allows it.
         """
         expected = self.return_type(arguments)
         for index, value in enumerate(arguments):
             parameter = self._parameter(index)
-            if value.raw is UNKNOWN and not parameter.allow_unknown:
-                return Value(expected, UNKNOWN)
-            if value.type is DYNAMIC and value.raw is UNKNOWN and not parameter.allow_dynamic:
+            unknown = value.raw is UNKNOWN and not parameter.allow_unknown
+            if unknown or (value.type is DYNAMIC and not parameter.allow_dynamic):
                 return Value(expected, UNKNOWN)
         return self.implementation(list(arguments), expected)

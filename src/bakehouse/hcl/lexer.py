@@ -124,21 +124,15 @@ _MAIN = re.compile(
     re.VERBOSE,
 )
 # The other modes are compiled when they are first needed (and kept by `re` itself).
-_QUOTED = (
-    r"""(\$\{~?) | (%\{~?) | (")
+_QUOTED = r"""(\$\{~?) | (%\{~?) | (")
   | (\$\$\{~? | %%\{~? | [$%](?!\{)(?=[\s\S]) | (?:\\[^\r\n\ud800-\udfff] | [^\\"$%\r\n\ud800-\udfff])+)
   | ([\r\n]+)"""
-)
 _HEREDOC_START = r"<<(-?)([^\W\d][\w-]*|_[\w-]*)\r?\n"
-_HEREDOC = (
-    r"""(\$\{~?) | (%\{~?)
+_HEREDOC = r"""(\$\{~?) | (%\{~?)
   | ((?:\$\$\{~?|%%\{~?|[$%](?!\{)(?=[\s\S])|[^$%\r\n\ud800-\udfff]*)\r?\n)
   | (\$\$\{~? | %%\{~? | [$%](?!\{)(?=[\s\S]) | [^$%\r\n\ud800-\udfff]+)"""
-)
-_BARE = (
-    r"""(\$\{~?) | (%\{~?)
+_BARE = r"""(\$\{~?) | (%\{~?)
   | ((?:\$\$\{~?|%%\{~?|[$%](?!\{)(?=[\s\S])|[^$%\r\n\ud800-\udfff]*)(?:\r?\n)? )"""
-)
 
 
 class Tokens:

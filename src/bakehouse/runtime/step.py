@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from bakehouse.values import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -35,8 +35,8 @@ class StepMount:
 class Step:
     """The process of a step. `env` holds `K=V`; `user` is Docker's `name|uid[:group|gid]`, empty for root; `cwd` an
     absolute path, created when missing; `extra_hosts` (host, ip) pairs; `ulimits` (name, soft, hard), -1 unlimited;
-    `shm_size` the bytes of /dev/shm; `rootfs` a writable directory on the host whose mount stubs are cleaned up; `terminal` asks for a terminal inside
-    (`runtime.foreground`).
+    `shm_size` the bytes of /dev/shm; `rootfs` a writable directory on the host whose mount stubs are cleaned up;
+    `terminal` asks for a terminal inside (`runtime.foreground`).
     """
 
     args: tuple[str, ...]

@@ -12,7 +12,7 @@ import os
 import re
 import stat
 from collections.abc import Callable
-from dataclasses import dataclass
+from bakehouse.values import dataclass
 from pathlib import Path
 
 from bakehouse.errors import EnvironmentFault, IntegrityError

@@ -188,7 +188,7 @@ CASES: dict[str, str] = {
     "workdir": "WORKDIR /w/v\nCOPY f .\nWORKDIR sub\nCOPY dir2 .",
     "heredoc": "COPY <<A <<B /h/\nhello\nA\nworld\nB",
     "heredoc-chmod": "COPY --chmod=700 --chown=3:4 <<A /h/i\nhello\nA",
-    "stage": "COPY dir /s/d\nCOPY --chown=3:4 f /s/o\nFROM scratch\nCOPY --from=0 /s /x/\nCOPY --from=0 /s/d/x /s/o /y/",
+    "stage": "COPY dir /s/d\nCOPY --chown=3:4 f /s/o\nFROM scratch\nCOPY --from=0 /s /x/\nCOPY --from=0 /s/o /y/",
     "stage-wild": "COPY dir /s/d\nFROM scratch\nCOPY --from=0 /s/*/sub /x/",
     "stage-link": "COPY dir /s/d\nFROM scratch\nCOPY --link --from=0 /s /x/",
     "space": 'COPY ["sp ace","/sp ace/"]',

@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from tests.unit.engine_files.trees import run_context
+
 from bakehouse.engine.ops.diff import DiffOperation
 from bakehouse.engine.ops.file import FileOperation
 from bakehouse.engine.ops.merge import MergeOperation
@@ -20,7 +22,6 @@ from bakehouse.session import Session
 from bakehouse.snapshots import Compression, LayerStore
 from bakehouse.solver.model import Operation
 from bakehouse.store import Store
-from tests.unit.engine_files.trees import run_context
 
 _SOURCES: dict[str, Any] = {"local": LocalSource, "http": HttpSource, "https": HttpSource, "git": GitSource}
 

@@ -10,11 +10,15 @@ import hashlib
 import json
 import tarfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from bakehouse.values import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.support.services import BuildKit, running_buildkit
+from tests.unit.engine_files.copy_cases import CASES, make_context
+from tests.unit.engine_files.engine import SmallEngine, small_engine
+from tests.unit.engine_files.trees import listing, run_context
 
 from bakehouse.dockerfile.lowering import LowerRequest, MetaResolver, lower
 from bakehouse.engine.sources.local import HostTree
@@ -22,10 +26,6 @@ from bakehouse.errors import BakehouseError
 from bakehouse.llb.ops import Edge, FileOp
 from bakehouse.oci.platform import Platform
 from bakehouse.session import Session
-from tests.support.services import BuildKit, running_buildkit
-from tests.unit.engine_files.copy_cases import CASES, make_context
-from tests.unit.engine_files.engine import SmallEngine, small_engine
-from tests.unit.engine_files.trees import listing, run_context
 
 pytestmark = pytest.mark.peer
 

@@ -7,12 +7,12 @@ import os
 from pathlib import Path
 
 import pytest
+from tests.unit.engine_files.trees import make_tree
 
 from bakehouse.engine.contenthash import ContentHasher, combined_checksum
 from bakehouse.engine.sources.context_walk import ContextDirectory
 from bakehouse.engine.tree import Selection
 from bakehouse.errors import NotFoundError
-from tests.unit.engine_files.trees import make_tree
 
 EMPTY = "sha256:" + hashlib.sha256(b"").hexdigest()
 RECORD_A = "sha256:09eefdc91e8894bc767daae7daa5a4e8cbf396610f10ae20604d9086c76d4a93"

@@ -8,6 +8,8 @@ import time
 from pathlib import Path
 
 import pytest
+from tests.unit.engine_files.engine import local, small_engine
+from tests.unit.engine_files.trees import TIME_NS, make_tree
 
 from bakehouse.engine import contenthash
 from bakehouse.engine.nodes import walk
@@ -17,8 +19,6 @@ from bakehouse.engine.sources.local import HostTree
 from bakehouse.engine.tree import Selection
 from bakehouse.errors import NotFoundError
 from bakehouse.session import Session
-from tests.unit.engine_files.engine import local, small_engine
-from tests.unit.engine_files.trees import TIME_NS, make_tree
 
 #: dockerfile.md §11.3
 TREE = dict.fromkeys(
@@ -103,7 +103,7 @@ def test_owner_is_root_and_a_socket_is_an_empty_file(tmp_path: Path) -> None:
 
 
 def test_missing_context_is_named(tmp_path: Path) -> None:
-    with pytest.raises(NotFoundError, match="no such file or directory|No such file or directory"):
+    with pytest.raises(NotFoundError, match=r"build context .*/nope: No such file or directory"):
         ContextDirectory(tmp_path / "nope")
 
 

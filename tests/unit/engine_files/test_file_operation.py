@@ -6,6 +6,8 @@ import os
 from pathlib import Path
 
 import pytest
+from tests.unit.engine_files.engine import SmallEngine, local, small_engine
+from tests.unit.engine_files.trees import listing, make_tree, run_context
 
 from bakehouse.engine.ops.file import FileOperation
 from bakehouse.engine.ops.file_pack import PackedTree
@@ -27,8 +29,6 @@ from bakehouse.llb.ops import (
     Vertex,
 )
 from bakehouse.session import Session
-from tests.unit.engine_files.engine import SmallEngine, local, small_engine
-from tests.unit.engine_files.trees import listing, make_tree, run_context
 
 FILES = {
     "f": "file\n",

@@ -8,18 +8,18 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from bakehouse.values import dataclass
 from pathlib import Path
 
 import pytest
+from tests.unit.engine_files.engine import small_engine
+from tests.unit.engine_files.trees import run_context
 
 from bakehouse.engine.sources.git import GitReference
 from bakehouse.engine.sources.git_command import Git, GitAccess, git_access
 from bakehouse.errors import DefinitionError, IntegrityError, NotFoundError
 from bakehouse.llb.ops import Edge, SourceOp, Vertex
 from bakehouse.session import Secret, Session
-from tests.unit.engine_files.engine import small_engine
-from tests.unit.engine_files.trees import run_context
 
 ENVIRONMENT = {
     "PATH": os.environ["PATH"],

@@ -9,12 +9,12 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from tests.unit.engine_files.engine import small_engine
+from tests.unit.engine_files.trees import listing
 
 from bakehouse.errors import DefinitionError, IntegrityError, NotFoundError, TransientError
 from bakehouse.llb.ops import Edge, SourceOp, Vertex
 from bakehouse.session import Secret, Session
-from tests.unit.engine_files.engine import small_engine
-from tests.unit.engine_files.trees import listing
 
 BODY = b"downloaded\n"
 MODIFIED = "Wed, 21 Oct 2015 07:28:00 GMT"

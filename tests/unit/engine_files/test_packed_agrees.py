@@ -14,6 +14,13 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
+from tests.unit.engine_files.trees import (
+    TIME_NS,
+    make_tree,
+    packed_over,
+    tar_of_difference,
+    tar_of_packed,
+)
 
 from bakehouse.engine.nodes import TreeReader
 from bakehouse.engine.ops import file_actions
@@ -23,13 +30,6 @@ from bakehouse.engine.ops.file_packed import NeedsDirectory
 from bakehouse.engine.sources.context_walk import ContextDirectory
 from bakehouse.errors import BakehouseError
 from bakehouse.llb.ops import Action, Copy, MkDir, MkFile, Symlink
-from tests.unit.engine_files.trees import (
-    TIME_NS,
-    make_tree,
-    packed_over,
-    tar_of_difference,
-    tar_of_packed,
-)
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="owners are set")
 

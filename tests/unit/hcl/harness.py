@@ -7,6 +7,7 @@ from bakehouse.hcl import (
     STRING,
     AttributeSchema,
     BlockSchema,
+    BodyContent,
     BodySchema,
     ConversionError,
     EvalContext,
@@ -34,7 +35,9 @@ def evaluate(expression: str) -> dict[str, str]:
     value, found = body.attributes["v"].expr.evaluate(EvalContext({}, library))
     if found:
         return {"error": message(found)}
-    arguments, found = body.blocks[0].body.attributes["args"].expr.evaluate(EvalContext({"v": value}, library))
+    arguments, found = (
+        body.blocks[0].body.attributes["args"].expr.evaluate(EvalContext({"v": value}, library))
+    )
     if found:
         # Decoding the unknown result into a map of strings is one finding more.
         return {"error": message(found, 1)}
@@ -68,12 +71,16 @@ def arguments_of(name: str, text: str) -> dict[str, str]:
     out: dict[str, str] = {}
     for block in content.blocks:
         if block.labels == ["t"]:
-            out |= _block_arguments(block.body.content(BodySchema([AttributeSchema("args")]), partial=True), values)
+            out |= _block_arguments(
+                block.body.content(BodySchema([AttributeSchema("args")]), partial=True), values
+            )
     return out
 
 
-def _block_arguments(result: object, values: dict[str, Value]) -> dict[str, str]:
-    content, found = result  # type: ignore[misc]
+def _block_arguments(
+    result: tuple[BodyContent, list[Diagnostic]], values: dict[str, Value]
+) -> dict[str, str]:
+    content, found = result
     _checked(found)
     if "args" not in content.attributes:
         return {}

@@ -1,5 +1,5 @@
-"""How the expected values of the differential cases are made: every expression becomes one definition that a real buildx
-prints. Run as a program with BAKEHOUSE_BUILDX set to the path of buildx to record the cases anew."""
+"""How the expected values of the differential cases are made: every expression becomes one definition that a real
+buildx prints. Run as a program with BAKEHOUSE_BUILDX set to the path of buildx to record the cases anew."""
 
 from __future__ import annotations
 

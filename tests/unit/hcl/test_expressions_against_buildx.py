@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import os
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -61,9 +60,8 @@ def test_file(name: str) -> None:
 
 
 @pytest.mark.peer
-@pytest.mark.skipif("BAKEHOUSE_BUILDX" not in os.environ, reason="BAKEHOUSE_BUILDX names no buildx")
-def test_recordings_are_current() -> None:
+def test_recordings_are_current(buildx: Path) -> None:
     for case in EXPRESSIONS[::20]:
         want = {key: value for key, value in case.items() if key != "expression"}
         text = recording.definition(case["expression"])
-        assert recording.print_with_buildx(os.environ["BAKEHOUSE_BUILDX"], text) == want
+        assert recording.print_with_buildx(str(buildx), text) == want

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
+from bakehouse.values import replace
 
 from bakehouse.dockerfile import gotext
 from bakehouse.dockerfile.lowering.stages import StageState

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from bakehouse.values import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Protocol
 
@@ -75,9 +75,13 @@ class Exporter(Protocol):
         ...
 
 
+def export_digest(id: str, name: str) -> str:
+    """What identifies the vertex called `name` of the export `id` in progress events."""
+    return "sha256:" + hashlib.sha256(f"{id}-export-{name}".encode()).hexdigest()
+
+
 def start_vertex(reporter: Reporter, spec: ExportSpec, name: str) -> VertexReporter:
-    """Announces and starts the vertex of one export (digest of `ID-export-NAME`)."""
-    digest = hashlib.sha256(f"{spec.id}-export-{name}".encode()).hexdigest()
-    vertex = reporter.vertex(f"sha256:{digest}", name)
+    """Announces and starts the vertex of one export."""
+    vertex = reporter.vertex(export_digest(spec.id, name), name)
     vertex.start()
     return vertex

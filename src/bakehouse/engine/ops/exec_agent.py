@@ -22,7 +22,7 @@ def agent_proxy(agent: Path, path: Path, *, mode: int, uid: int, gid: int) -> It
     """Listens at `path` and passes every connection on to the agent socket `agent`, until the context ends."""
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
     try:
-        listener.bind(os.fspath(path))
+        _bind(listener, path)
         os.chown(path, uid, gid)
         path.chmod(mode & 0o777)
         listener.listen(_BACKLOG)
@@ -37,6 +37,15 @@ def agent_proxy(agent: Path, path: Path, *, mode: int, uid: int, gid: int) -> It
     finally:
         listener.close()
         path.unlink(missing_ok=True)
+
+
+def _bind(listener: socket.socket, path: Path) -> None:
+    """Binds to `path` however long it is: the kernel takes 107 bytes, so its directory goes in by descriptor."""
+    directory = os.open(path.parent, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        listener.bind(f"/proc/self/fd/{directory}/{path.name}")
+    finally:
+        os.close(directory)
 
 
 class _Proxy:

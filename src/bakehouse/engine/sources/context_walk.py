@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import posixpath
 import stat
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -23,6 +24,8 @@ class ContextDirectory(DirectoryTree):
     def __init__(self, root_path: Path) -> None:
         super().__init__(_checked_root(root_path))
         self.synced = True
+        # BuildKit never transfers the root: its time is that of the build, and a copy of `.` hands it on.
+        self.root.mtime_ns = time.time_ns()
 
     def children(self, node: Node) -> dict[str, Node]:
         if node.children is not None:

@@ -14,7 +14,7 @@ import shutil
 import stat
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from bakehouse.values import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -170,7 +170,8 @@ class GitSource:
         remote = self._reference.remote
         ref = self._reference.ref or _default_branch(git, remote)
         output = git.run("ls-remote", "--", remote, ref, ref + "^{}")
-        offered = dict(reversed(line.split("\t", 1)) for line in output.splitlines() if "\t" in line)
+        lines = [line.partition("\t") for line in output.splitlines()]
+        offered = {name: object_name for object_name, tab, name in lines if tab}
         tag = "refs/tags/" + ref.removeprefix("refs/tags/")
         branch = "refs/heads/" + ref.removeprefix("refs/heads/")
         for name in ("refs/" + ref.removeprefix("refs/"), branch, tag):

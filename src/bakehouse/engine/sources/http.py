@@ -11,7 +11,7 @@ import json
 import os
 import posixpath
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from bakehouse.values import dataclass
 from email.message import Message
 from email.utils import format_datetime, parsedate_to_datetime
 from pathlib import Path
@@ -188,9 +188,10 @@ class HttpSource:
         retries = urllib3.Retry(total=None, connect=2, read=2, redirect=10, status=0, backoff_factor=0.2)
         timeout = urllib3.Timeout(connect=_CONNECT_TIMEOUT_S, read=_READ_TIMEOUT_S)
         try:
-            return http_pool(self._url).request(
+            response: BaseHTTPResponse = http_pool(self._url).request(
                 "GET", self._url, headers=headers, preload_content=False, retries=retries, timeout=timeout
             )
+            return response
         except urllib3.exceptions.HTTPError as error:
             reason = getattr(error, "reason", None) or error
             raise TransientError(
@@ -267,13 +268,13 @@ class HttpSource:
 
 def http_pool(url: str) -> Any:
     """A connection pool for `url`, through the proxy that the environment names for it."""
-    from urllib.request import getproxies_environment, proxy_bypass_environment
+    from urllib.request import getproxies_environment, proxy_bypass
 
     import urllib3
 
     parts = urlsplit(url)
     proxy = getproxies_environment().get(parts.scheme)
-    if proxy and not proxy_bypass_environment(parts.hostname or ""):
+    if proxy and not proxy_bypass(parts.hostname or ""):
         return urllib3.ProxyManager(proxy)
     return urllib3.PoolManager()
 

@@ -81,10 +81,6 @@ class HostTree:
     def root(self) -> Node:
         return self._walked().root
 
-    @root.setter
-    def root(self, node: Node) -> None:
-        raise AttributeError("the root of a context is found by walking it")
-
     def children(self, node: Node) -> dict[str, Node]:
         return self._walked().children(node)
 
@@ -98,7 +94,7 @@ class HostTree:
         if node.digest:
             return node.digest
         with self._lock:
-            if not node.digest and not self._recall(node):
+            if not self._recall(node):
                 xattrs = self._read_xattrs(node)
                 with self._reading(node):
                     self._walked().hash_record(node, xattrs)
@@ -169,7 +165,10 @@ class HostTree:
             return self._tree
 
     def _recall(self, node: Node) -> bool:
+        """Whether the digest of `node` is known: by another thread meanwhile, or from an earlier build."""
         assert self._index is not None
+        if node.digest:
+            return True
         if node.is_directory:
             return False
         known = self._index.lookup(node)
@@ -216,7 +215,7 @@ class HostTree:
                 continue
             _, start = resolve(self, clean(selection.path), selection.follow_symlink)
             for node in walk(self, start) if start is not None else ():
-                if node.size >= _LARGE_FILE and not node.digest and not self._recall(node):
+                if node.size >= _LARGE_FILE and not self._recall(node):
                     large[id(node)] = node
         if len(large) < 2:
             return

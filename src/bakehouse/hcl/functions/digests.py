@@ -40,7 +40,7 @@ def _bcrypt(arguments: list[Value], result: Type) -> Value:
 
 def _rsadecrypt(ciphertext: str, privatekey: str) -> str:
     from bakehouse.hcl.functions.encoding import decode_base64
-    from bakehouse.hcl.functions.rsa import KeyError_, decrypt
+    from bakehouse.hcl.functions.rsa import RsaError, decrypt
 
     data = decode_base64(ciphertext)
     if data is None:
@@ -49,7 +49,7 @@ def _rsadecrypt(ciphertext: str, privatekey: str) -> str:
         )
     try:
         return decrypt(data, privatekey).decode("utf-8", "surrogateescape")
-    except KeyError_ as error:
+    except RsaError as error:
         raise FunctionError(str(error)) from None
 
 

@@ -130,6 +130,7 @@ def _signum(arguments: list[Value], result: Type) -> Value:
     return integer((value > 0) - (value < 0))
 
 
+_MAX_PARSED_DIGITS = 10_000
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
@@ -151,6 +152,8 @@ def _parseint(arguments: list[Value], result: Type) -> Value:
         digits = digits.lower() if digits.isascii() else digits
     if not digits or any(char not in alphabet for char in digits):
         raise ArgumentError(0, f"cannot parse {go_quote(text)} as a base {base} integer")
+    if len(digits) > _MAX_PARSED_DIGITS:
+        raise ArgumentError(0, f"a number may not have more than {_MAX_PARSED_DIGITS} digits")
     value = 0
     for char in digits:
         value = value * base + alphabet.index(char)

@@ -10,21 +10,21 @@ import re
 _PEM = re.compile(r"-----BEGIN ([^-\n]*)-----[ \t]*\r?\n(.*?)\r?\n?-----END \1-----", re.DOTALL)
 
 
-class KeyError_(ValueError):
+class RsaError(ValueError):
     """The key cannot be read, or does not fit the ciphertext."""
 
 
 def decrypt(ciphertext: bytes, pem: str) -> bytes:
-    """The plain bytes. Raises KeyError_."""
+    """The plain bytes. Raises RsaError."""
     modulus, exponent = _private_key(pem)
     size = (modulus.bit_length() + 7) // 8
     number = int.from_bytes(ciphertext, "big")
     if len(ciphertext) > size or number >= modulus or size < 11:
-        raise KeyError_("crypto/rsa: decryption error")
+        raise RsaError("crypto/rsa: decryption error")
     padded = pow(number, exponent, modulus).to_bytes(size, "big")
     end = padded.find(b"\0", 2)
     if padded[:2] != b"\0\2" or end < 10:
-        raise KeyError_("crypto/rsa: decryption error")
+        raise RsaError("crypto/rsa: decryption error")
     return padded[end + 1 :]
 
 
@@ -34,15 +34,15 @@ def _private_key(pem: str) -> tuple[int, int]:
 
     found = _PEM.search(pem)
     if found is None:
-        raise KeyError_("failed to parse key: no key found")
+        raise RsaError("failed to parse key: no key found")
     body = found.group(2)
     if "Proc-Type: 4,ENCRYPTED" in body:
-        raise KeyError_(
+        raise RsaError(
             "failed to parse key: password protected keys are not supported. Please decrypt the key prior to use"
         )
     data = decode_base64(re.sub(r"\s", "", body))
     if data is None:
-        raise KeyError_("failed to parse key: no key found")
+        raise RsaError("failed to parse key: no key found")
     try:
         content, _ = _element(data, 0, 0x30)
         fields: list[int] = []
@@ -52,9 +52,9 @@ def _private_key(pem: str) -> tuple[int, int]:
             fields.append(int.from_bytes(field, "big", signed=True))
         _, modulus, _, exponent = fields
     except (IndexError, ValueError):
-        raise KeyError_("x509: failed to parse private key, which must be in PKCS #1 form") from None
+        raise RsaError("x509: failed to parse private key, which must be in PKCS #1 form") from None
     if modulus <= 0 or exponent <= 0:
-        raise KeyError_("x509: private key contains zero or negative value")
+        raise RsaError("x509: private key contains zero or negative value")
     return modulus, exponent
 
 

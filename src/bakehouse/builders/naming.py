@@ -1,0 +1,53 @@
+"""Which target a line of the progress display belongs to, said the way buildx does when it builds several at once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from bakehouse.engine.exporters.model import export_digest
+from bakehouse.engine.graph import post_order
+from bakehouse.builders.plan import PlannedTarget, prefixed
+from bakehouse.progress.events import Event, Reporter, VertexEvent
+
+
+def with_target_names(reporter: Reporter, planned: Mapping[str, PlannedTarget]) -> Reporter:
+    """A reporter that puts the target's name in front of a vertex's own: `[app 1/2] FROM …`, `[app] exporting to image`.
+
+    A vertex that several targets share bears the name of the first. With a single target nothing changes.
+    """
+    if len(planned) < 2:
+        return reporter
+    owners: dict[str, str] = {}
+    for name, item in planned.items():
+        for platform in item.lowered.platforms:
+            if platform.edge is not None:
+                for vertex in post_order([platform.edge]):
+                    owners.setdefault(vertex.digest, name)
+        for number in range(max(1, len(item.target.output or ()))):
+            for title in EXPORT_TITLES:
+                owners[export_digest(export_id(name, number), title)] = name
+
+    def emit(event: Event) -> None:
+        if isinstance(event, VertexEvent):
+            owner = owners.get(event.digest)
+            if owner is not None:
+                event.name = prefixed(owner, event.name)
+        reporter.emit(event)
+
+    return Reporter(emit)
+
+
+EXPORT_TITLES = (
+    "exporting to image",
+    "exporting to oci image format",
+    "exporting to docker image format",
+    "exporting to client directory",
+    "exporting to client tarball",
+    "importing to docker",
+    "importing to podman",
+)
+
+
+def export_id(target: str, number: int) -> str:
+    """What tells the exports of one command apart: output `number` of a target."""
+    return f"{target}-{number}"
