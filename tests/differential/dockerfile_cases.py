@@ -11,7 +11,7 @@ import base64
 import hashlib
 import json
 import subprocess
-from bakehouse.values import dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 

@@ -20,7 +20,7 @@ import sys
 import tarfile
 import tempfile
 from collections.abc import Callable
-from bakehouse.values import dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.support.paths import BASES

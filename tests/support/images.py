@@ -10,7 +10,7 @@ import hashlib
 import io
 import json
 import tarfile
-from bakehouse.values import dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 

@@ -12,7 +12,7 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
-from bakehouse.values import dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 from tests.support import bases

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from bakehouse.values import dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from bakehouse.bake import Target, parse_size
@@ -180,7 +180,7 @@ class Planner:
             network=_network(target),
             cgroup_parent=self._directories.cgroup_parent,
             hostname=args.get("BUILDKIT_SANDBOX_HOSTNAME", ""),
-            extra_hosts=tuple((host.lower(), ip) for host, ip in (target.extra_hosts or {}).items()),
+            extra_hosts=extra_hosts(target),
             shm_size=parse_size(target.shm_size) if target.shm_size else 0,
             ulimits=tuple(_ulimit(item) for item in target.ulimits or ()),
             cache_mount_namespace=args.get("BUILDKIT_CACHE_MOUNT_NS", ""),
@@ -317,6 +317,39 @@ def _network(target: Target) -> int:
             hint="default, none or host",
         )
     return _NETWORKS[name]
+
+
+def extra_hosts(target: Target) -> tuple[tuple[str, str], ...]:
+    """(host, address) pairs; a host may have several addresses, parted by commas, IPv6 ones in brackets.
+
+    Raises `DefinitionError` (code `invalid-host`), `NotBuiltYetError` for `host-gateway`, which is Docker's own.
+    """
+    pairs = []
+    for host, addresses in (target.extra_hosts or {}).items():
+        for address in addresses.split(","):
+            if address == "host-gateway":
+                raise NotBuiltYetError(
+                    f"the address host-gateway (of {host}) is not supported: there is no daemon with a gateway",
+                    hint="write the address; with network host the machine itself is 127.0.0.1",
+                )
+            if len(address) > 2 and address[0] == "[" and address[-1] == "]":
+                address = address[1:-1]
+            if not host or not _is_address(address):
+                raise DefinitionError(
+                    f"invalid host {host}:{addresses}", code="invalid-host", hint="expected host:ip"
+                )
+            pairs.append((host.lower(), address))
+    return tuple(pairs)
+
+
+def _is_address(text: str) -> bool:
+    import ipaddress
+
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _ulimit(text: str) -> Ulimit:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from bakehouse.values import dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import stat
 from collections.abc import Mapping, Sequence
-from bakehouse.values import dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 from bakehouse.bake import Target

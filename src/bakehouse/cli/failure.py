@@ -17,22 +17,16 @@ def report(error: BakehouseError, stream: TextIO, *, debug: bool = False) -> int
         parts += ["------", f" > {error.vertex}:", *error.log_tail, "------"]
     if error.excerpt:
         parts.append(error.excerpt)
-    prefix = f"target {error.target}: " if error.target else ""
+    introduction = f"{f'target {error.target}: ' if error.target else ''}{error.during}"
     if isinstance(error, CancelledError):
-        parts.append(f"ERROR: {prefix}{_solve_prefix(error)}Canceled: {error.message}")
-    else:
-        parts.append(f"ERROR: {prefix}{_solve_prefix(error)}{error.message}")
+        introduction += "Canceled: "
+    parts.append(f"ERROR: {introduction}{error.message}")
     if error.hint:
         parts.append(f"hint: {error.hint}")
     stream.write("\n".join(parts) + "\n")
     if debug:
         _traceback(error, stream)
     return error.exit_code
-
-
-def _solve_prefix(error: BakehouseError) -> str:
-    """`failed to solve: ` for what arose inside a build, as the peers say it."""
-    return "failed to solve: " if error.vertex or error.excerpt and error.category != "definition" else ""
 
 
 def report_bug(error: Exception, stream: TextIO, *, debug: bool = False) -> int:

@@ -11,12 +11,17 @@ from bakehouse.errors import DefinitionError, NotBuiltYetError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 BOOL = "bool"
 STRING = "string"
 LIST = "list"
 INT = "int"
+
+_DEFAULT_COLUMNS = 100
+#: A narrower column for explanations would be one word a line: they then stand below their flags.
+_LEAST_HELP_COLUMNS = 30
+_NARROW_INDENT = 10
 
 _TRUE = {"1", "t", "T", "TRUE", "true", "True"}
 _FALSE = {"0", "f", "F", "FALSE", "false", "False"}
@@ -25,11 +30,12 @@ _FALSE = {"0", "f", "F", "FALSE", "false", "False"}
 class Flag:
     """One flag: `--name`, perhaps `-short`. `kind` is BOOL, STRING, INT or LIST (repeatable, values never split).
 
-    `unbuilt` is the sentence that refuses the flag when its room does not exist yet; `accept` lists values that are
-    harmless all the same (`--provenance=false`). `metavar` and `help` feed the help text.
+    `unbuilt` is the sentence that refuses the flag when its room does not exist yet; `accept` tells values that are
+    harmless all the same (`--provenance=false`). `metavar` and `help` feed the help text. `split` marks a list whose
+    values are split on commas (pflag's string slice).
     """
 
-    __slots__ = ("accept", "default", "help", "hidden", "kind", "metavar", "name", "short", "unbuilt")
+    __slots__ = ("accept", "default", "help", "hidden", "kind", "metavar", "name", "short", "split", "unbuilt")
 
     def __init__(
         self,
@@ -41,8 +47,9 @@ class Flag:
         metavar: str = "",
         default: object = None,
         unbuilt: str = "",
-        accept: tuple[str, ...] = (),
+        accept: Callable[[str], bool] | None = None,
         hidden: bool = False,
+        split: bool = False,
     ) -> None:
         self.name = name
         self.kind = kind
@@ -53,15 +60,18 @@ class Flag:
         self.unbuilt = unbuilt
         self.accept = accept
         self.hidden = hidden
+        self.split = split
 
 
 class Parsed:
     """The values of one command line. `values` has every flag (its default when not given, `[]` for a list); `given`
-    names those that were there; `arguments` are the positional ones in order."""
+    names those that were there; `arguments` are the positional ones in order; `refused` is the error for the first flag
+    whose room is not built, when `parse` was asked to put it off."""
 
-    __slots__ = ("arguments", "given", "values")
+    __slots__ = ("arguments", "given", "refused", "values")
 
     def __init__(self) -> None:
+        self.refused: NotBuiltYetError | None = None
         self.values: dict[str, object] = {}
         self.given: set[str] = set()
         self.arguments: list[str] = []
@@ -97,9 +107,9 @@ class UsageError(DefinitionError):
     default_code = "usage"
 
 
-def parse(flags: Sequence[Flag], argv: Sequence[str]) -> Parsed:
+def parse(flags: Sequence[Flag], argv: Sequence[str], *, refuse: bool = True) -> Parsed:
     """Reads `argv` (without the command's name). Raises `UsageError` in pflag's words, `NotBuiltYetError` for a flag
-    whose room is not built, `HelpWanted`."""
+    whose room is not built (with `refuse` off the caller does that, by `Parsed.refused`), `HelpWanted`."""
     by_name = {flag.name: flag for flag in flags}
     by_short = {flag.short: flag for flag in flags if flag.short}
     parsed = Parsed()
@@ -123,6 +133,8 @@ def parse(flags: Sequence[Flag], argv: Sequence[str]) -> Parsed:
             _take_shorts(parsed, by_short, word, words)
         else:
             parsed.arguments.append(word)
+    if refuse and parsed.refused is not None:
+        raise parsed.refused
     return parsed
 
 
@@ -135,10 +147,12 @@ def _take_shorts(parsed: Parsed, by_short: dict[str, Flag], word: str, words: li
         flag = by_short.get(letter)
         if flag is None:
             raise UsageError(f"unknown shorthand flag: '{letter}' in {word}")
-        if flag.kind == BOOL and not rest.startswith("="):
+        if flag.kind == BOOL and not (len(rest) > 1 and rest.startswith("=")):
             _take(parsed, flag, None, words, f"-{letter}")
             continue
-        _take(parsed, flag, rest.removeprefix("=") if rest else None, words, f"-{letter}")
+        # pflag's rule: `-t=` is the value `=`, `-t=x` the value `x`.
+        value = rest[1:] if len(rest) > 1 and rest.startswith("=") else rest
+        _take(parsed, flag, value or None, words, f"'{letter}' in {word}")
         return
 
 
@@ -148,12 +162,10 @@ def _take(parsed: Parsed, flag: Flag, value: str | None, words: list[str], spell
             value = "true"
         elif words:
             value = words.pop(0)
-        elif flag.short:
-            raise UsageError(f"flag needs an argument: {spelled}")
         else:
-            raise UsageError(f"flag needs an argument: --{flag.name}")
-    if flag.unbuilt and value not in flag.accept:
-        raise NotBuiltYetError(f"--{flag.name} is not supported yet: {flag.unbuilt}")
+            raise UsageError(f"flag needs an argument: {spelled}")
+    if flag.unbuilt and parsed.refused is None and not (flag.accept is not None and flag.accept(value)):
+        parsed.refused = NotBuiltYetError(f"--{flag.name} is not supported yet: {flag.unbuilt}")
     parsed.given.add(flag.name)
     if flag.kind == BOOL:
         parsed.values[flag.name] = _boolean(flag, value)
@@ -162,7 +174,7 @@ def _take(parsed: Parsed, flag: Flag, value: str | None, words: list[str], spell
     elif flag.kind == LIST:
         values = parsed.values[flag.name]
         assert isinstance(values, list)
-        values.append(value)
+        values += value.split(",") if flag.split else [value]
     else:
         parsed.values[flag.name] = value
 
@@ -199,21 +211,43 @@ def _suggest(name: str, known: dict[str, Flag]) -> str | None:
     return f"did you mean --{close[0]}?" if close else None
 
 
-def render_help(usage: str, summary: str, flags: Sequence[Flag], columns: int = 100) -> str:
-    """The help text of a command: usage line, one sentence, and a table of flags wrapped to `columns`."""
+def is_false(text: str) -> bool:
+    """Whether a boolean's text says no, as Go reads one."""
+    return text in _FALSE
+
+
+def render_help(usage: str, summary: str, flags: Sequence[Flag], columns: int | None = None) -> str:
+    """The help text of a command: usage line, one sentence, and a table of flags wrapped to `columns` (None: the
+    terminal's own)."""
     import textwrap
 
+    columns = columns or terminal_columns()
     rows = []
     for flag in sorted((flag for flag in flags if not flag.hidden), key=lambda flag: flag.name):
         head = f"  -{flag.short}, --{flag.name}" if flag.short else f"      --{flag.name}"
         kind = flag.metavar or {STRING: "string", LIST: "stringArray", INT: "int", BOOL: ""}[flag.kind]
         rows.append((f"{head} {kind}".rstrip(), flag.help + (" (not supported yet)" if flag.unbuilt else "")))
     width = max((len(head) for head, _ in rows), default=0) + 3
-    lines = [f"Usage:  {usage}", "", summary, ""]
+    lines = [f"Usage:  {usage}", "", *textwrap.wrap(summary, columns), ""]
     if rows:
         lines.append("Options:")
+    narrow = columns - width < _LEAST_HELP_COLUMNS
+    indent = _NARROW_INDENT if narrow else width
     for head, text in rows:
-        wrapped = textwrap.wrap(text, max(20, columns - width)) or [""]
-        lines.append(f"{head:<{width}}{wrapped[0]}".rstrip())
-        lines += [" " * width + more for more in wrapped[1:]]
+        wrapped = textwrap.wrap(text, max(_LEAST_HELP_COLUMNS, columns - indent)) or [""]
+        if narrow:
+            lines += [head, *(" " * indent + line for line in wrapped)]
+        else:
+            lines.append(f"{head:<{width}}{wrapped[0]}".rstrip())
+            lines += [" " * width + more for more in wrapped[1:]]
     return "\n".join(lines) + "\n"
+
+
+def terminal_columns() -> int:
+    """The width of the terminal behind standard output; 100 when it is none."""
+    import os
+
+    try:
+        return os.get_terminal_size(1).columns or _DEFAULT_COLUMNS
+    except OSError:
+        return _DEFAULT_COLUMNS

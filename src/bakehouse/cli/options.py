@@ -2,10 +2,33 @@
 
 from __future__ import annotations
 
-from bakehouse.cli.flags import BOOL, INT, LIST, STRING, Flag
+from bakehouse.cli.flags import BOOL, INT, LIST, STRING, Flag, Parsed, UsageError, is_false
 
-_OFF = ("false", "0", "f", "F", "FALSE", "False", "")
-_NO_ATTEST = ("false", "disabled=true", "0", "mode=disabled")
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+PROGRESS_MODES = ("auto", "plain", "tty", "quiet", "rawjson")
+_LIMITS = "limits of steps are not there"
+
+
+def progress_mode(parsed: Parsed, environ: Mapping[str, str], *, extra: tuple[str, ...] = ()) -> str:
+    """The mode that `--progress`, or `BUILDKIT_PROGRESS` where that is `auto`, asks for. Raises `UsageError`."""
+    mode = parsed.text("progress") or "auto"
+    if mode == "auto":
+        mode = environ.get("BUILDKIT_PROGRESS") or "auto"
+    if mode not in (*PROGRESS_MODES, *extra):
+        raise UsageError(f"invalid progress mode {mode}", hint=f"Use one of {', '.join(PROGRESS_MODES)}.")
+    return mode
+
+
+def _attests_nothing(text: str) -> bool:
+    """`--provenance` and `--sbom` values that switch the attestation off."""
+    return text == "" or is_false(text) or "disabled=true" in text.split(",")
+
+
+def _plain_build(text: str) -> bool:
+    return text in ("build", "")
 
 PROGRESS = Flag(
     "progress",
@@ -21,28 +44,34 @@ PROVENANCE = Flag(
     "provenance",
     help="Provenance attestation",
     unbuilt="nothing is attested so far; `=false` is accepted",
-    accept=_NO_ATTEST,
+    accept=_attests_nothing,
 )
 SBOM = Flag(
     "sbom",
     help="SBOM attestation",
     unbuilt="nothing is attested so far; `=false` is accepted",
-    accept=_NO_ATTEST,
+    accept=_attests_nothing,
 )
 CALL = Flag(
     "call",
     help='Method for evaluating the build ("check", "outline", "targets")',
     unbuilt="only `build` is there",
-    accept=("build", ""),
+    accept=_plain_build,
 )
 CHECK = Flag(
     "check",
     BOOL,
     'Shorthand for "--call=check"',
     unbuilt="build checks show as warnings of a build",
-    accept=_OFF,
+    accept=is_false,
 )
-POLICY = Flag("policy", LIST, "Source policies", unbuilt="source policies are not there")
+POLICY = Flag(
+    "policy",
+    LIST,
+    "Source policies",
+    unbuilt="source policies are not there; `disabled=true` is accepted",
+    accept=lambda text: text == "disabled=true",
+)
 ALLOW = Flag(
     "allow",
     LIST,
@@ -73,10 +102,16 @@ BAKE = (
 )
 
 BUILD = (
-    Flag("add-host", LIST, 'Add a host-to-IP mapping ("host:ip")'),
+    Flag("add-host", LIST, 'Add a host-to-IP mapping ("host:ip")', split=True),
     ALLOW,
     Flag("annotation", LIST, "Add annotation to the image"),
-    Flag("attest", LIST, "Attestation parameters", unbuilt="nothing is attested so far"),
+    Flag(
+        "attest",
+        LIST,
+        "Attestation parameters",
+        unbuilt="nothing is attested so far; `disabled=true` is accepted",
+        accept=lambda text: "disabled=true" in text.split(","),
+    ),
     Flag("build-arg", LIST, "Set a build argument"),
     Flag("build-context", LIST, 'Additional build context ("name=path")'),
     Flag("cache-from", LIST, "External cache source", unbuilt="the local store is the only cache so far"),
@@ -100,6 +135,7 @@ BUILD = (
     PULL,
     PUSH,
     Flag("quiet", BOOL, "Show only the image ID on success", short="q"),
+    Flag("resource", LIST, 'Resource limits of the "RUN" steps ("memory=2g")', unbuilt=_LIMITS),
     SBOM,
     Flag("secret", LIST, 'Secret to expose to the build ("id=mysecret[,src=/local/secret]")'),
     Flag("shm-size", STRING, 'Size of "/dev/shm"'),
@@ -110,16 +146,21 @@ BUILD = (
     Flag("compress", BOOL, hidden=True),
     Flag("force-rm", BOOL, hidden=True),
     Flag("rm", BOOL, hidden=True, default=True),
+    Flag("print", STRING, hidden=True, unbuilt="use --call, of which only `build` is there", accept=_plain_build),
     Flag(
-        "isolation", STRING, hidden=True, unbuilt="it means nothing outside Windows", accept=("", "default")
+        "isolation",
+        STRING,
+        hidden=True,
+        unbuilt="it means nothing outside Windows",
+        accept=lambda text: text in ("", "default"),
     ),
-    Flag("squash", BOOL, hidden=True, unbuilt="it is a feature of the old builder", accept=_OFF),
+    Flag("squash", BOOL, hidden=True, unbuilt="it is a feature of the old builder", accept=is_false),
     Flag("security-opt", LIST, hidden=True, unbuilt="it is a feature of the old builder"),
-    Flag("cpu-period", INT, hidden=True, unbuilt="limits of steps are not there"),
-    Flag("cpu-quota", INT, hidden=True, unbuilt="limits of steps are not there"),
-    Flag("cpu-shares", INT, short="c", hidden=True, unbuilt="limits of steps are not there"),
-    Flag("cpuset-cpus", STRING, hidden=True, unbuilt="limits of steps are not there"),
-    Flag("cpuset-mems", STRING, hidden=True, unbuilt="limits of steps are not there"),
-    Flag("memory", STRING, short="m", hidden=True, unbuilt="limits of steps are not there"),
-    Flag("memory-swap", STRING, hidden=True, unbuilt="limits of steps are not there"),
+    Flag("cpu-period", INT, hidden=True, unbuilt=_LIMITS),
+    Flag("cpu-quota", INT, hidden=True, unbuilt=_LIMITS),
+    Flag("cpu-shares", INT, short="c", hidden=True, unbuilt=_LIMITS),
+    Flag("cpuset-cpus", STRING, hidden=True, unbuilt=_LIMITS),
+    Flag("cpuset-mems", STRING, hidden=True, unbuilt=_LIMITS),
+    Flag("memory", STRING, short="m", hidden=True, unbuilt=_LIMITS),
+    Flag("memory-swap", STRING, hidden=True, unbuilt=_LIMITS),
 )

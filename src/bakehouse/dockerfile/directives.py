@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from bakehouse.values import dataclass
+from dataclasses import dataclass
 
 from bakehouse.dockerfile.gotext import SPACES
 from bakehouse.dockerfile.positions import DockerfileError, LineRange

@@ -7,7 +7,7 @@ the texts that base images carry.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from bakehouse.values import dataclass, replace
+from dataclasses import dataclass, replace
 
 from bakehouse.diagnostics import DiagnosticsError
 from bakehouse.dockerfile import lint_rules

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import re
-from bakehouse.values import dataclass
+from dataclasses import dataclass
 
 from bakehouse.dockerfile.positions import DockerfileError
 from bakehouse.dockerfile.words import ShellLexer

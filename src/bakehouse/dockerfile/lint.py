@@ -6,7 +6,7 @@ Rules that need only the text fire while it is parsed; the lowering runs the oth
 from __future__ import annotations
 
 from collections.abc import Iterable
-from bakehouse.values import dataclass, field, replace
+from dataclasses import dataclass, field, replace
 
 from bakehouse.dockerfile.directives import DirectiveReader, directive_value
 from bakehouse.dockerfile.gotext import SPACES, quote

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from bakehouse.values import dataclass
+from dataclasses import dataclass
 
 from bakehouse.dockerfile.gotext import quote
 

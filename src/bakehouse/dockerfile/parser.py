@@ -8,7 +8,7 @@ concerned and, as in BuildKit, without the prefix `dockerfile parse error`, whic
 from __future__ import annotations
 
 import re
-from bakehouse.values import dataclass, replace
+from dataclasses import dataclass, replace
 
 from bakehouse.dockerfile.directives import ESCAPE, MAX_LINE_BYTES, Directive, DirectiveReader, too_long
 from bakehouse.dockerfile.gotext import SPACES

@@ -1,80 +1,79 @@
-"""One ignore pattern as a regular expression: the translation that BuildKit makes, and from Go's syntax to
-Python's.
+"""One ignore pattern as the steps of the regular expression that BuildKit makes of it.
 
 BuildKit hands a half-escaped text to Go's regexp package, so what a backslash or a bracket means in an ignore
-file is what it means there (dockerfile.md §11.2). Only the constructs that can arise are known here.
+file is what it means there (dockerfile.md §11.2). Only the constructs that can arise are known here; matching
+is `pattern_automaton`'s.
 """
 
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
+from enum import Enum, auto
 
+from bakehouse.dockerfile.charset import (
+    ANY_CHAR,
+    CATEGORIES,
+    NOT_NEWLINE,
+    NOT_SLASH,
+    PERL,
+    POSIX,
+    CharSet,
+    Ranges,
+    complement,
+)
 from bakehouse.dockerfile.globs import bad_pattern
-from bakehouse.dockerfile.positions import DockerfileError
+from bakehouse.dockerfile.gotext import replace_invalid
 
 _ESCAPED = frozenset(".+()|{}$")
 _CONTROL = {"a": 7, "f": 12, "t": 9, "n": 10, "r": 13, "v": 11}
-_CLASSES = {
-    "d": "0-9",
-    "w": "0-9A-Za-z_",
-    "s": "\\t\\n\\f\\r ",
-    "D": "\\x00-/:-\\U0010ffff",
-    "W": "\\x00-/:-@\\[-\\^`{-\\U0010ffff",
-    "S": "\\x00-\\x08\\x0b\\x0e-\\x1f!-\\U0010ffff",
-}
-_POSIX = {
-    "alnum": "0-9A-Za-z",
-    "alpha": "A-Za-z",
-    "ascii": "\\x00-\\x7f",
-    "blank": "\\t ",
-    "cntrl": "\\x00-\\x1f\\x7f",
-    "digit": "0-9",
-    "graph": "!-~",
-    "lower": "a-z",
-    "print": " -~",
-    "punct": "!-/:-@\\[-`{-~",
-    "space": "\\t-\\r ",
-    "upper": "A-Z",
-    "word": "0-9A-Za-z_",
-    "xdigit": "0-9A-Fa-f",
-}
-_POSIX_COMPLEMENT = {
-    "alnum": "\\x00-/:-@\\[-`{-\\U0010ffff",
-    "alpha": "\\x00-@\\[-`{-\\U0010ffff",
-    "ascii": "\\x80-\\U0010ffff",
-    "blank": "\\x00-\\x08\\n-\\x1f!-\\U0010ffff",
-    "cntrl": " -~\\x80-\\U0010ffff",
-    "digit": "\\x00-/:-\\U0010ffff",
-    "graph": "\\x00- \\x7f-\\U0010ffff",
-    "lower": "\\x00-`{-\\U0010ffff",
-    "print": "\\x00-\\x1f\\x7f-\\U0010ffff",
-    "punct": "\\x00- 0-9A-Za-z\\x7f-\\U0010ffff",
-    "space": "\\x00-\\x08\\x0e-\\x1f!-\\U0010ffff",
-    "upper": "\\x00-@\\[-\\U0010ffff",
-    "word": "\\x00-/:-@\\[-\\^`{-\\U0010ffff",
-    "xdigit": "\\x00-/:-@G-`g-\\U0010ffff",
+_BYTE_ORDER_MARK = "\ufeff"
+_DIRECTORIES = "(.*/)?"
+_POSIX_CLASS = re.compile(r"\[:(\^?)([a-z]+):\]")
+
+
+class Kind(Enum):
+    """What a step does: match one character or any number of them, skip whole directories (nothing, or any text
+    without line feeds that ends in a slash), or require something of the place where it stands."""
+
+    ONE = auto()
+    MANY = auto()
+    DIRECTORIES = auto()
+    AT_BEGIN = auto()
+    AT_END = auto()
+    AT_WORD_BOUNDARY = auto()
+    NOT_AT_WORD_BOUNDARY = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """`chars` counts for `ONE` and `MANY` only."""
+
+    kind: Kind
+    chars: CharSet = ANY_CHAR
+
+
+_ASSERTIONS = {
+    "A": Kind.AT_BEGIN,
+    "z": Kind.AT_END,
+    "b": Kind.AT_WORD_BOUNDARY,
+    "B": Kind.NOT_AT_WORD_BOUNDARY,
 }
 
 
-def translate(pattern: str) -> str:
-    """The Python regular expression (to be used with `fullmatch` and `re.ASCII`) for a cleaned pattern.
+def parse_pattern(pattern: str) -> tuple[Step, ...]:
+    """The steps that a whole path must take for a cleaned pattern to match it.
 
     Raises `DockerfileError` where BuildKit's expression would not compile.
     """
-    expression = _go_expression(pattern)
-    if ends_in_backslash(pattern):
-        # BuildKit appends its end anchor, which the backslash turns into a dollar sign: the end is open.
-        return _Translator(expression + "$").run() + "(?s:.*)"
-    return _Translator(expression).run()
-
-
-def ends_in_backslash(pattern: str) -> bool:
-    """Whether the last character is a backslash that no other backslash protects."""
-    return (len(pattern) - len(pattern.rstrip("\\"))) % 2 == 1
+    # BuildKit appends its end anchor to whatever it has: a backslash at the end makes it an ordinary dollar sign.
+    return _Parser(_go_expression(pattern) + "$").run()
 
 
 def _go_expression(pattern: str) -> str:
     """The expression as it is handed to Go, without its anchors."""
+    # The scanner that BuildKit reads patterns with drops the mark, and bytes that are not UTF-8.
+    pattern = replace_invalid(pattern.removeprefix(_BYTE_ORDER_MARK))
     out: list[str] = []
     position = 0
     while position < len(pattern):
@@ -84,7 +83,7 @@ def _go_expression(pattern: str) -> str:
             position += 1
             if pattern.startswith("/", position):
                 position += 1
-            out.append(".*" if position == len(pattern) else "(.*/)?")
+            out.append(".*" if position == len(pattern) else _DIRECTORIES)
         elif char == "*":
             out.append("[^/]*")
         elif char == "?":
@@ -99,53 +98,92 @@ def _go_expression(pattern: str) -> str:
     return "".join(out)
 
 
-class _Translator:
-    """Rewrites one expression; `_position` is where in `_text` reading goes on."""
+class _Parser:
+    """Reads one expression; `_position` is where in `_text` reading goes on."""
 
     def __init__(self, text: str) -> None:
         self._text = text
         self._position = 0
+        self._steps: list[Step] = []
 
-    def run(self) -> str:
-        out: list[str] = []
+    def run(self) -> tuple[Step, ...]:
+        anchored = False
+        while self._position < len(self._text):
+            anchored = self._step()
+        if not anchored:
+            self._many(ANY_CHAR)
+        return tuple(self._steps)
+
+    def _step(self) -> bool:
+        """Reads one construct and tells whether it was the end anchor."""
         text = self._text
-        while self._position < len(text):
-            char = text[self._position]
-            if text.startswith("(.*/)?", self._position):
-                out.append("(?:.*/)?")
-                self._position += 6
-            elif text.startswith(".*", self._position):
-                out.append(".*")
-                self._position += 2
-            elif char == "[":
-                self._position += 1
-                out.append(self._class())
-            elif char == "\\":
-                self._position += 1
-                out.append(self._escape(in_class=False))
-            elif char in "*^":
-                # A star can only be left behind a class, a `^` in the middle never matches: as in Go.
-                out.append(char)
-                self._position += 1
-            else:
-                out.append(re.escape(char))
-                self._position += 1
-        return "".join(out)
+        char = text[self._position]
+        if text.startswith(_DIRECTORIES, self._position):
+            self._position += len(_DIRECTORIES)
+            self._steps.append(Step(Kind.DIRECTORIES))
+        elif text.startswith(".*", self._position):
+            self._position += 2
+            self._many(NOT_NEWLINE)
+        elif char == "[":
+            self._position += 1
+            self._class()
+        elif char == "\\":
+            self._position += 1
+            self._escape()
+        else:
+            self._position += 1
+            if char in "^$":
+                # Of dollar signs only the anchor itself is left unescaped.
+                self._steps.append(Step(Kind.AT_BEGIN if char == "^" else Kind.AT_END))
+                return char == "$"
+            self._one(CharSet.of(ord(char)))
+        return False
 
-    def _escape(self, *, in_class: bool) -> str:
-        """What follows a backslash, as an expression or as a part of a class."""
+    def _one(self, chars: CharSet) -> None:
+        self._steps.append(Step(Kind.ONE, chars))
+
+    def _many(self, chars: CharSet) -> None:
+        self._steps.append(Step(Kind.MANY, chars))
+
+    def _escape(self) -> None:
+        """What follows a backslash outside brackets."""
+        char = self._text[self._position : self._position + 1]
+        if char in _ASSERTIONS:
+            self._position += 1
+            self._steps.append(Step(_ASSERTIONS[char]))
+        elif char == "Q":
+            self._position += 1
+            literal, _, _ = self._text[self._position :].partition("\\E")
+            self._position += len(literal) + len("\\E")
+            for each in literal:
+                self._one(CharSet.of(ord(each)))
+        else:
+            ranges, categories = self._named_set() or (None, frozenset())
+            if ranges is None:
+                point = self._code_point()
+                ranges = ((point, point),)
+            self._one(CharSet(ranges, categories))
+
+    def _named_set(self) -> tuple[Ranges, frozenset[str]] | None:
+        """`d`, `pL` and the like behind a backslash, in brackets or not."""
+        name = self._text[self._position : self._position + 1]
+        if name in PERL:
+            self._position += 1
+            return PERL[name], frozenset()
+        if name not in ("p", "P"):
+            return None
+        # Longer names stand in braces, which BuildKit escapes, so that they cannot occur.
+        category = self._text[self._position + 1 : self._position + 2].upper()
+        if category not in CATEGORIES:
+            raise bad_pattern()
+        self._position += 2
+        wanted = frozenset(category)
+        return (), wanted if name == "p" else CATEGORIES - wanted
+
+    def _code_point(self) -> int:
+        """The character that an escape stands for. Raises for escapes that Go does not have."""
         char = self._text[self._position : self._position + 1]
         self._position += 1
-        if not char:
-            raise bad_pattern()
-        if char in _CLASSES:
-            return _CLASSES[char] if in_class else f"[{_CLASSES[char]}]"
-        if char in "bBAz" and not in_class:
-            return "\\Z" if char == "z" else "\\" + char
-        return _literal(self._code_point(char))
-
-    def _code_point(self, char: str) -> int:
-        """The character that an escape stands for. Raises for escapes that Go does not have."""
         if char in _CONTROL:
             return _CONTROL[char]
         if char == "x":
@@ -154,15 +192,9 @@ class _Translator:
                 raise bad_pattern()
             self._position += 2
             return int(digits, 16)
-        if char in "01234567":
+        if char and char in "01234567":
             return self._octal(char)
-        if char in "pPQ":
-            raise DockerfileError(
-                f"the escape \\{char} is not supported in ignore patterns",
-                code="bad-pattern",
-                hint="Write the characters themselves, or a class in brackets.",
-            )
-        if not char.isascii() or char.isalnum():
+        if not char or not char.isascii() or char.isalnum():
             raise bad_pattern()
         return ord(char)
 
@@ -175,64 +207,66 @@ class _Translator:
             raise bad_pattern()  # a back reference
         return int(digits, 8)
 
-    def _class(self) -> str:
+    def _class(self) -> None:
         """A bracket expression after its opening bracket."""
         text = self._text
         negated = text.startswith("^", self._position)
         self._position += negated
-        items: list[str] = []
-        while not items or not text.startswith("]", self._position):
+        ranges: list[tuple[int, int]] = []
+        categories: frozenset[str] = frozenset()
+        first = True
+        while first or not text.startswith("]", self._position):
             if self._position >= len(text):
                 raise bad_pattern()
-            items.append(self._posix_class() or self._class_item())
+            found, named = self._class_item()
+            ranges += found
+            categories |= named
+            first = False
         self._position += 1
-        return ("[^" if negated else "[") + "".join(items) + "]"
+        chars = CharSet(tuple(sorted(set(ranges))), categories, negated)
+        # A star of the pattern becomes `[^/]*`; between brackets its own bracket ends the class.
+        if text.startswith("*", self._position):
+            self._position += 1
+            self._many(chars)
+        else:
+            self._one(chars)
 
-    def _posix_class(self) -> str | None:
-        match = re.compile(r"\[:(\^?)([a-z]+):\]").match(self._text, self._position)
+    def _class_item(self) -> tuple[Ranges, frozenset[str]]:
+        """One character, a range, or a class such as `\\d` or `[:digit:]`."""
+        text = self._text
+        posix = self._posix_class()
+        if posix is not None:
+            return posix, frozenset()
+        if text[self._position] == "\\":
+            self._position += 1
+            named = self._named_set()
+            if named is not None:
+                return named
+            self._position -= 1
+        low = high = self._class_char()
+        follower = text[self._position + 1 : self._position + 2]
+        if text.startswith("-", self._position) and follower not in ("]", ""):
+            self._position += 1
+            high = self._class_char()
+        if high < low:
+            raise bad_pattern()
+        return ((low, high),), frozenset()
+
+    def _posix_class(self) -> Ranges | None:
+        match = _POSIX_CLASS.match(self._text, self._position)
         if match is None:
             if self._text.startswith("[:", self._position) and ":]" in self._text[self._position + 2 :]:
                 raise bad_pattern()
             return None
-        table = _POSIX_COMPLEMENT if match[1] else _POSIX
-        if match[2] not in table:
+        if match[2] not in POSIX:
             raise bad_pattern()
         self._position = match.end()
-        return table[match[2]]
-
-    def _class_item(self) -> str:
-        """One character, a range, or a class such as `\\d`."""
-        text = self._text
-        if text[self._position] == "\\" and text[self._position + 1 : self._position + 2] in tuple(_CLASSES):
-            self._position += 1
-            return self._escape(in_class=True)
-        low = self._class_char()
-        follower = text[self._position + 1 : self._position + 2]
-        if not text.startswith("-", self._position) or follower in ("]", ""):
-            return _literal(low)
-        self._position += 1
-        high = self._class_char()
-        if high < low:
-            raise bad_pattern()
-        return f"{_literal(low)}-{_literal(high)}"
+        ranges = POSIX[match[2]]
+        return complement(ranges) if match[1] else ranges
 
     def _class_char(self) -> int:
         if self._position >= len(self._text):
             raise bad_pattern()
         char = self._text[self._position]
         self._position += 1
-        if char != "\\":
-            return ord(char)
-        escaped = self._text[self._position : self._position + 1]
-        self._position += 1
-        if not escaped:
-            raise bad_pattern()
-        return self._code_point(escaped)
-
-
-def _literal(point: int) -> str:
-    """A character that means itself inside and outside classes."""
-    if point < 0x80:
-        char = chr(point)
-        return char if char.isalnum() or char in " /_" else f"\\x{point:02x}"
-    return f"\\U{point:08x}"
+        return self._code_point() if char == "\\" else ord(char)

@@ -1,25 +1,24 @@
 """The pattern language of `.dockerignore`, `--exclude` and context transfers (dockerfile.md §11.2).
 
 A matcher asks for every path the same question: which patterns match this very path? The answer is a bit set,
-made from dictionaries and a few merged expressions, so that hundreds of patterns cost little more than one.
+made from dictionaries and one automaton, so that hundreds of patterns cost little more than one and no pattern
+can make matching slower than linear in the path's length.
 Both APIs derive from it: with the bits of a path and of all its parents, the highest set bit decides, since
 each later pattern overrides.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterable
-from bakehouse.values import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 
-from bakehouse.dockerfile.globs import bad_pattern, check_glob
+from bakehouse.dockerfile.globs import check_glob
 from bakehouse.dockerfile.gotext import SPACES, clean_path
-from bakehouse.dockerfile.pattern_regex import ends_in_backslash, translate
+from bakehouse.dockerfile.pattern_automaton import Automaton
+from bakehouse.dockerfile.pattern_regex import Step, parse_pattern
 from bakehouse.dockerfile.positions import DockerfileError
 
 _MAGIC = frozenset("*?[]\\")
-#: Expressions merged into one alternation: more would make each match try too many branches at once.
-_MERGED = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,11 +127,11 @@ class _Index:
 
     __slots__ = (
         "_always",
+        "_automaton",
         "_ends",
         "_exact",
         "_name_ends",
         "_names",
-        "_regexes",
         "_root_ends",
         "_starts",
     )
@@ -145,22 +144,17 @@ class _Index:
         self._ends = _Affixes(str.endswith)  # `**tail`, `**/dir/name`
         self._name_ends = _Affixes(str.endswith)  # `**/*.tail`
         self._root_ends = _Affixes(str.endswith)  # `*.tail`
-        expressions: list[tuple[str, int]] = []
+        others: list[tuple[Sequence[Step], int]] = []
         for number, text in enumerate(texts):
             if not self._place(text, 1 << number):
-                expressions.append((translate(text), 1 << number))
-        self._regexes = [
-            _MergedExpressions(expressions[start : start + _MERGED])
-            for start in range(0, len(expressions), _MERGED)
-        ]
+                others.append((parse_pattern(text), 1 << number))
+        self._automaton = Automaton(others) if others else None
 
     def _place(self, text: str, bit: int) -> bool:
-        """Puts a pattern where it is found without an expression; False when it needs one."""
+        """Puts a pattern where it is found without the automaton; False when it needs that."""
         magic = _MAGIC.intersection(text)
         if not magic:
             _add(self._exact, text, bit)
-        elif ends_in_backslash(text) and text.startswith("**") and _is_plain(text[2:-1]):
-            self._add_tail(text[2:], bit)
         elif magic != {"*"}:
             return False
         elif self._place_double_star(text, bit):
@@ -206,9 +200,8 @@ class _Index:
             bits |= self._name_ends.bits(name)
         if slash < 0 and path.endswith(self._root_ends.texts):
             bits |= self._root_ends.bits(path)
-        for regexes in self._regexes:
-            if regexes.any(path):
-                bits |= regexes.bits(path)
+        if self._automaton is not None:
+            bits |= self._automaton.bits(path)
         return bits
 
 
@@ -231,27 +224,6 @@ class _Affixes:
         bits = 0
         for text, bit in self._entries:
             if test(subject, text):
-                bits |= bit
-        return bits
-
-
-class _MergedExpressions:
-    """Expressions tried together first, and one by one only when any of them matches."""
-
-    __slots__ = ("_single", "any")
-
-    def __init__(self, expressions: list[tuple[str, int]]) -> None:
-        try:
-            merged = re.compile("|".join(f"(?:{text})" for text, _ in expressions), re.ASCII)
-            self._single = [(re.compile(text, re.ASCII).fullmatch, bit) for text, bit in expressions]
-        except (re.error, RecursionError, OverflowError):
-            raise bad_pattern() from None
-        self.any = merged.fullmatch
-
-    def bits(self, path: str) -> int:
-        bits = 0
-        for matches, bit in self._single:
-            if matches(path):
                 bits |= bit
         return bits
 

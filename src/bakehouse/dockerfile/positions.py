@@ -7,7 +7,7 @@ where both are known (dockerfile.md §17.1).
 from __future__ import annotations
 
 from collections.abc import Iterator
-from bakehouse.values import dataclass
+from dataclasses import dataclass
 
 from bakehouse.diagnostics import Diagnostic, DiagnosticsError, Position, SourceRange
 from bakehouse.errors import DefinitionError

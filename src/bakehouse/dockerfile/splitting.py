@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
-from bakehouse.values import dataclass
+from dataclasses import dataclass
 
 from bakehouse.dockerfile.gotext import SPACES, lower, quote, replace_invalid
 from bakehouse.dockerfile.heredoc import Heredoc

@@ -6,7 +6,7 @@ It knows nothing of instructions. What an environment holds, and in which order,
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from bakehouse.values import dataclass, field
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from bakehouse.dockerfile.gotext import REPLACEMENT, SPACES, quote, replace_invalid

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from bakehouse.values import dataclass
+from dataclasses import dataclass
 from typing import TypeVar
 
 from bakehouse.errors import IntegrityError, NotBuiltYetError

@@ -8,7 +8,7 @@ recursion. What the nodes of one op family hold stands in `sources`, `files` and
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from bakehouse.values import dataclass, field, replace
+from dataclasses import dataclass, field, replace
 
 from bakehouse.errors import InternalError
 from bakehouse.llb.graph import SealedVertex

@@ -7,7 +7,7 @@ oneof member last. It decides digests, so it must not be touched without a golde
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from bakehouse.values import dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from bakehouse.llb.ops import (

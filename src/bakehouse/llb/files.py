@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from bakehouse.values import dataclass, replace
+from dataclasses import dataclass, replace
 from posixpath import normpath
 
 from bakehouse.errors import InternalError

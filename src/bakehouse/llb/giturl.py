@@ -6,7 +6,7 @@ Only text is looked at here; nothing is fetched.
 from __future__ import annotations
 
 import re
-from bakehouse.values import dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from posixpath import normpath
 from urllib.parse import quote, unquote
 

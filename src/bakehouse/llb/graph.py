@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
-from bakehouse.values import dataclass
+from dataclasses import dataclass
 from functools import cached_property
 
 from bakehouse.llb import caps

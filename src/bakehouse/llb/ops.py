@@ -8,7 +8,7 @@ Values equal to a protobuf default are absent on the wire, exactly as BuildKit's
 from __future__ import annotations
 
 from collections.abc import Mapping
-from bakehouse.values import dataclass, field
+from dataclasses import dataclass, field
 from functools import cached_property
 
 

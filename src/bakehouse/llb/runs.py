@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from bakehouse.values import dataclass, replace
+from dataclasses import dataclass, replace
 
 from bakehouse.llb import caps
 from bakehouse.llb.draft import Constraints, InputList, Node, Output, SealDefaults, finish

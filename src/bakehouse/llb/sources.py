@@ -7,7 +7,7 @@ for the same options, present only when they differ from the default.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from bakehouse.values import dataclass
+from dataclasses import dataclass
 from posixpath import normpath
 
 from bakehouse.llb import caps

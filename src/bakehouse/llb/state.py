@@ -11,7 +11,7 @@ it was. `state.seal()` makes the finished graph. Knows nothing of Dockerfiles.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from bakehouse.values import dataclass, field, replace
+from dataclasses import dataclass, field, replace
 
 from bakehouse.llb import caps, sources
 from bakehouse.llb.draft import Constraints, Node, Output, SealDefaults, finish, seal

@@ -10,7 +10,7 @@ import base64
 import binascii
 import json
 from collections.abc import Mapping, Sequence
-from bakehouse.values import dataclass, field
+from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from bakehouse.errors import DefinitionError, IntegrityError

@@ -6,7 +6,7 @@ Grammar and messages follow the distribution project's `reference` package, whic
 from __future__ import annotations
 
 import re
-from bakehouse.values import dataclass
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bakehouse.errors import DefinitionError

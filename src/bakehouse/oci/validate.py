@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import zlib
 from collections.abc import Callable, Generator, Iterator
-from bakehouse.values import dataclass
+from dataclasses import dataclass
 
 from bakehouse.errors import BakehouseError, IntegrityError
 from bakehouse.oci import gojson

@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from bakehouse.values import dataclass, field
+from dataclasses import dataclass, field
 
 STDOUT = 1
 STDERR = 2

@@ -6,7 +6,7 @@ Not thread-safe: a renderer holds its own lock. Times are seconds since the epoc
 from __future__ import annotations
 
 import codecs
-from bakehouse.values import dataclass, field
+from dataclasses import dataclass, field
 
 from bakehouse.progress.events import Event, LogEvent, StatusEvent, VertexEvent, WarningEvent
 

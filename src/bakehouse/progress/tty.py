@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from bakehouse.values import dataclass
+from dataclasses import dataclass
 from typing import TextIO
 
 from bakehouse.progress import ansi

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
-from bakehouse.values import dataclass
+from dataclasses import dataclass
 from typing import BinaryIO
 
 from bakehouse.errors import IntegrityError

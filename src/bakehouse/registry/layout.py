@@ -16,7 +16,7 @@ import hashlib
 import os
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
-from bakehouse.values import replace
+from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import signal
 import time
-from bakehouse.values import dataclass
+from dataclasses import dataclass
 from enum import Enum
 
 ROOT = "/sys/fs/cgroup"

@@ -9,7 +9,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable
-from bakehouse.values import dataclass
+from dataclasses import dataclass
 
 #: Gives the process ids of (the OCI runtime, the container's first process); None for one that is not there (yet).
 Processes = Callable[[], tuple[int | None, int | None]]

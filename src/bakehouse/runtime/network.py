@@ -16,7 +16,7 @@ import socket
 import struct
 import threading
 from collections.abc import Mapping
-from bakehouse.values import dataclass
+from dataclasses import dataclass
 
 from bakehouse.linux.namespaces import CLONE_NEWNET, unshare
 from bakehouse.runtime.resolvconf import forwarder_conf

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Sequence
-from bakehouse.values import dataclass, field
+from dataclasses import dataclass, field
 
 DEFAULT_HOSTNAME = "buildkitsandbox"
 HOST_RESOLV_CONF = "/etc/resolv.conf"

@@ -11,7 +11,7 @@ import os
 import pwd
 import shutil
 from collections.abc import Mapping
-from bakehouse.values import dataclass
+from dataclasses import dataclass
 
 from bakehouse.errors import EnvironmentFault, InternalError
 from bakehouse.linux.namespaces import CLONE_NEWUSER, has_capability, in_user_namespace, unshare

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
-from bakehouse.values import dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 from bakehouse.runtime.cgroups import Cgroups, group_path

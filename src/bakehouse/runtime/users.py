@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 import stat
-from bakehouse.values import dataclass
+from dataclasses import dataclass
 
 from bakehouse.errors import ExecutionError
 from bakehouse.runtime.rootpath import resolve_in_root

@@ -6,7 +6,7 @@ No gRPC here; the BuildKit driver serves the same values over its session.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from bakehouse.values import dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 

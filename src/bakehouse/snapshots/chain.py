@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from bakehouse.values import dataclass
+from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)

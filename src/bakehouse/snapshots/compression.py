@@ -13,7 +13,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future
-from bakehouse.values import dataclass
+from dataclasses import dataclass
 from typing import Protocol
 
 from bakehouse.errors import DefinitionError, IntegrityError

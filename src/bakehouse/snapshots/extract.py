@@ -12,7 +12,7 @@ import os
 import re
 import stat
 from collections.abc import Callable
-from bakehouse.values import dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 from bakehouse.errors import EnvironmentFault, IntegrityError

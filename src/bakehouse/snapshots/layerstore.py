@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from bakehouse.values import dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bakehouse.errors import NotFoundError

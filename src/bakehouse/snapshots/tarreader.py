@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterator
-from bakehouse.values import dataclass
+from dataclasses import dataclass
 
 from bakehouse.errors import IntegrityError
 from bakehouse.snapshots.compression import ByteSource

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from contextlib import ExitStack
-from bakehouse.values import dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 from bakehouse.errors import IntegrityError

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from bakehouse.values import dataclass
+from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
 from bakehouse.errors import CancelledError

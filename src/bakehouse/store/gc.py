@@ -11,7 +11,7 @@ import re
 import shutil
 import time
 from collections.abc import Callable, Iterable, Sequence
-from bakehouse.values import dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 from bakehouse.errors import DefinitionError

@@ -6,7 +6,7 @@ import json
 import threading
 import time
 from collections.abc import Iterable, Sequence
-from bakehouse.values import dataclass
+from dataclasses import dataclass
 
 from bakehouse.store.database import Database, Row
 

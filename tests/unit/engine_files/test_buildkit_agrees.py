@@ -10,7 +10,7 @@ import hashlib
 import json
 import tarfile
 from collections.abc import Iterator
-from bakehouse.values import dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 

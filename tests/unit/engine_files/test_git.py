@@ -8,7 +8,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator
-from bakehouse.values import dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest

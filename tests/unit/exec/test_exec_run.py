@@ -6,7 +6,7 @@ import os
 import socket
 import threading
 from collections.abc import Callable
-from bakehouse.values import replace
+from dataclasses import replace
 from pathlib import Path
 
 import pytest

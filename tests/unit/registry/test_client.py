@@ -6,7 +6,7 @@ import base64
 import io
 import json
 import subprocess
-from bakehouse.values import dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 

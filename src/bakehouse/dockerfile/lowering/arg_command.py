@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bakehouse.values import replace
+from dataclasses import replace
 
 from bakehouse.dockerfile.instructions import ArgCommand
 from bakehouse.dockerfile.lint import Linter

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Sequence
-from bakehouse.values import dataclass
+from dataclasses import dataclass
 
 from bakehouse.dockerfile.gotext import did_you_mean
 from bakehouse.dockerfile.lowering import checks

@@ -11,7 +11,7 @@ import posixpath
 import re
 from base64 import b64decode
 from collections.abc import Callable, Iterable
-from bakehouse.values import dataclass, replace
+from dataclasses import dataclass, replace
 
 from bakehouse.dockerfile.lowering.image import Image, parse_image
 from bakehouse.dockerfile.lowering.paths import join

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from bakehouse.values import dataclass, field, replace
+from dataclasses import dataclass, field, replace
 
 from bakehouse.dockerfile.document import Dockerfile
 from bakehouse.dockerfile.instructions import Command, Expander, KeyValueOptional

@@ -8,7 +8,7 @@ of every stage that the target needs.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from bakehouse.values import replace
+from dataclasses import replace
 from typing import Any
 
 from bakehouse.dockerfile import instructions as typed

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Sequence
-from bakehouse.values import dataclass, replace
+from dataclasses import dataclass, replace
 
 from bakehouse.dockerfile.gotext import quote
 from bakehouse.dockerfile.instructions import AddCommand, CopyCommand, SourceContent

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 import json
-from bakehouse.values import dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 from bakehouse.dockerfile.instructions import HealthConfig

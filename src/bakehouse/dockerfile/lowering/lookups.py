@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bakehouse.values import dataclass, field
+from dataclasses import dataclass, field
 from threading import Lock
 
 from bakehouse.dockerfile.lowering.request import MetaResolver

@@ -7,7 +7,7 @@ the options' text form.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from bakehouse.values import dataclass, field
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from bakehouse.values import dataclass, replace
+from dataclasses import dataclass, replace
 
 from bakehouse.dockerfile import instructions
 from bakehouse.dockerfile.heredoc import chomp_content, parse_heredoc

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from bakehouse.values import dataclass, field, replace
+from dataclasses import dataclass, field, replace
 
 from bakehouse.dockerfile import mounts as kinds
 from bakehouse.dockerfile.gotext import clean_path, quote

@@ -7,7 +7,7 @@ mount names directly. Nothing here looks at instructions' meaning.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from bakehouse.values import dataclass, field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from bakehouse.dockerfile import gotext

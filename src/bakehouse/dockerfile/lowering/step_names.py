@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from bakehouse.values import replace
+from dataclasses import replace
 
 from bakehouse.dockerfile import gotext
 from bakehouse.dockerfile.lowering.stages import StageState

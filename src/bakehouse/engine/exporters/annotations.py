@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from bakehouse.values import dataclass, field
+from dataclasses import dataclass, field
 
 from bakehouse.errors import DefinitionError
 from bakehouse.oci.platform import Platform

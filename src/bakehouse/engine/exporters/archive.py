@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Callable, Iterator
-from bakehouse.values import replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, BinaryIO
 
 from bakehouse.engine.exporters.assemble import AssembledImage, assemble

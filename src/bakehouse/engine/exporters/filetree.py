@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from bakehouse.values import dataclass
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bakehouse.engine.exporters.model import ExportResult

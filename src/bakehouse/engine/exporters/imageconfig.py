@@ -6,7 +6,7 @@ Pure. Follows dockerfile.md §10.3-10.4 and engine.md §17.2, so that equal buil
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from bakehouse.values import dataclass
+from dataclasses import dataclass
 
 from bakehouse.errors import DefinitionError
 from bakehouse.oci import gojson

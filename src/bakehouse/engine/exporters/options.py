@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from bakehouse.values import dataclass
+from dataclasses import dataclass
 
 from bakehouse.engine.exporters.annotations import AnnotationGroup, parse_annotations
 from bakehouse.errors import DefinitionError, NotBuiltYetError

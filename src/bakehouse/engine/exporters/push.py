@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from bakehouse.values import replace
+from dataclasses import replace
 from io import BytesIO
 from typing import IO, TYPE_CHECKING
 

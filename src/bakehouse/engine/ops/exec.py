@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from bakehouse.values import dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from bakehouse.engine.ops.cachemounts import CacheMounts, CacheResets

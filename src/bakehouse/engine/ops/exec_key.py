@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
-from bakehouse.values import dataclass
+from dataclasses import dataclass
 
 from bakehouse.engine.tree import Selection, Tree
 from bakehouse.errors import DefinitionError

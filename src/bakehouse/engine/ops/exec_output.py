@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping
-from bakehouse.values import dataclass
+from dataclasses import dataclass
 
 _MAX_BYTES = 2 * 1024 * 1024
 _MAX_BYTES_PER_S = 200 * 1024

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
-from bakehouse.values import dataclass, field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from bakehouse.engine.layer_tree import LayerTree

@@ -12,7 +12,7 @@ import posixpath
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from bakehouse.values import dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic
 

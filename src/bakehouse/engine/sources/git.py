@@ -14,7 +14,7 @@ import shutil
 import stat
 import tempfile
 from collections.abc import Sequence
-from bakehouse.values import dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 

@@ -11,7 +11,7 @@ import json
 import os
 import posixpath
 from collections.abc import Mapping, Sequence
-from bakehouse.values import dataclass
+from dataclasses import dataclass
 from email.message import Message
 from email.utils import format_datetime, parsedate_to_datetime
 from pathlib import Path

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import closing
-from bakehouse.values import dataclass
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from bakehouse.errors import IntegrityError, NotFoundError

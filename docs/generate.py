@@ -1,0 +1,197 @@
+"""Writes the generated parts of the reference pages, or checks that the committed pages are current.
+
+    python docs/generate.py            rewrites them
+    python docs/generate.py --check    exit code 1 and a list of what is out of date
+
+A generated part stands between `<!-- generated: NAME -->` and `<!-- end: NAME -->`; everything else of a page is
+written by hand. Facts come from the source (flag tables, field table, every error code that the source can raise);
+sentences that the source does not hold come from `docs/reference/texts.toml`. A fact without its sentence, or a
+sentence without its fact, is an error.
+"""
+
+from __future__ import annotations
+
+import importlib
+import re
+import sys
+import tomllib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+
+DOCS = Path(__file__).resolve().parent
+SOURCE = DOCS.parent / "src" / "bakehouse"
+sys.path[:0] = [str(DOCS), str(SOURCE.parent)]
+
+from errorcodes import ErrorCode, collect_codes  # noqa: E402
+
+from bakehouse.bake import kinds, merge_rules  # noqa: E402
+from bakehouse.bake.fields import FIELDS, Field  # noqa: E402
+from bakehouse.cli.flags import BOOL, INT, LIST, Flag  # noqa: E402
+from bakehouse.cli.main import COMMANDS, UNBUILT  # noqa: E402
+from bakehouse.cli.options import BAKE, BUILD  # noqa: E402
+
+_PART = re.compile(r"(<!-- generated: ([a-z-]+) -->\n).*?(<!-- end: \2 -->)", re.DOTALL)
+_KINDS = {BOOL: "boolean", INT: "number", LIST: "text, repeatable"}
+_VALUES = {
+    kinds.TEXT: "string",
+    kinds.REQUIRED_TEXT: "string",
+    kinds.FLAG: "bool",
+    kinds.TEXTS: "list of strings",
+    kinds.NAMES_TO_TEXTS: "map of strings",
+    kinds.NAMES_TO_OPTIONAL_TEXTS: "map of strings, null leaves a member out",
+    kinds.RESOURCES: "object",
+}
+_ENTRIES = "list of entries, each a string or an object"
+_MERGES: Mapping[Callable[..., object], str] = {
+    merge_rules.replace: "replaces",
+    merge_rules.replace_nonempty: "replaces, unless empty",
+    merge_rules.append: "appends",
+    merge_rules.merge_maps: "merges by name",
+    merge_rules.append_unique_entries: "appends, once each",
+    merge_rules.append_by_type: "merges by type",
+    merge_rules.append_by_id: "merges by id",
+    merge_rules.merge_resources: "merges by member",
+}
+
+
+class OutOfStep(Exception):
+    """The source and the hand-written sentences do not fit together."""
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A Markdown table; bars within cells are escaped."""
+    lines = [" | ".join(header), " | ".join("---" for _ in header)]
+    lines += [" | ".join(cell.replace("|", "\\|") for cell in row) for row in rows]
+    return "".join(f"| {line} |\n" for line in lines)
+
+
+def paired(what: str, names: Iterable[str], texts: Mapping[str, str]) -> None:
+    """Raises `OutOfStep` unless every name has its sentence and every sentence its name."""
+    wanted, there = set(names), set(texts)
+    problems = [f"{what} {name!r} has no sentence" for name in sorted(wanted - there)]
+    problems += [f"the sentence of {what} {name!r} stands for nothing" for name in sorted(there - wanted)]
+    if problems:
+        raise OutOfStep("\n".join(f"docs/reference/texts.toml: {problem}" for problem in problems))
+
+
+def flags_of(command: str) -> tuple[Flag, ...]:
+    """The flag table of a command."""
+    shared = {"bake": BAKE, "build": BUILD}.get(command)
+    if shared is not None:
+        return shared
+    return tuple(getattr(importlib.import_module(f"bakehouse.cli.{COMMANDS[command][0]}"), "FLAGS", ()))
+
+
+def usage_of(command: str) -> str:
+    """The usage line of a command, as its help shows it."""
+    module = importlib.import_module(f"bakehouse.cli.{COMMANDS[command][0]}")
+    first = str(module.help_text()).splitlines()[0]
+    return first.removeprefix("Usage:").strip()
+
+
+def commands_part(texts: Mapping[str, Mapping[str, str]]) -> str:
+    paired("command", COMMANDS, texts["commands"])
+    parts = []
+    for command in COMMANDS:
+        parts.append(f"### bakehouse {command}\n\n```text\n{usage_of(command)}\n```\n\n{texts['commands'][command]}\n\n")
+        flags = flags_of(command)
+        if flags:
+            parts.append(table(("flag", "value", "meaning"), [_flag_row(flag) for flag in _shown_first(flags)]) + "\n")
+    return "".join(parts)
+
+
+def _shown_first(flags: Sequence[Flag]) -> list[Flag]:
+    return sorted(flags, key=lambda flag: (flag.hidden, flag.name))
+
+
+def _flag_row(flag: Flag) -> tuple[str, str, str]:
+    name = f"`-{flag.short}`, `--{flag.name}`" if flag.short else f"`--{flag.name}`"
+    value = _KINDS.get(flag.kind, "text")
+    if flag.default not in (None, "", False):
+        value += f", default `{str(flag.default).lower() if flag.kind == BOOL else flag.default}`"
+    meaning = flag.help or "accepted for older scripts"
+    if flag.unbuilt:
+        meaning += f". **Not supported yet**: {flag.unbuilt}"
+        harmless = [f"`{value}`" for value in flag.accept if value]
+        meaning += f". Accepted: {', '.join(harmless)}" if harmless else ""
+    return name, value, meaning + (". Hidden" if flag.hidden else "")
+
+
+def unbuilt_part(texts: Mapping[str, Mapping[str, str]]) -> str:
+    return table(("command", "missing"), [(f"`{name}`", why) for name, why in UNBUILT.items()])
+
+
+def fields_part(texts: Mapping[str, Mapping[str, str]]) -> str:
+    paired("field", [field.name for field in FIELDS], texts["fields"])
+    header = ("field", "type", "meaning", "a later value", "`--set` keys", "needs")
+    return table(header, [_field_row(field, texts["fields"][field.name]) for field in sorted(FIELDS, key=_name)])
+
+
+def _name(field: Field) -> str:
+    return field.name
+
+
+def _field_row(field: Field, text: str) -> tuple[str, ...]:
+    value = next((name for kind, name in _VALUES.items() if kind is field.kind), _ENTRIES)
+    keys = ", ".join(f"`{key.key}`" for key in field.overrides) or "none"
+    needs = field.needs.__name__.removesuffix("_needs").replace("_", "-") if field.needs else ""
+    return f"`{field.name}`", value, text, _MERGES[field.merge], keys, "privilege" if needs else ""
+
+
+def codes_part(texts: Mapping[str, Mapping[str, str]]) -> str:
+    codes = collect_codes(SOURCE)
+    paired("error code", [code.name for code in codes], texts["errors"])
+    return table(("code", "category", "meaning", "raised in"), [_code_row(code, texts["errors"]) for code in codes])
+
+
+def _code_row(code: ErrorCode, texts: Mapping[str, str]) -> tuple[str, ...]:
+    rooms = ", ".join(f"`{room}`" for room in code.rooms)
+    return f"`{code.name}`", ", ".join(code.categories), texts[code.name], rooms
+
+
+PARTS: Mapping[str, tuple[str, Callable[[Mapping[str, Mapping[str, str]]], str]]] = {
+    "commands": ("cli.md", commands_part),
+    "unbuilt-commands": ("cli.md", unbuilt_part),
+    "fields": ("bake-fields.md", fields_part),
+    "error-codes": ("errors.md", codes_part),
+}
+
+
+def renewed(page: Path, texts: Mapping[str, Mapping[str, str]]) -> str:
+    """The text of `page` with its generated parts made anew. Raises `OutOfStep`."""
+    wanted = {name for name, (file, _) in PARTS.items() if file == page.name}
+    found: list[str] = []
+
+    def part(match: re.Match[str]) -> str:
+        found.append(match[2])
+        return match[1] + PARTS[match[2]][1](texts) + match[3]
+
+    text = _PART.sub(part, page.read_text("utf-8"))
+    if set(found) != wanted:
+        raise OutOfStep(f"{page.name}: has the parts {sorted(found)}, expected {sorted(wanted)}")
+    return text
+
+
+def main(argv: Sequence[str]) -> int:
+    reference = DOCS / "reference"
+    texts = tomllib.loads((reference / "texts.toml").read_text("utf-8"))
+    stale = []
+    try:
+        for name in sorted({file for file, _ in PARTS.values()}):
+            page = reference / name
+            text = renewed(page, texts)
+            if text != page.read_text("utf-8"):
+                stale.append(page)
+                if "--check" not in argv:
+                    page.write_text(text, "utf-8")
+    except OutOfStep as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    if stale and "--check" in argv:
+        sys.stderr.write("out of date: " + ", ".join(page.name for page in stale) + "; run docs/generate.py\n")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))
