@@ -39,7 +39,7 @@ class Sources:
         self._categories: dict[str, str] = {}
         #: Function name → (module, position of its parameter `code` or None, error class that it returns).
         self.makers: dict[str, list[tuple[Path, int | None, str | None]]] = {}
-        for path, tree in self.modules.items():
+        for tree in self.modules.values():
             for node in ast.walk(tree):
                 if isinstance(node, ast.ClassDef):
                     self._note_class(node)

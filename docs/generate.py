@@ -14,6 +14,7 @@ from __future__ import annotations
 import importlib
 import re
 import sys
+import textwrap
 import tomllib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -93,10 +94,11 @@ def commands_part(texts: Mapping[str, Mapping[str, str]]) -> str:
     paired("command", COMMANDS, texts["commands"])
     parts = []
     for command in COMMANDS:
-        parts.append(f"### bakehouse {command}\n\n```text\n{usage_of(command)}\n```\n\n{texts['commands'][command]}\n\n")
+        text = textwrap.fill(texts["commands"][command], 120, break_long_words=False, break_on_hyphens=False)
+        parts.append(f"### bakehouse {command}\n\n```text\n{usage_of(command)}\n```\n\n{text}\n\n")
         flags = flags_of(command)
         if flags:
-            parts.append(table(("flag", "value", "meaning"), [_flag_row(flag) for flag in _shown_first(flags)]) + "\n")
+            parts.append(table(("flag", "value", "meaning"), map(_flag_row, _shown_first(flags))) + "\n")
     return "".join(parts)
 
 
@@ -106,15 +108,15 @@ def _shown_first(flags: Sequence[Flag]) -> list[Flag]:
 
 def _flag_row(flag: Flag) -> tuple[str, str, str]:
     name = f"`-{flag.short}`, `--{flag.name}`" if flag.short else f"`--{flag.name}`"
-    value = _KINDS.get(flag.kind, "text")
+    value = _KINDS.get(flag.kind, "text") + (", split at commas" if flag.split else "")
     if flag.default not in (None, "", False):
         value += f", default `{str(flag.default).lower() if flag.kind == BOOL else flag.default}`"
-    meaning = flag.help or "accepted for older scripts"
+    sentences = [flag.help or ("" if flag.unbuilt else "For older scripts")]
     if flag.unbuilt:
-        meaning += f". **Not supported yet**: {flag.unbuilt}"
-        harmless = [f"`{value}`" for value in flag.accept if value]
-        meaning += f". Accepted: {', '.join(harmless)}" if harmless else ""
-    return name, value, meaning + (". Hidden" if flag.hidden else "")
+        sentences.append(f"**Not supported yet**: {flag.unbuilt}")
+    if flag.hidden:
+        sentences.append("Hidden")
+    return name, value, ". ".join(sentence for sentence in sentences if sentence)
 
 
 def unbuilt_part(texts: Mapping[str, Mapping[str, str]]) -> str:
@@ -124,7 +126,9 @@ def unbuilt_part(texts: Mapping[str, Mapping[str, str]]) -> str:
 def fields_part(texts: Mapping[str, Mapping[str, str]]) -> str:
     paired("field", [field.name for field in FIELDS], texts["fields"])
     header = ("field", "type", "meaning", "a later value", "`--set` keys", "needs")
-    return table(header, [_field_row(field, texts["fields"][field.name]) for field in sorted(FIELDS, key=_name)])
+    return table(
+        header, [_field_row(field, texts["fields"][field.name]) for field in sorted(FIELDS, key=_name)]
+    )
 
 
 def _name(field: Field) -> str:
@@ -134,14 +138,15 @@ def _name(field: Field) -> str:
 def _field_row(field: Field, text: str) -> tuple[str, ...]:
     value = next((name for kind, name in _VALUES.items() if kind is field.kind), _ENTRIES)
     keys = ", ".join(f"`{key.key}`" for key in field.overrides) or "none"
-    needs = field.needs.__name__.removesuffix("_needs").replace("_", "-") if field.needs else ""
-    return f"`{field.name}`", value, text, _MERGES[field.merge], keys, "privilege" if needs else ""
+    return f"`{field.name}`", value, text, _MERGES[field.merge], keys, "privilege" if field.needs else ""
 
 
 def codes_part(texts: Mapping[str, Mapping[str, str]]) -> str:
     codes = collect_codes(SOURCE)
     paired("error code", [code.name for code in codes], texts["errors"])
-    return table(("code", "category", "meaning", "raised in"), [_code_row(code, texts["errors"]) for code in codes])
+    return table(
+        ("code", "category", "meaning", "raised in"), [_code_row(code, texts["errors"]) for code in codes]
+    )
 
 
 def _code_row(code: ErrorCode, texts: Mapping[str, str]) -> tuple[str, ...]:
@@ -188,7 +193,9 @@ def main(argv: Sequence[str]) -> int:
         sys.stderr.write(f"{error}\n")
         return 1
     if stale and "--check" in argv:
-        sys.stderr.write("out of date: " + ", ".join(page.name for page in stale) + "; run docs/generate.py\n")
+        sys.stderr.write(
+            "out of date: " + ", ".join(page.name for page in stale) + "; run docs/generate.py\n"
+        )
         return 1
     return 0
 

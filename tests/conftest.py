@@ -11,6 +11,7 @@ import pytest
 from hypothesis import settings
 
 from tests.support.command import Bakehouse
+from tests.support.json_peer import JsonPeer
 from tests.support.paths import peer
 from tests.support.services import BuildKit, Registry, running_buildkit, running_registry
 
@@ -44,6 +45,20 @@ def buildx() -> Path:
 def peer_dockerfile2llb() -> Path:
     """The helper that prints what BuildKit's own Dockerfile frontend makes of a Dockerfile."""
     return peer("dockerfile2llb")
+
+
+@pytest.fixture(scope="session")
+def dockerfile_syntax_peer() -> Iterator[JsonPeer]:
+    """BuildKit's own Dockerfile parser, word lexer and pattern matcher, answering questions."""
+    with JsonPeer(peer("dockerfilesyntax")) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def progress_display_peer() -> Iterator[JsonPeer]:
+    """BuildKit's own progress display, in virtual time."""
+    with JsonPeer(peer("progressdisplay")) as running:
+        yield running
 
 
 @pytest.fixture

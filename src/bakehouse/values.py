@@ -4,8 +4,8 @@ The standard decorator writes and compiles four to eight methods when a class is
 project costs more than a whole build from the cache. Here the definition only notes the fields; a method is made when
 it is first called, and most classes of a run never get that far. See docs/decisions/0002-values.md.
 
-To a type checker the three names *are* those of `dataclasses`, so that every use is checked as strictly as there. At run
-time they differ from them in this only:
+To a type checker the three names *are* those of `dataclasses`, so that every use is checked as strictly as there.
+At run time they differ from them in this only:
 
 * `InitVar`, `KW_ONLY`, `unsafe_hash`, `match_args` and `weakref_slot` are refused or absent: nothing here needs them;
 * a class without a docstring gets none.
@@ -327,7 +327,7 @@ def _store(cls: type, each: _Field, names: dict[str, Any]) -> str:
     if not cls.__dict__[_FROZEN]:
         return f"self.{each.name} = {value}"
     # Past our own `__setattr__`: through the slot's descriptor, which is half the price of `object.__setattr__`.
-    member = getattr(cls, each.name, None)
+    member: Any = getattr(cls, each.name, None)
     if type(member) is _SLOT:
         names[f"_set_{each.name}"] = member.__set__
         return f"_set_{each.name}(self, {value})"
@@ -335,7 +335,7 @@ def _store(cls: type, each: _Field, names: dict[str, Any]) -> str:
     return f"_set(self, {each.name!r}, {value})"
 
 
-_SLOT: Any = type(_Field.name)
+_SLOT: Any = type(_Field.__dict__["name"])
 
 
 def _key(names: list[str]) -> Callable[[object], tuple[Any, ...]]:
@@ -403,11 +403,13 @@ def _field(**options: Any) -> Any:
 
 
 def _replace(value: Any, /, **changes: Any) -> Any:
-    """A new instance with `changes`, made by the class, so `__post_init__` runs. Raises `TypeError` for an unknown field."""
+    """A new instance with `changes`, made by the class, so that `__post_init__` runs; `TypeError` for an unknown field."""
     for each in getattr(type(value), _FIELDS):
         if not each.init:
             if each.name in changes:
-                raise ValueError(f"field {each.name} is declared with init=False, it cannot be specified with replace()")
+                raise ValueError(
+                    f"field {each.name} is declared with init=False, it cannot be specified with replace()"
+                )
         elif each.name not in changes:
             changes[each.name] = getattr(value, each.name)
     return type(value)(**changes)

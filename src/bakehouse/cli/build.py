@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 
 from bakehouse.cli.flags import Parsed, UsageError, parse, render_help
-from bakehouse.cli.options import BUILD
+from bakehouse.cli.options import BUILD, progress_mode
+from bakehouse.errors import BakehouseError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,49 +24,87 @@ def help_text() -> str:
     )
 
 
-def command(argv: Sequence[str]) -> int:
+def command(argv: Sequence[str], *, debug: bool = False) -> int:
     parsed = parse(BUILD, argv)
     if len(parsed.arguments) != 1:
         raise UsageError(
             f"'bakehouse build' requires 1 argument, got {len(parsed.arguments)}",
             hint="name the context directory, for example `bakehouse build .`",
         )
+    mode = progress_mode(parsed, os.environ, extra=("none",))
+    quiet = parsed.on("quiet")
+    if quiet and "progress" in parsed.given and mode not in ("auto", "quiet"):
+        raise UsageError(f"progress={mode} and quiet cannot be used together")
+    with ExitStack() as stack:
+        target, stdin_dockerfile = target_of(parsed, stack)
+        _check_id_file(parsed, target)
+        try:
+            outcome = _build(parsed, target, stdin_dockerfile, "quiet" if quiet or mode == "none" else mode, debug)
+        except BakehouseError as error:
+            error.target = None
+            error.during = f"failed to build: {error.during}"
+            raise
+    image_id = outcome.get("containerimage.config.digest") or outcome.get("containerimage.digest", "")
+    if parsed.text("iidfile"):
+        from bakehouse.cli.session import write_atomically
+
+        write_atomically(Path(parsed.text("iidfile")), image_id)
+    if image_id and (quiet or mode == "quiet"):
+        sys.stdout.write(image_id + "\n")
+    return 0
+
+
+def _check_id_file(parsed: Parsed, target: Target) -> None:
+    if parsed.text("iidfile") and any(output.type in ("local", "tar") for output in target.output or ()):
+        raise UsageError("local and tar exporters are incompatible with image ID file")
+
+
+def _build(
+    parsed: Parsed, target: Target, stdin_dockerfile: bytes | None, mode: str, debug: bool
+) -> dict[str, str]:
+    """Builds; returns the exporters' responses. The metadata file is written too."""
     from bakehouse.bake.checks import Surroundings, check_targets
     from bakehouse.builders.embedded import BuildRequest, build
     from bakehouse.cli.entitlements import require_privileges
     from bakehouse.cli.session import (
         building,
         enter_user_namespace,
+        loading,
+        metadata_of,
+        refuse_unbuilt_environment,
         settings,
         stdout_stream,
-        write_atomically,
+        write_metadata,
     )
 
-    target, stdin_dockerfile = target_of(parsed)
+    refuse_unbuilt_environment()
     cwd = Path.cwd()
     check_targets([target], Surroundings(str(cwd), os.environ, sys.stdout.isatty()))
     require_privileges([target], parsed.texts("allow"), check_files=False)
     configured = settings()
-    enter_user_namespace()
-    quiet = parsed.on("quiet")
-    request = BuildRequest({target.name: target}, cwd, os.environ, stdin_dockerfile, stdout_stream, frozenset(parsed.texts("allow")))
-    with building("quiet" if quiet else parsed.text("progress")) as (display, cancel):
-        outcome = build(request, configured, display.reporter, cancel)
-    responses = outcome.responses[target.name]
-    image_id = responses.get("containerimage.config.digest") or responses.get("containerimage.digest", "")
-    if parsed.text("iidfile"):
-        write_atomically(Path(parsed.text("iidfile")), image_id)
+    targets = {target.name: target}
+    with loading(targets) as loads:
+        enter_user_namespace()
+        request = BuildRequest(
+            targets,
+            cwd,
+            os.environ,
+            stdin_dockerfile,
+            stdout_stream,
+            frozenset(parsed.texts("allow")),
+            parsed.text("cgroup-parent"),
+            loads,
+        )
+        with building(mode, debug=debug) as (display, cancel):
+            responses = build(request, configured, display.reporter, cancel).responses[target.name]
     if parsed.text("metadata-file"):
-        from bakehouse.cli.session import metadata_of, write_metadata
-
-        write_metadata(parsed.text("metadata-file"), metadata_of(responses))
-    if quiet and image_id:
-        sys.stdout.write(image_id + "\n")
-    return 0
+        write_metadata(parsed.text("metadata-file"), metadata_of(responses), display.warnings)
+    return responses
 
 
-def target_of(parsed: Parsed) -> tuple[Target, bytes | None]:
-    """The flags as a resolved target, and the Dockerfile's text when it comes from standard input."""
+def target_of(parsed: Parsed, stack: ExitStack) -> tuple[Target, bytes | None]:
+    """The flags as a resolved target, and the Dockerfile's text when it comes from standard input. `stack` removes what
+    was made for the build."""
     from bakehouse.bake import Target, parse_outputs, parse_secrets, parse_sshs
 
     target = Target("default")
@@ -75,20 +115,21 @@ def target_of(parsed: Parsed) -> tuple[Target, bytes | None]:
         if context == "-" and target.dockerfile == "-":
             raise UsageError("invalid argument: can't use stdin for both build context and dockerfile")
         stdin_dockerfile = _read_stdin(context, target.dockerfile)
-        target.dockerfile = "-"
-        context = _empty_directory() if context == "-" else context
+        target.dockerfile = None
+        context = _empty_directory(stack) if context == "-" else context
     elif target.dockerfile:
         # -f is relative to the working directory, unlike a Bake file's `dockerfile`.
         target.dockerfile = os.path.abspath(target.dockerfile)
     target.context = context
-    target.args = _pairs("build-arg", parsed.texts("build-arg"), from_environment=True)
-    target.labels = _pairs("label", parsed.texts("label"))
-    target.contexts = _pairs("build-context", parsed.texts("build-context"), required=True)
-    target.extra_hosts = dict(_host(item) for item in parsed.texts("add-host"))
+    target.args = _pairs(parsed.texts("build-arg"), from_environment=True)
+    target.labels = _pairs(parsed.texts("label"))
+    target.contexts = _named_contexts(parsed.texts("build-context"))
+    target.extra_hosts = _hosts(parsed.texts("add-host"))
     target.annotations = parsed.texts("annotation")
     target.tags = parsed.texts("tag")
     target.target = parsed.text("target") or None
-    target.platforms = parsed.texts("platform")
+    default_platform = os.environ.get("DOCKER_DEFAULT_PLATFORM", "")
+    target.platforms = parsed.texts("platform") or ([default_platform] if default_platform else [])
     target.secret = parse_secrets(parsed.texts("secret"))
     target.ssh = parse_sshs(parsed.texts("ssh"))
     target.output = parse_outputs(parsed.texts("output"))
@@ -139,32 +180,55 @@ def _read_stdin(context: str, dockerfile: str | None) -> bytes:
     return data
 
 
-def _empty_directory() -> str:
-    """A context without files, for `build -`. The operating system's own empty place needs no cleaning up."""
-    return "/var/empty" if os.path.isdir("/var/empty") else "/proc/self/task/none/.."
+def _empty_directory(stack: ExitStack) -> str:
+    """A context without files, for `build -`."""
+    from tempfile import TemporaryDirectory
+
+    return stack.enter_context(TemporaryDirectory(prefix="bakehouse-empty-"))
 
 
-def _pairs(
-    flag: str, items: list[str], *, from_environment: bool = False, required: bool = False
-) -> dict[str, str]:
+def _pairs(items: list[str], *, from_environment: bool = False) -> dict[str, str]:
+    """`name=value` texts. A name alone takes its value from the environment, or is empty."""
     out = {}
     for item in items:
         key, separator, value = item.partition("=")
-        if not key or (required and not separator):
-            raise UsageError(f"invalid {flag} {item!r}, expected name=value")
+        if not key:
+            raise UsageError(f'invalid key-value pair "{item}": empty key')
         if separator:
             out[key] = value
-        elif from_environment:
-            if key in os.environ:
-                out[key] = os.environ[key]
-        else:
+        elif not from_environment:
             out[key] = ""
+        elif key in os.environ:
+            out[key] = os.environ[key]
     return out
 
 
-def _host(text: str) -> tuple[str, str]:
-    for separator in "=:":
-        name, found, ip = text.partition(separator)
-        if found and name and ip:
-            return name, ip.strip("[]") if ip.startswith("[") else ip
-    raise UsageError(f'bad format for add-host: "{text}"', hint="expected host:ip")
+def _named_contexts(items: list[str]) -> dict[str, str]:
+    """`--build-context` texts, names in the short form in which a Dockerfile's image names are looked up."""
+    from bakehouse.oci.reference import Reference
+
+    out = {}
+    for item in items:
+        name, separator, value = item.partition("=")
+        if item == "":
+            continue
+        if not separator:
+            raise UsageError(f"invalid context value: {item}, expected key=value")
+        try:
+            familiar = Reference.parse_exact(name).familiar()
+        except BakehouseError as error:
+            raise UsageError(f"invalid context name {name}: {error.message}") from error
+        out[familiar.removesuffix(":latest")] = value
+    return out
+
+
+def _hosts(items: list[str]) -> dict[str, str]:
+    """`host:ip` texts by host; several addresses of one host are joined by commas."""
+    out: dict[str, str] = {}
+    for item in items:
+        separator = "=" if "=" in item else ":"
+        name, found, ip = item.partition(separator)
+        if not (found and name and ip):
+            raise UsageError(f"invalid host {item}", hint="expected host:ip")
+        out[name] = f"{out[name]},{ip}" if name in out else ip
+    return out

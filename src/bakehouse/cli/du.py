@@ -23,7 +23,7 @@ def help_text() -> str:
     return render_help("bakehouse du [OPTIONS]", "Show what the store holds.", FLAGS)
 
 
-def command(argv: Sequence[str]) -> int:
+def command(argv: Sequence[str], *, debug: bool = False) -> int:
     parsed = parse(FLAGS, argv)
     if parsed.arguments:
         raise UsageError("`bakehouse du` takes no arguments")

@@ -6,7 +6,7 @@ import json
 import sys
 import time
 
-from bakehouse.cli.flags import BOOL, Flag, UsageError, parse, render_help
+from bakehouse.cli.flags import BOOL, LIST, Flag, UsageError, parse, render_help
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -15,6 +15,12 @@ if TYPE_CHECKING:
     from bakehouse.store import Store
 
 FLAGS = (
+    Flag(
+        "filter",
+        LIST,
+        'Show only images that match ("reference=PATTERN", "label=KEY[=VALUE]", "dangling=true")',
+        short="f",
+    ),
     Flag("quiet", BOOL, "Show only image IDs", short="q"),
     Flag("no-trunc", BOOL, "Do not shorten image IDs"),
     Flag("format", help='"table" or "json"', default="table"),
@@ -29,32 +35,41 @@ def help_text() -> str:
     )
 
 
-def command(argv: Sequence[str]) -> int:
+def command(argv: Sequence[str], *, debug: bool = False) -> int:
     parsed = parse(FLAGS, argv)
+    if parsed.text("format") not in ("table", "json"):
+        raise UsageError(f"unknown format {parsed.text('format')!r}", hint="table or json")
+    from bakehouse.builders.image_names import ImageFilter, describe
     from bakehouse.cli.session import settings
     from bakehouse.store import Store
 
+    wanted = [ImageFilter.parse(text) for text in parsed.texts("filter")]
+    removing = bool(parsed.arguments) and parsed.arguments[0] == "rm"
+    if len(parsed.arguments) > 1 and not removing:
+        raise UsageError("`bakehouse images` takes at most one name")
+    if parsed.arguments and not removing:
+        wanted.append(ImageFilter("reference", parsed.arguments[0]))
     with Store.open(settings().store_root) as store:
-        if parsed.arguments and parsed.arguments[0] == "rm":
+        if removing:
             return _remove(store, parsed.arguments[1:])
-        if len(parsed.arguments) > 1:
-            raise UsageError("`bakehouse images` takes at most one name")
-        rows = [_row(store, *item) for item in store.images.list()]
-    if parsed.arguments:
-        wanted = parsed.arguments[0]
-        rows = [row for row in rows if wanted in (row["repository"], f"{row['repository']}:{row['tag']}")]
-    if parsed.text("format") == "json":
+        rows = [
+            describe(store, name, descriptor) | {"stored": stored}
+            for name, descriptor, stored in store.images.list()
+            if all(item.matches(store, name, descriptor) for item in wanted)
+        ]
+    if not parsed.on("no-trunc") and parsed.text("format") == "table":
         for row in rows:
-            sys.stdout.write(json.dumps(row) + "\n")
-        return 0
-    if parsed.text("format") != "table":
-        raise UsageError(f"unknown format {parsed.text('format')!r}", hint="table or json")
-    for row in rows:
-        if not parsed.on("no-trunc"):
             row["id"] = str(row["id"]).removeprefix("sha256:")[:12]
     if parsed.on("quiet"):
-        sys.stdout.write("".join(f"{row['id']}\n" for row in rows))
-        return 0
+        sys.stdout.write("".join(f"{id}\n" for id in dict.fromkeys(str(row["id"]) for row in rows)))
+    elif parsed.text("format") == "json":
+        sys.stdout.write("".join(json.dumps(row) + "\n" for row in rows))
+    else:
+        _write_table(rows)
+    return 0
+
+
+def _write_table(rows: Sequence[dict[str, object]]) -> None:
     from bakehouse.cli.tables import ago, human_size, table
 
     now = time.time()
@@ -69,7 +84,6 @@ def command(argv: Sequence[str]) -> int:
         for row in rows
     ]
     sys.stdout.write(table(("REPOSITORY", "TAG", "IMAGE ID", "STORED", "SIZE"), cells))
-    return 0
 
 
 def _remove(store: Store, names: Sequence[str]) -> int:
@@ -91,8 +105,3 @@ def _remove(store: Store, names: Sequence[str]) -> int:
         raise failed
     return 0
 
-
-def _row(store: Store, name: str, descriptor: object, stored: float) -> dict[str, object]:
-    from bakehouse.builders.image_names import describe
-
-    return describe(store, name, descriptor) | {"stored": stored}

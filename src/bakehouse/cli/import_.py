@@ -34,7 +34,7 @@ def help_text() -> str:
     )
 
 
-def command(argv: Sequence[str]) -> int:
+def command(argv: Sequence[str], *, debug: bool = False) -> int:
     parsed = parse(FLAGS, argv)
     if len(parsed.arguments) not in (1, 2):
         raise UsageError(
@@ -59,8 +59,10 @@ def command(argv: Sequence[str]) -> int:
     return 0
 
 
-def _changes(parsed: Parsed) -> ConfigChanges:
-    """What the flags ask of the image config."""
+def _changes(parsed: Parsed) -> ConfigChanges | None:
+    """What the flags ask of the image config; None when they ask nothing."""
+    if not parsed.given & {"cmd", "entrypoint", "env", "workdir", "user", "label"}:
+        return None
     from bakehouse.engine.importer import ConfigChanges
 
     return ConfigChanges(

@@ -40,6 +40,8 @@ UNBUILT = {
     "policy": "build policies",
     "debug": "debugging",
     "dap": "debugging",
+    "install": "Docker's plug-in links",
+    "uninstall": "Docker's plug-in links",
 }
 
 
@@ -82,7 +84,7 @@ def main(argv: Sequence[str]) -> int:
             name = "version"
         module = _command_module(name)
         try:
-            return int(module.command(words))
+            return int(module.command(words, debug=debug))
         except HelpWanted:
             sys.stdout.write(module.help_text())
             return 0

@@ -29,7 +29,7 @@ def help_text() -> str:
     return render_help("bakehouse prune [OPTIONS]", "Remove what the store no longer needs.", FLAGS)
 
 
-def command(argv: Sequence[str]) -> int:
+def command(argv: Sequence[str], *, debug: bool = False) -> int:
     parsed = parse(FLAGS, argv)
     if parsed.arguments:
         raise UsageError("`bakehouse prune` takes no arguments")
@@ -45,7 +45,7 @@ def command(argv: Sequence[str]) -> int:
         if sys.stdin.readline().strip().lower() not in ("y", "yes"):
             return 0
     from bakehouse.bake import parse_size
-    from bakehouse.cli.session import settings
+    from bakehouse.cli.session import enter_user_namespace, settings
     from bakehouse.cli.tables import human_size
     from bakehouse.store import PrunePolicy, Store
 
@@ -60,7 +60,10 @@ def command(argv: Sequence[str]) -> int:
         max_used_space=size("max-used-space"),
         min_free_space=size("min-free-space"),
     )
-    with Store.open(settings().store_root) as store:
+    configured = settings()
+    # Files of images may belong to the user's subordinate ids, which only root of a namespace can remove.
+    enter_user_namespace()
+    with Store.open(configured.store_root) as store:
         if parsed.on("all"):
             _drop_untagged(store)
         removed = store.prune(policy)
@@ -72,11 +75,12 @@ def command(argv: Sequence[str]) -> int:
 
 
 def _drop_untagged(store: object) -> None:
+    from bakehouse.builders.image_names import DANGLING
     from bakehouse.store import Store
 
     assert isinstance(store, Store)
     for name, _, _ in store.images.list():
-        if name.startswith("<none>@"):
+        if name.startswith(DANGLING):
             store.images.remove(name)
 
 

@@ -4,12 +4,26 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import contextmanager
 
-from bakehouse.cli.flags import BOOL, LIST, STRING, Flag, Parsed, UsageError, parse, render_help
+from bakehouse.cli.flags import (
+    BOOL,
+    LIST,
+    STRING,
+    Flag,
+    HelpWanted,
+    Parsed,
+    UsageError,
+    is_false,
+    parse,
+    render_help,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
+
+    from bakehouse.runtime.foreground import Streams
 
 FLAGS = (
     Flag("env", LIST, "Set an environment variable", short="e"),
@@ -22,7 +36,21 @@ FLAGS = (
     Flag("add-host", LIST, 'Add a host-to-IP mapping ("host:ip")'),
     Flag("platform", STRING, "Platform to choose from a multi-platform image"),
     Flag("pull", BOOL, "Ask the registry even when the image is in the local store"),
+    Flag("interactive", BOOL, "Pass standard input on", short="i"),
+    Flag("tty", BOOL, "Give the process a terminal", short="t"),
     Flag("rm", BOOL, "Accepted for Docker's sake: what a run writes is always discarded", hidden=True),
+    Flag("detach", BOOL, hidden=True, short="d", unbuilt="a run lasts as long as its command", accept=is_false),
+    Flag(
+        "publish",
+        LIST,
+        hidden=True,
+        short="p",
+        unbuilt="with the default network the process listens on the machine's own ports",
+    ),
+    Flag("name", STRING, hidden=True, unbuilt="runs have no names"),
+    Flag("privileged", BOOL, hidden=True, unbuilt="runs have the rights of a RUN step", accept=is_false),
+    Flag("mount", LIST, hidden=True, unbuilt="use --volume"),
+    Flag("env-file", LIST, hidden=True, unbuilt="use --env"),
 )
 
 
@@ -34,11 +62,16 @@ def help_text() -> str:
     )
 
 
-def command(argv: Sequence[str]) -> int:
+def command(argv: Sequence[str], *, debug: bool = False) -> int:
     own, image, words = _split(argv)
     parsed = parse(FLAGS, own)
+    if not image:
+        raise UsageError("'bakehouse run' requires an image", hint="`bakehouse images` lists what is there")
+    streams = _streams(parsed)
     from bakehouse.builders.running import RunRequest, run_image
-    from bakehouse.cli.session import enter_user_namespace, interruptible, settings
+    from bakehouse.cli.session import enter_user_namespace, settings, signals_to
+    from bakehouse.errors import CancelledError
+    from bakehouse.runtime.foreground import Foreground
 
     request = RunRequest(
         image=image,
@@ -56,34 +89,74 @@ def command(argv: Sequence[str]) -> int:
     )
     configured = settings()
     enter_user_namespace()
-    streams = {1: sys.stdout.buffer, 2: sys.stderr.buffer}
+    outputs = {1: sys.stdout.buffer, 2: sys.stderr.buffer}
 
     def on_output(stream: int, data: bytes) -> None:
-        streams[stream].write(data)
-        streams[stream].flush()
+        outputs[stream].write(data)
+        outputs[stream].flush()
 
-    with interruptible() as cancel:
-        return run_image(request, configured, os.environ, on_output, cancel)
+    foreground = Foreground(streams)
+    with _terminal_kept(streams), signals_to(foreground) as cancel:
+        try:
+            return run_image(request, configured, os.environ, on_output, cancel, foreground)
+        except CancelledError:
+            # The user's own wish, not an error to tell of.
+            return CancelledError.exit_code
 
 
 def _split(argv: Sequence[str]) -> tuple[list[str], str, list[str]]:
     """(flags, image, command): flags end at the first word that is neither a flag nor a flag's value."""
     takes_value = {f"--{flag.name}" for flag in FLAGS if flag.kind != BOOL}
-    takes_value |= {f"-{flag.short}" for flag in FLAGS if flag.short and flag.kind != BOOL}
     own: list[str] = []
     words = list(argv)
     while words:
         word = words.pop(0)
-        if word == "--" and words:
-            return own, words[0], words[1:]
-        if not word.startswith("-"):
+        if word == "--":
+            return own, words[0] if words else "", words[1:]
+        if not word.startswith("-") or word == "-":
             return own, word, words
+        if word in ("--help", "-h"):
+            raise HelpWanted
         own.append(word)
-        if word in takes_value and words:
+        if (word in takes_value or _wants_value(word)) and words:
             own.append(words.pop(0))
-    if any(word in ("--help", "-h") for word in own):
-        return own, "", []
-    raise UsageError("'bakehouse run' requires an image", hint="`bakehouse images` lists what is there")
+    return own, "", []
+
+
+def _wants_value(word: str) -> bool:
+    """Whether the value of the last flag in a cluster of short ones (`-it`, `-itw`) is the next word."""
+    if word.startswith("--"):
+        return False
+    valued = {flag.short for flag in FLAGS if flag.short and flag.kind != BOOL}
+    for position, letter in enumerate(word[1:], 2):
+        if letter in valued:
+            return position == len(word)
+    return False
+
+
+def _streams(parsed: Parsed) -> Streams:
+    """What of our standard streams the process gets. Raises `UsageError` for a terminal where there is none."""
+    from bakehouse.runtime.foreground import Streams
+
+    terminal = parsed.on("tty")
+    if terminal and not (os.isatty(0) and os.isatty(1)):
+        raise UsageError("the input device is not a TTY", hint="leave -t out, or run it in a terminal")
+    return Streams(stdin=0 if parsed.on("interactive") else None, terminal=terminal)
+
+
+@contextmanager
+def _terminal_kept(streams: Streams) -> Iterator[None]:
+    """Puts the terminal back as it was: the runtime, which makes it raw, may be killed."""
+    if not streams.terminal:
+        yield
+        return
+    import termios
+
+    before = termios.tcgetattr(0)
+    try:
+        yield
+    finally:
+        termios.tcsetattr(0, termios.TCSADRAIN, before)
 
 
 def _environment(parsed: Parsed) -> list[str]:
@@ -103,7 +176,7 @@ def _network(text: str) -> str:
 
 
 def _host(text: str) -> tuple[str, str]:
-    name, _, ip = text.partition(":")
+    name, _, ip = text.partition("=" if "=" in text else ":")
     if not name or not ip:
-        raise UsageError(f'bad format for add-host: "{text}"', hint="expected host:ip")
+        raise UsageError(f"invalid host {text}", hint="expected host:ip")
     return name, ip

@@ -7,15 +7,19 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from bakehouse.builders.settings import Settings, read_settings
-from bakehouse.errors import BakehouseError, DefinitionError
+from bakehouse.bake import Target
+from bakehouse.builders.loading import Loads
+from bakehouse.errors import BakehouseError, DefinitionError, NotBuiltYetError
 from bakehouse.progress.events import Event, Reporter, WarningEvent
 from bakehouse.progress.select import make_renderer, warning_summary
+from bakehouse.runtime.foreground import Foreground
 from bakehouse.solver.model import Cancellation
 
 
@@ -34,31 +38,45 @@ def enter_user_namespace() -> None:
 
 
 class Display:
-    """The progress display of one build: `reporter` feeds it; warnings are counted for the closing summary."""
+    """The progress display of one build: `reporter` feeds it; `warnings` are those it was told of."""
 
-    def __init__(self, mode: str) -> None:
-        self._debug = bool(os.environ.get("BAKEHOUSE_DEBUG"))
-        if mode == "auto":
-            mode = os.environ.get("BUILDKIT_PROGRESS", "auto") or "auto"
+    def __init__(self, mode: str, *, debug: bool = False) -> None:
+        self._debug = debug
         self._renderer = make_renderer(mode, sys.stderr, os.environ)
         self._mode = mode
-        self._warnings: list[WarningEvent] = []
+        self._closed = False
         self._lock = threading.Lock()
+        self.warnings: list[WarningEvent] = []
         self.reporter = Reporter(self._handle)
 
     def _handle(self, event: Event) -> None:
         if isinstance(event, WarningEvent):
             with self._lock:
-                self._warnings.append(event)
+                self.warnings.append(event)
         self._renderer.handle(event)
 
     def close(self, error: bool) -> None:
         """Draws the last state and the warnings' summary. Idempotent."""
         self._renderer.close(error)
-        warnings, self._warnings = self._warnings, []
-        if self._mode not in ("quiet", "rawjson"):
-            color = sys.stderr.isatty() and not os.environ.get("NO_COLOR")
-            sys.stderr.write(warning_summary(warnings, os.environ, expand=self._debug, color=color))
+        if self._mode in ("quiet", "rawjson") or self._closed:
+            return
+        self._closed = True
+        color = sys.stderr.isatty() and not os.environ.get("NO_COLOR")
+        _write_quietly(warning_summary(self.warnings, os.environ, expand=self._debug, color=color))
+
+
+def _write_quietly(text: str) -> None:
+    """Writes to standard error; that nobody reads there any more is no reason to fail a build."""
+    try:
+        sys.stderr.write(text)
+        sys.stderr.flush()
+    except BrokenPipeError:
+        pass
+
+
+def note(text: str) -> None:
+    """A remark to the user beside the progress display."""
+    _write_quietly(f"note: {text}\n")
 
 
 @contextmanager
@@ -81,10 +99,38 @@ def interruptible() -> Iterator[Cancellation]:
             signal.signal(number, handler)
 
 
+#: Signals that `bakehouse run` passes on to the process that it runs.
+_PASSED_ON = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2)
+_PATIENCE = 2
+
+
 @contextmanager
-def building(mode: str) -> Iterator[tuple[Display, Cancellation]]:
+def signals_to(foreground: Foreground) -> Iterator[Cancellation]:
+    """Passes signals on to a process in the foreground. One that comes before there is a process, or for the third
+    time, fires the cancellation instead, which kills; one after that ends us at once."""
+    cancel = Cancellation()
+    received: Counter[int] = Counter()
+
+    def handle(number: int, frame: object) -> None:
+        if cancel.cancelled:
+            os._exit(128 + number)
+        received[number] += 1
+        if received[number] > _PATIENCE or not foreground.pass_on(number):
+            cancel.cancel()
+
+    previous = {number: signal.signal(number, handle) for number in _PASSED_ON}
+    previous[signal.SIGWINCH] = signal.signal(signal.SIGWINCH, lambda number, frame: foreground.resized())
+    try:
+        yield cancel
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def building(mode: str, *, debug: bool = False) -> Iterator[tuple[Display, Cancellation]]:
     """A display and a cancellation for the length of a build."""
-    display = Display(mode)
+    display = Display(mode, debug=debug)
     failed = True
     try:
         with interruptible() as cancel:
@@ -133,6 +179,37 @@ def write_atomically(path: Path, text: str) -> None:
         raise DefinitionError(f"cannot write {path}: {error.strerror}", code="unwritable") from error
 
 
-def write_metadata(path: str, document: Mapping[str, Any]) -> None:
-    if path:
-        write_atomically(Path(path), json.dumps(document, indent=2, ensure_ascii=False))
+def write_metadata(path: str, document: Mapping[str, Any], warnings: Sequence[WarningEvent]) -> None:
+    """Writes a metadata file. `BUILDX_METADATA_WARNINGS` adds the build's warnings under a key of their own."""
+    whole = dict(document)
+    if warnings and _wants(os.environ.get("BUILDX_METADATA_WARNINGS", "")):
+        from bakehouse.progress.rawjson import warning_as_json
+
+        whole["buildx.build.warnings"] = [warning_as_json(warning) for warning in warnings]
+    write_atomically(Path(path), json.dumps(whole, indent=2, ensure_ascii=False))
+
+
+def _wants(text: str) -> bool:
+    return text in ("1", "t", "T", "TRUE", "true", "True")
+
+
+@contextmanager
+def loading(targets: Mapping[str, Target]) -> Iterator[Loads]:
+    """What `--load` hands on to Docker or Podman, found before we enter a user namespace of our own, in which they
+    would not find what belongs to the user. Says so when there is neither."""
+    loads = Loads(targets, os.environ, start_now=os.geteuid() != 0)
+    try:
+        if loads.note:
+            note(loads.note)
+        yield loads
+    finally:
+        loads.close()
+
+
+def refuse_unbuilt_environment() -> None:
+    """Raises `NotBuiltYetError` for variables that would change a build, if their room were there."""
+    if os.environ.get("EXPERIMENTAL_BUILDKIT_SOURCE_POLICY"):
+        raise NotBuiltYetError(
+            "EXPERIMENTAL_BUILDKIT_SOURCE_POLICY is not supported yet: source policies are not there",
+            hint="unset it for this run",
+        )

@@ -5,6 +5,7 @@ Role: what one step of an ignore pattern matches. Knows no syntax: see `pattern_
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -12,8 +13,20 @@ from dataclasses import dataclass
 Ranges = tuple[tuple[int, int], ...]
 
 MAX_POINT = 0x10FFFF
-#: The first letters of Unicode's general categories.
-CATEGORIES = frozenset("CLMNPSZ")
+#: Unicode's general categories.
+CATEGORIES = frozenset(
+    f"{first}{second}"
+    for first, seconds in {
+        "C": "cfnos",
+        "L": "lmotu",
+        "M": "cen",
+        "N": "dlo",
+        "P": "cdefios",
+        "S": "ckmo",
+        "Z": "lps",
+    }.items()
+    for second in seconds
+)
 
 
 def spans(text: str) -> Ranges:
@@ -49,17 +62,39 @@ class CharSet:
             point, char = 0xFFFD, "\ufffd"
         inside = any(low <= point <= high for low, high in self.ranges)
         if not inside and self.categories:
-            inside = unicodedata.category(char)[0] in self.categories
+            inside = unicodedata.category(char) in self.categories
         return inside != self.negated
 
     @classmethod
     def of(cls, point: int) -> CharSet:
         return cls(((point, point),))
 
+    @property
+    def only(self) -> str | None:
+        """The one character that the set is written with, if it is written so."""
+        if self.negated or self.categories or len(self.ranges) != 1:
+            return None
+        ((low, high),) = self.ranges
+        return chr(low) if low == high else None
+
 
 ANY_CHAR = CharSet(negated=True)
-NOT_SLASH = CharSet(spans("//"), negated=True)
 NOT_NEWLINE = CharSet(spans("\n\n"), negated=True)
+
+
+def unicode_categories(name: str) -> frozenset[str] | None:
+    """The categories that `\\p{name}` stands for, or None. Scripts (`Greek`) and long names (`Letter`) are not known
+    here. As for Go, case does not matter, nor do blanks, hyphens and underscores."""
+    name = re.sub("[ _-]", "", name).capitalize() if name.isascii() else ""
+    if name == "Any":
+        return CATEGORIES
+    if name == "Assigned":
+        return CATEGORIES - {"Cn"}
+    if name == "Lc":
+        return frozenset({"Ll", "Lt", "Lu"})
+    found = frozenset(each for each in CATEGORIES if name and name in (each, each[0]))
+    return found or None
+
 
 DIGIT = spans("09")
 WORD = spans("09AZaz__")

@@ -2,11 +2,21 @@
 
 `*` and `?` do not cross a slash, `[…]` is a class (`^` negates), a backslash takes the meaning from the next
 character. Not the pattern language of ignore files: see `patterns`.
+
+As in Go, each star takes as little as it can and is never reconsidered, so that matching takes at worst time
+proportional to the lengths of pattern and name multiplied. Characters are the unit here, where Go's star may also
+stop between the bytes of one.
 """
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
+
 from bakehouse.dockerfile.positions import DockerfileError
+
+_NOTHING = "[^\\x00-\\U0010ffff]"
+_ANYTHING = "[\\x00-\\U0010ffff]"
 
 
 class _BadPattern(Exception):
@@ -50,42 +60,53 @@ def bad_pattern() -> DockerfileError:
 
 
 def _match(pattern: str, name: str) -> bool:
-    while pattern:
-        star, chunk, pattern = _scan_chunk(pattern)
-        if star and not chunk:
-            return "/" not in name
-        rest = _match_chunk(chunk, name)
-        if rest is not None and (not rest or pattern):
-            name = rest
-            continue
-        if star:
-            rest = _match_behind_star(chunk, name, last=not pattern)
-            if rest is not None:
-                name = rest
-                continue
-        return False
-    return not name
-
-
-def _match_behind_star(chunk: str, name: str, *, last: bool) -> str | None:
-    """What is left of `name` after `*` has taken as little as possible and `chunk` has matched."""
-    for index, char in enumerate(name):
-        if char == "/":
-            return None
-        rest = _match_chunk(chunk, name[index + 1 :])
-        if rest is not None and not (last and rest):
-            return rest
-    return None
-
-
-def _scan_chunk(pattern: str) -> tuple[bool, str, str]:
-    """Whether stars lead, the text up to the next star, and the remainder."""
-    stripped = pattern.lstrip("*")
-    star = stripped != pattern
-    in_class = False
     position = 0
-    while position < len(stripped):
-        char = stripped[position]
+    for star, chunk, is_last in _chunks(pattern):
+        if star and not chunk:
+            return "/" not in name[position:]
+        length, expression = _chunk_expression(chunk)
+        end = _chunk_end(expression, length, name, position, star=star, is_last=is_last)
+        if end is None:
+            return False
+        position = end
+    return position == len(name)
+
+
+def _chunk_end(
+    expression: re.Pattern[str], length: int, name: str, position: int, *, star: bool, is_last: bool
+) -> int | None:
+    """Where a chunk of `length` characters ends that begins at `position` or, behind a star, as soon after it as
+    can be. The last chunk has to end with the name when a star is to take anything at all."""
+    if not star:
+        match = expression.match(name, position)
+        return match and match.end()
+    slash = name.find("/", position)
+    last_start = len(name) if slash < 0 else slash
+    if is_last:
+        start = len(name) - length
+        match = expression.match(name, start) if position <= start <= last_start else None
+    else:
+        match = expression.search(name, position, last_start + length)
+    return match and match.end()
+
+
+def _chunks(pattern: str) -> Iterator[tuple[bool, str, bool]]:
+    """The texts between stars: whether stars lead, the text, and whether nothing follows it."""
+    position = 0
+    while position < len(pattern):
+        start = position
+        while pattern.startswith("*", start):
+            start += 1
+        end = _chunk_limit(pattern, start)
+        yield start > position, pattern[start:end], end == len(pattern)
+        position = end
+
+
+def _chunk_limit(pattern: str, position: int) -> int:
+    """Where the next star outside brackets stands, or the pattern's end."""
+    in_class = False
+    while position < len(pattern):
+        char = pattern[position]
         if char == "\\":
             position += 1
         elif char == "[":
@@ -93,50 +114,56 @@ def _scan_chunk(pattern: str) -> tuple[bool, str, str]:
         elif char == "]":
             in_class = False
         elif char == "*" and not in_class:
-            break
+            return position
         position += 1
-    return star, stripped[:position], stripped[position:]
+    return len(pattern)
 
 
-def _match_chunk(chunk: str, name: str) -> str | None:
-    """What is left of `name` after `chunk`, or None. The whole chunk is checked even after a mismatch."""
-    failed = False
+def _chunk_expression(chunk: str) -> tuple[int, re.Pattern[str]]:
+    """How many characters a chunk matches, and the expression for them, which has no repetition in it."""
+    out: list[str] = []
     position = 0
     while position < len(chunk):
-        failed = failed or not name
         char = chunk[position]
+        position += 1
         if char == "[":
-            hit, position = _match_class(chunk, position + 1, "" if failed else name[0])
-            failed = failed or not hit
+            text, position = _class_expression(chunk, position)
+            out.append(text)
         elif char == "?":
-            failed = failed or name[0] == "/"
-            position += 1
+            out.append("[^/]")
         else:
             if char == "\\":
-                position += 1
                 if position == len(chunk):
                     raise _BadPattern
                 char = chunk[position]
-            failed = failed or name[0] != char
-            position += 1
-        if not failed:
-            name = name[1:]
-    return None if failed else name
+                position += 1
+            out.append(re.escape(char))
+    return len(out), re.compile("".join(out), re.DOTALL)
 
 
-def _match_class(chunk: str, position: int, char: str) -> tuple[bool, int]:
-    """Matches `char` (empty: only check) against the class whose text begins at `position`."""
+def _class_expression(chunk: str, position: int) -> tuple[str, int]:
+    """The expression for the class whose text begins at `position`, and where the text behind it begins."""
     negated = chunk.startswith("^", position)
     position += negated
-    hit, ranges = False, 0
-    while not (ranges and chunk.startswith("]", position)):
+    ranges: list[str] = []
+    empty = False
+    while not ((ranges or empty) and chunk.startswith("]", position)):
         low, position = _class_char(chunk, position)
         high = low
         if chunk.startswith("-", position):
             high, position = _class_char(chunk, position + 1)
-        hit = hit or (char != "" and low <= char <= high)
-        ranges += 1
-    return hit != negated, position + 1
+        if low <= high:
+            ranges.append(f"{_code(low)}-{_code(high)}")
+        else:
+            empty = True
+    position += 1
+    if not ranges:
+        return (_ANYTHING if negated else _NOTHING), position
+    return f"[{'^' if negated else ''}{''.join(ranges)}]", position
+
+
+def _code(char: str) -> str:
+    return f"\\U{ord(char):08x}"
 
 
 def _class_char(chunk: str, position: int) -> tuple[str, int]:
@@ -145,5 +172,7 @@ def _class_char(chunk: str, position: int) -> tuple[str, int]:
     if chunk[position] == "\\":
         position += 1
     if position + 1 >= len(chunk):  # at least the closing bracket has to follow
+        raise _BadPattern
+    if "\ud800" <= chunk[position] <= "\udfff":  # not UTF-8
         raise _BadPattern
     return chunk[position], position + 1

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Sequence
 from functools import reduce
 
 from bakehouse.dockerfile.charset import WORD, CharSet
+from bakehouse.dockerfile.gotext import replace_invalid
 from bakehouse.dockerfile.pattern_regex import Kind, Step
 
 #: What stands on one side of a position. The text's edge counts as no word character.
@@ -25,8 +26,8 @@ _MAX_STATE_BITS = 2**28
 
 
 class Automaton:
-    """`bits(path)` is the sum of the bits of all patterns that match the whole of `path`. Thread-safe: threads may
-    at worst compute the same move twice."""
+    """`bits(path)` is the union of the bits of all patterns that match the whole of `path`; patterns may share a
+    bit. Thread-safe: threads may at worst compute the same move twice."""
 
     __slots__ = (
         "_accepting",
@@ -35,6 +36,8 @@ class Automaton:
         "_epsilon",
         "_jumps",
         "_known",
+        "_literal",
+        "_looks_back",
         "_many",
         "_masks",
         "_moves",
@@ -45,6 +48,7 @@ class Automaton:
     )
 
     def __init__(self, patterns: Iterable[tuple[Sequence[Step], int]]) -> None:
+        self._literal: dict[str, int] = {}
         self._one: dict[CharSet, int] = {}
         self._many: dict[CharSet, int] = {}
         self._directories = 0
@@ -56,6 +60,8 @@ class Automaton:
         self._size = 0
         for steps, bit in patterns:
             self._add(steps, bit)
+        #: Whether what stands left of a position matters.
+        self._looks_back = not self._conditional.keys() <= {Kind.AT_END}
         self._jumps: dict[tuple[int, int], tuple[int, int, int]] = {}
         self._forget()
 
@@ -65,8 +71,8 @@ class Automaton:
         for step in steps:
             position = 1 << self._size
             self._size += 1
-            if step.kind is Kind.ONE:
-                self._one[step.chars] = self._one.get(step.chars, 0) | position
+            if step.kind in (Kind.ONE, Kind.OPTIONAL):
+                self._add_char(step, position)
             elif step.kind is Kind.MANY:
                 self._many[step.chars] = self._many.get(step.chars, 0) | position
                 self._epsilon |= position
@@ -77,6 +83,15 @@ class Automaton:
                 self._conditional[step.kind] = self._conditional.get(step.kind, 0) | position
         self._accepting[self._size] = bit
         self._size += 1
+
+    def _add_char(self, step: Step, position: int) -> None:
+        char = step.chars.only
+        if char is None:
+            self._one[step.chars] = self._one.get(step.chars, 0) | position
+        else:
+            self._literal[char] = self._literal.get(char, 0) | position
+        if step.kind is Kind.OPTIONAL:
+            self._epsilon |= position
 
     def bits(self, path: str) -> int:
         state = reduce(operator.getitem, path, self._start)
@@ -110,13 +125,14 @@ class Automaton:
         positions = (here & one) << 1 | (here & many)
         if char == "/":
             positions |= inside << 1
-        return self._state(positions, inside, after if self._conditional else _OTHER)
+        return self._state(positions, inside, after if self._looks_back else _OTHER)
 
     def _char_masks(self, char: str) -> tuple[int, int]:
         """The positions that take `char` to go on, and those that take it to stay."""
         masks = self._masks.get(char)
         if masks is None:
-            one = sum(mask for chars, mask in self._one.items() if char in chars)
+            literal = self._literal.get(replace_invalid(char), 0)
+            one = literal + sum(mask for chars, mask in self._one.items() if char in chars)
             many = sum(mask for chars, mask in self._many.items() if char in chars)
             masks = self._masks[char] = (one, many)
         return masks
@@ -151,14 +167,16 @@ class Automaton:
 
     def _accepted(self, state: _State) -> int:
         positions = self._closure(state.positions, state.before, _EDGE)
-        return sum(bit for position, bit in self._accepting.items() if positions >> position & 1)
+        return reduce(
+            operator.or_, (bit for position, bit in self._accepting.items() if positions >> position & 1), 0
+        )
 
 
 class _State(dict[str, "_State"]):
     """Which positions are active, and the moves from here that are known: a character's state.
 
     `inside` holds the steps that are skipping directories, `before` what stands left of here (only where it
-    matters), `accepted` the sum of the bits of the patterns that match here, once known.
+    matters), `accepted` the union of the bits of the patterns that match here, once known.
     """
 
     __slots__ = ("_automaton", "accepted", "before", "inside", "positions")

@@ -19,6 +19,8 @@ from bakehouse.dockerfile.pattern_regex import Step, parse_pattern
 from bakehouse.dockerfile.positions import DockerfileError
 
 _MAGIC = frozenset("*?[]\\")
+#: What, besides, means something else than itself in an expression, or ends a segment.
+_SPECIAL = frozenset("/^{|")
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +149,7 @@ class _Index:
         others: list[tuple[Sequence[Step], int]] = []
         for number, text in enumerate(texts):
             if not self._place(text, 1 << number):
-                others.append((parse_pattern(text), 1 << number))
+                others += [(steps, 1 << number) for steps in parse_pattern(text)]
         self._automaton = Automaton(others) if others else None
 
     def _place(self, text: str, bit: int) -> bool:
@@ -237,5 +239,5 @@ def _is_plain(text: str) -> bool:
 
 
 def _is_tail(text: str) -> bool:
-    """Text of one path segment that means itself in an expression too (a `^` there would be an anchor)."""
-    return "/" not in text and "^" not in text and _is_plain(text)
+    """Text of one path segment that means itself in an expression too."""
+    return _is_plain(text) and _SPECIAL.isdisjoint(text)

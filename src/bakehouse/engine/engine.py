@@ -244,7 +244,8 @@ class Engine:
                 chain = LayerChain(())
                 if item.edge is not None:
                     tree: Tree = next(trees)
-                    chain = yield Call(tree.chain)
+                    # A hop to a worker is for trees that must first be made into layers.
+                    chain = tree.chain() if isinstance(tree, LayerTree) else (yield Call(tree.chain))
                 platforms.append(
                     ExportPlatform(item.platform, chain, item.config, item.epoch_s, item.base_config)
                 )

@@ -56,7 +56,7 @@ def _status(event: Event) -> dict[str, Any]:
         return {"statuses": [_vertex_status(event)]}
     if isinstance(event, LogEvent):
         return {"logs": [_log(event)]}
-    return {"warnings": [_warning(event)]}
+    return {"warnings": [warning_as_json(event)]}
 
 
 def _vertex(event: VertexEvent) -> dict[str, Any]:
@@ -97,7 +97,8 @@ def _log(event: LogEvent) -> dict[str, Any]:
     }
 
 
-def _warning(event: WarningEvent) -> dict[str, Any]:
+def warning_as_json(event: WarningEvent) -> dict[str, Any]:
+    """A warning as BuildKit's clients write it, texts in base64."""
     lines = range(event.first_line, event.last_line + 1) if event.first_line else ()
     source = None
     if event.filename:

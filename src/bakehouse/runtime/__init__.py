@@ -4,17 +4,35 @@ Knows nothing of LLB, layers or caches: it is handed a root directory and a list
 runc executor (engine.md §23, dockerfile.md §8.1). Nothing is started before the first step runs.
 """
 
-from bakehouse.runtime.runtime import OciRuntime
-from bakehouse.runtime.step import (
-    NETWORK_HOST,
-    NETWORK_NONE,
-    NETWORK_SANDBOX,
-    SECURITY_INSECURE,
-    SECURITY_SANDBOX,
-    Cancel,
-    Step,
-    StepMount,
-)
+from bakehouse.lazy import exports
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from bakehouse.runtime.runtime import OciRuntime
+    from bakehouse.runtime.step import (
+        NETWORK_HOST,
+        NETWORK_NONE,
+        NETWORK_SANDBOX,
+        SECURITY_INSECURE,
+        SECURITY_SANDBOX,
+        Cancel,
+        Step,
+        StepMount,
+    )
+
+_HOMES = {
+    "runtime": ("OciRuntime",),
+    "step": (
+        "NETWORK_HOST",
+        "NETWORK_NONE",
+        "NETWORK_SANDBOX",
+        "SECURITY_INSECURE",
+        "SECURITY_SANDBOX",
+        "Cancel",
+        "Step",
+        "StepMount",
+    ),
+}
 
 __all__ = [
     "NETWORK_HOST",
@@ -27,3 +45,5 @@ __all__ = [
     "Step",
     "StepMount",
 ]
+
+__getattr__ = exports(__name__, _HOMES)

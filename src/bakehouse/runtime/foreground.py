@@ -33,6 +33,7 @@ class Foreground:
         self._processes: Processes | None = None
         self._lock = threading.RLock()
         self._ended_by: int | None = None
+        self._start_error = ""
 
     def attach(self, processes: Processes) -> None:
         with self._lock:
@@ -66,13 +67,22 @@ class Foreground:
             if runtime is not None and self.streams.terminal:
                 _send(runtime, signal.SIGWINCH)
 
+    def not_started(self, message: str) -> None:
+        """Takes note that the runtime could not start the process, and what it said."""
+        self._start_error = message
+
     def exit_code(self, code: int) -> int:
-        """The exit code to show for the container's own `code`."""
+        """The exit code to show for the runtime's own `code`: as a shell does, 127 for a command that is not there and
+        126 for one that cannot be started."""
+        if self._start_error:
+            missing = any(words in self._start_error for words in _MISSING_COMMAND)
+            return 127 if missing else 126
         if self._ended_by is not None and code == 128 + signal.SIGKILL:
             return 128 + self._ended_by
         return code
 
 
+_MISSING_COMMAND = ("executable file not found", "no such file or directory", "not found in $PATH")
 _ENDING = frozenset(
     {signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2}
 )

@@ -207,7 +207,9 @@ class OciRuntime:
                 group = group_path(place.container_id, step.cgroup_parent)
                 remove_container_group(self._machine.cgroups.hierarchies, group)
             raise
-        self._explain(outcome, step, bundle, command, on_output)
+        error = self._explain(outcome, step, bundle, command, on_output)
+        if error and foreground is not None:
+            foreground.not_started(error)
         if hides_sys(self._machine, place):
             # BuildKit's rule: the mount points that a rootful step leaves behind do not depend on the mode.
             make_directories(os.fspath(step.rootfs), "/sys")
@@ -230,19 +232,21 @@ class OciRuntime:
         bundle: Bundle,
         command: ContainerCommand,
         on_output: OnOutput,
-    ) -> None:
-        """Passes the runtime's own complaint on, in runc's words; raises when the machine forbids sandboxes."""
+    ) -> str:
+        """Passes the runtime's own complaint on, in runc's words; raises when the machine forbids sandboxes. Returns the
+        complaint."""
         message = last_error(bundle.log) if outcome.exit_code else ""
         if not message:
             if outcome.held_back:
                 on_output(_STDERR, outcome.held_back)
-            return
+            return ""
         command.delete()
         if names_missing_permission(message):
             raise no_namespaces(f"{os.path.basename(self._binary.path)} may not make them: {message}")
         if outcome.held_back:
             text = in_the_words_of_runc(message, step.args[0] if step.args else "")
             on_output(_STDERR, text.encode("utf-8", "surrogateescape") + b"\n")
+        return message
 
     @contextmanager
     def _network_for(self, step: Step, on_warning: OnWarning | None) -> Iterator[SandboxNetwork | None]:

@@ -4,16 +4,33 @@ Knows nothing of registries, Dockerfiles or runtimes. A *layer* is a parent-inde
 stack of layers, lowest first. `LayerStore` is the way in; the tar and tree functions serve the exporters and ADD.
 """
 
-from bakehouse.snapshots.active import Active
-from bakehouse.snapshots.chain import SCRATCH, LayerChain
-from bakehouse.snapshots.compression import Compression
-from bakehouse.snapshots.extract import ExtractResult, extract_tar
-from bakehouse.snapshots.layerstore import LayerBlob, LayerStore, LayerUsage
-from bakehouse.snapshots.packed import PackedLayer
-from bakehouse.snapshots.tarformat import TarEntry
-from bakehouse.snapshots.tarreader import TarLimits, TarReader
-from bakehouse.snapshots.tarwriter import TarWriter
-from bakehouse.snapshots.trees import copy_tree, write_tree_tar
+from bakehouse.lazy import exports
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from bakehouse.snapshots.active import Active
+    from bakehouse.snapshots.chain import SCRATCH, LayerChain
+    from bakehouse.snapshots.compression import Compression
+    from bakehouse.snapshots.extract import ExtractResult, extract_tar
+    from bakehouse.snapshots.layerstore import LayerBlob, LayerStore, LayerUsage
+    from bakehouse.snapshots.packed import PackedLayer
+    from bakehouse.snapshots.tarformat import TarEntry
+    from bakehouse.snapshots.tarreader import TarLimits, TarReader
+    from bakehouse.snapshots.tarwriter import TarWriter
+    from bakehouse.snapshots.trees import copy_tree, write_tree_tar
+
+_HOMES = {
+    "active": ("Active",),
+    "chain": ("SCRATCH", "LayerChain"),
+    "compression": ("Compression",),
+    "extract": ("ExtractResult", "extract_tar"),
+    "layerstore": ("LayerBlob", "LayerStore", "LayerUsage"),
+    "packed": ("PackedLayer",),
+    "tarformat": ("TarEntry",),
+    "tarreader": ("TarLimits", "TarReader"),
+    "tarwriter": ("TarWriter",),
+    "trees": ("copy_tree", "write_tree_tar"),
+}
 
 __all__ = [
     "SCRATCH",
@@ -33,3 +50,5 @@ __all__ = [
     "extract_tar",
     "write_tree_tar",
 ]
+
+__getattr__ = exports(__name__, _HOMES)

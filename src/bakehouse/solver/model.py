@@ -109,7 +109,8 @@ class Operation(Protocol[R]):
 
 class ResultStore(Protocol[R]):
     """Turns results into text that survives the process and back. `load` returns None when what the record
-    needs is gone (the solver then drops the record and goes on)."""
+    needs is gone (the solver then drops the record and goes on). It is called by the thread that drives the build and
+    must not wait for anything slow."""
 
     def save(self, result: R) -> str | None: ...
 

@@ -18,7 +18,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from functools import partial
 from typing import Any, Generic, Protocol, TypeVar
 
 from bakehouse.errors import BakehouseError, CancelledError
@@ -277,7 +276,7 @@ class Solver(Generic[R]):
         if not state.executed:
             for key in keys:
                 for record, _ in self._store.results(key):
-                    tree = yield Call(partial(self._records.load, record))
+                    tree = self._records.load(record)
                     if tree is not None:
                         self._settle_cached(state)
                         return tree

@@ -26,7 +26,11 @@ Row = tuple[Any, ...]
 
 
 class Database:
-    """One connection a thread, opened when the thread first asks. Thread-safe; `close` ends all connections."""
+    """One connection a thread, opened when the thread first asks. Thread-safe; `close` ends all connections.
+
+    Writers of this process queue for a lock of their own before they ask SQLite for its: SQLite makes those who lose
+    sleep for milliseconds and try again, which a wide build would do all the time.
+    """
 
     def __init__(self, path: Path) -> None:
         """Opens or creates the database. Raises `EnvironmentFault` `store-version` when a newer Bakehouse wrote it,
@@ -34,6 +38,7 @@ class Database:
         self.path = path
         self._local = threading.local()
         self._lock = threading.Lock()
+        self._writing = threading.Lock()
         self._connections: list[tuple[threading.Thread, sqlite3.Connection]] = []
         self._closed = False
         try:
@@ -92,17 +97,18 @@ class Database:
             finally:
                 self._local.depth -= 1
             return
-        self._execute(connection, "BEGIN IMMEDIATE", ())
-        self._local.depth = 1
-        try:
-            yield self
-            self._execute(connection, "COMMIT", ())
-        except BaseException:
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
-            raise
-        finally:
-            self._local.depth = 0
+        with self._writing:
+            self._execute(connection, "BEGIN IMMEDIATE", ())
+            self._local.depth = 1
+            try:
+                yield self
+                self._execute(connection, "COMMIT", ())
+            except BaseException:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+                raise
+            finally:
+                self._local.depth = 0
 
     def _execute(self, connection: sqlite3.Connection, sql: str, params: Sequence[Any]) -> sqlite3.Cursor:
         try:
@@ -122,7 +128,11 @@ class Database:
 
     def execute(self, sql: str, params: Sequence[Any] = ()) -> int:
         """Runs one statement (in the open transaction, or in one of its own); returns the number of rows changed."""
-        return self._execute(self._connection(), sql, params).rowcount
+        connection = self._connection()
+        if self._local.depth:
+            return self._execute(connection, sql, params).rowcount
+        with self._writing:
+            return self._execute(connection, sql, params).rowcount
 
     def execute_many(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
         """The same statement for many rows, in one transaction."""
