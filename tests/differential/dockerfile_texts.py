@@ -209,9 +209,10 @@ def match_request(random: Random) -> Request:
 
 
 def _pattern(random: Random, *, rare: bool) -> str:
-    parts = []
-    for _ in range(random.randint(1, 6)):
-        parts.append(random.choice(_RARE_PATTERN_TEXT if rare and random.random() < 0.3 else _PATTERN_TEXT))
+    common, odd = _PATTERN_TEXT, _RARE_PATTERN_TEXT
+    parts = [
+        random.choice(odd if rare and random.random() < 0.3 else common) for _ in range(random.randint(1, 6))
+    ]
     return ("!" if random.random() < 0.2 else "") + "".join(parts)
 
 
@@ -306,10 +307,32 @@ _WORDS += [
     "CMD",
     "--unpack",
 ]
-_NAMES_OF_INSTRUCTIONS = (
-    "RUN RUN COPY COPY ADD ENV ARG LABEL CMD ENTRYPOINT WORKDIR USER EXPOSE VOLUME SHELL STOPSIGNAL HEALTHCHECK "
-    "ONBUILD MAINTAINER FROM run Copy ONBUILD\tRUN NOTHING"
-).split(" ")
+_INSTRUCTIONS = [
+    "RUN",
+    "RUN",
+    "COPY",
+    "COPY",
+    "ADD",
+    "ENV",
+    "ARG",
+    "LABEL",
+    "CMD",
+    "ENTRYPOINT",
+    "WORKDIR",
+    "USER",
+]
+_INSTRUCTIONS += [
+    "EXPOSE",
+    "VOLUME",
+    "SHELL",
+    "STOPSIGNAL",
+    "HEALTHCHECK",
+    "ONBUILD",
+    "MAINTAINER",
+    "FROM",
+    "run",
+]
+_INSTRUCTIONS += ["Copy", "ONBUILD\tRUN", "NOTHING"]
 _SOUND = [
     "RUN echo $A && b",
     "RUN --mount=type=cache,target=/c,id=$A,sharing=locked --network=none make",
@@ -366,7 +389,7 @@ def parse_request(random: Random) -> Request:
         if random.random() < 0.7:
             text += random.choice(_SOUND) + random.choice(_ENDS[:4])
             continue
-        text += " " * (random.random() < 0.1) + random.choice(_NAMES_OF_INSTRUCTIONS)
+        text += " " * (random.random() < 0.1) + random.choice(_INSTRUCTIONS)
         text += "".join(" " + random.choice(_WORDS) for _ in range(random.randint(0, 4)))
         text += random.choice(_ENDS)
     return parse_request_of(text.encode())

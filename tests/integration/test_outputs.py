@@ -370,7 +370,7 @@ def test_a_failing_build_exports_nothing(bakehouse: Bakehouse, context: Path) ->
         ("type=local,dest=Dockerfile", "destination directory Dockerfile is a file"),
         ("type=oci,dest=files", "destination file files is a directory"),
         ("type=nosuch", "nosuch"),
-        ("dest=x", "type is required for output"),
+        ("dest=x,mode=y", "type is required for output"),
         ("type=oci,dest=x,compression=lzma", "unsupported compression type lzma"),
         ("type=oci,dest=x,compression=estargz", "compression=estargz is not supported"),
     ],

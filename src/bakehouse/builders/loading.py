@@ -9,9 +9,6 @@ from __future__ import annotations
 
 import io
 import os
-import shutil
-import subprocess
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, BinaryIO, cast
@@ -21,6 +18,7 @@ from bakehouse.engine.exporters.model import ExportResult, ExportSpec, start_ver
 from bakehouse.errors import EnvironmentFault
 
 if TYPE_CHECKING:
+    import subprocess
     from bakehouse.bake import Output, Target
     from bakehouse.engine.tree import EngineContext
     from bakehouse.solver.model import Cancellation
@@ -49,6 +47,8 @@ def find_loader(environ: Mapping[str, str], docker_context: str = "") -> Loader 
     `docker_context` names one of Docker's own contexts (`type=docker,context=NAME`), which must answer then; raises
     `EnvironmentFault` (code `no-container-engine`) when it does not.
     """
+    import shutil
+
     docker = shutil.which("docker", path=environ.get("PATH", ""))
     chosen = ("--context", docker_context) if docker_context else ()
     if docker is not None and _answers([docker, *chosen, "version", "--format", "{{.Server.Version}}"], environ):
@@ -64,6 +64,8 @@ def find_loader(environ: Mapping[str, str], docker_context: str = "") -> Loader 
 
 
 def _answers(argv: Sequence[str], environ: Mapping[str, str]) -> bool:
+    import subprocess
+
     try:
         done = subprocess.run(
             argv,
@@ -89,6 +91,9 @@ class LoadStream(io.RawIOBase):
 
     def start(self) -> None:
         """Starts the program. Raises `EnvironmentFault` when that fails."""
+        import tempfile
+        import subprocess
+
         if self._process is not None:
             return
         self._said = cast(BinaryIO, tempfile.TemporaryFile())

@@ -226,7 +226,7 @@ class _Parser:
             return complement(ranges) if negated else ranges, frozenset()
         categories = unicode_categories(name)
         if categories is None:
-            raise _unknown_class(name)
+            raise _unknown_class()
         return (), CATEGORIES - categories if negated else categories
 
     def _code_point(self) -> int:
@@ -333,9 +333,9 @@ def _count(digits: str) -> int:
     return int(digits)
 
 
-def _unknown_class(name: str) -> DockerfileError:
+def _unknown_class() -> DockerfileError:
     return DockerfileError(
-        f"syntax error in pattern: no class of characters is named {name!r}",
+        "syntax error in pattern",
         code="bad-pattern",
         hint="Classes are named by Unicode's general categories, such as `L` or `Nd`; scripts are not supported.",
     )

@@ -9,7 +9,6 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
-import tempfile
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -222,6 +221,8 @@ def can_mount_overlay(directory: AnyPath, *, userxattr: bool = False) -> bool:
     Tried in a thread with a mount namespace of its own that ends with the thread, so nothing remains of it and no
     other thread sees it. Some file systems (overlayfs itself, NFS) cannot hold an upper directory.
     """
+    import tempfile
+
     outcome: list[bool] = []
 
     def attempt() -> None:

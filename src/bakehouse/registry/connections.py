@@ -97,7 +97,12 @@ class DirectConnections:
         host = parts.netloc.rpartition("@")[2]
         content: Any = body  # the library's annotation asks for more of a stream than it uses
         try:
-            connection.request(method, target, content, {"Host": host, **headers})
+            try:
+                connection.request(method, target, content, {"Host": host, **headers})
+            except (BrokenPipeError, ConnectionResetError):
+                # A server that refuses a body may answer, and hang up, before it has read all of it.
+                if body is None:
+                    raise
             response = connection.getresponse()
         except (OSError, HTTPException) as error:
             connection.close()
@@ -138,22 +143,19 @@ class DirectConnections:
         import socket
         from http.client import HTTPConnection, InvalidURL
 
-        default_port = 443 if scheme == "https" else 80
         try:
-            connection = HTTPConnection(netloc.rpartition("@")[2], blocksize=_BLOCK_BYTES)
-        except InvalidURL as error:
-            raise SendError(connecting=True) from error
-        port = connection.port if connection.port != 80 or netloc.endswith(":80") else default_port
-        # As bytes: of a text the resolver would first ask the IDNA codec.
-        host: Any = connection.host.encode() if connection.host.isascii() else connection.host
-        try:
+            parts = urlsplit(f"//{netloc}")
+            name, port = parts.hostname or "", parts.port or (443 if scheme == "https" else 80)
+            connection = HTTPConnection(name, port, blocksize=_BLOCK_BYTES)
+            # As bytes: a text would go through the IDNA codec, whose import costs milliseconds.
+            host: Any = name.encode() if name.isascii() else name
             sock = socket.create_connection((host, port), self._connect_timeout_s)
-        except (OSError, UnicodeError) as error:
+        except (OSError, ValueError, InvalidURL) as error:
             raise SendError(connecting=True) from error
         try:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             if scheme == "https":
-                sock = self._context().wrap_socket(sock, server_hostname=connection.host)
+                sock = self._context().wrap_socket(sock, server_hostname=name)
             sock.settimeout(self._read_timeout_s)
         except (OSError, ValueError) as error:
             sock.close()
@@ -234,7 +236,12 @@ class ProxiedConnections:
     """Connections through the proxy at URL `proxy`."""
 
     def __init__(
-        self, proxy: str, tls: Callable[[], ssl.SSLContext], *, connect_timeout_s: float, read_timeout_s: float
+        self,
+        proxy: str,
+        tls: Callable[[], ssl.SSLContext],
+        *,
+        connect_timeout_s: float,
+        read_timeout_s: float,
     ) -> None:
         import urllib3
 

@@ -9,8 +9,6 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-import shutil
-import subprocess
 import threading
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,6 +18,7 @@ from typing import TYPE_CHECKING
 from bakehouse.errors import DefinitionError, DeniedError, EnvironmentFault
 
 if TYPE_CHECKING:
+    import subprocess
     from bakehouse.session import BasicCredential
 
 #: The key under which Docker keeps Docker Hub's credentials.
@@ -123,6 +122,9 @@ class DockerCredentials:
         return _made(username, password, token)
 
     def _ask_helper(self, helper: str, key: str) -> BasicCredential | None:
+        import subprocess
+        import shutil
+
         program = f"docker-credential-{helper}"
         path = None if self._environ is None else self._environ.get("PATH", "")
         found = shutil.which(program, path=path) if "/" not in helper else None

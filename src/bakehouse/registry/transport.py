@@ -1,19 +1,17 @@
 """HTTP for one registry client: pools, redirects, retries, authentication. Knows requests, not images.
 
-The only module that imports the HTTP library, and only when a `Transport` makes its first request. Guarantees: a
+Connections are the business of `connections`; nothing of HTTP is imported before the first request. Guarantees: a
 credential is sent to the registry host and its token service alone; a redirect never goes from https to http
 (insecure registries excepted); transient failures are retried with growing waits or the server's `Retry-After`.
 """
 
 from __future__ import annotations
 
-import email.utils
-import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, TypeAlias
 from urllib.parse import urljoin, urlsplit
 
 from bakehouse.errors import BakehouseError, DeniedError, EnvironmentFault, TransientError
@@ -22,8 +20,9 @@ from bakehouse.registry.config import HostConfig, RegistryConfig, host_name, is_
 from bakehouse.version import __version__
 
 if TYPE_CHECKING:
-    import urllib3
+    import ssl
 
+    from bakehouse.registry.connections import Connections, Readable, Reply, SendError
     from bakehouse.session import CredentialSource
 
 _RETRIED_STATUS = frozenset({408, 429, 500, 502, 503, 504})
@@ -32,14 +31,10 @@ _MAX_REDIRECTS = 10
 _MAX_AUTH_ROUNDS = 2
 #: How much of an error answer is read.
 _MAX_ERROR_BYTES = 64 * 1024
-_MAX_DRAINED_BYTES = 64 * 1024
 CHUNK_BYTES = 256 * 1024
 
-
-class Readable(Protocol):
-    """A request body: urllib3 reads it in blocks until it gives nothing more."""
-
-    def read(self, count: int = -1, /) -> bytes: ...
+#: What connections may be shared by: the proxy's URL and the server's settings.
+_PoolKey: TypeAlias = tuple[str, HostConfig]
 
 
 class ConnectionBroken(TransientError):
@@ -55,19 +50,16 @@ class Answer:
     status: int
     headers: Mapping[str, str]
     url: str
-    _response: Any
+    _reply: Reply
 
     def chunks(self, size: int = CHUNK_BYTES) -> Iterator[bytes]:
         """The body in pieces. Raises `ConnectionBroken` when it ends early."""
-        import urllib3
+        from bakehouse.registry.connections import SendError
 
         try:
-            while True:
-                data: bytes = self._response.read(size, decode_content=False)
-                if not data:
-                    return
+            while data := self._reply.read(size):
                 yield data
-        except (urllib3.exceptions.HTTPError, OSError) as error:
+        except SendError as error:
             raise ConnectionBroken(
                 f"connection to {urlsplit(self.url).netloc} broke off: {_short(error)}"
             ) from error
@@ -86,13 +78,11 @@ class Answer:
     def header(self, name: str) -> str:
         return self.headers.get(name, "")
 
+    def all_headers(self, name: str) -> list[str]:
+        return self._reply.all_headers(name)
+
     def close(self) -> None:
-        # A connection can be used again only when the body was read to its end; a long rest is not worth reading.
-        left = self._response.length_remaining
-        if left is not None and left <= _MAX_DRAINED_BYTES:
-            self._response.drain_conn()
-        else:
-            self._response.close()
+        self._reply.close()
 
     def __enter__(self) -> "Answer":
         return self
@@ -102,7 +92,8 @@ class Answer:
 
 
 def _short(error: BaseException) -> str:
-    """What went wrong below, in a few words; the library's texts name whole pools and objects."""
+    """What went wrong below, in a few words; the libraries' texts name whole pools and objects."""
+    error = error.__cause__ or error
     reason = getattr(error, "reason", None)
     while isinstance(reason, BaseException):
         error, reason = reason, getattr(reason, "reason", None)
@@ -154,14 +145,14 @@ class Transport:
         self.config = config
         self.wait = wait
         self._lock = threading.Lock()
-        self._pools: dict[tuple[str, HostConfig], urllib3.PoolManager] = {}
+        self._pools: dict[_PoolKey, Connections] = {}
 
     def close(self) -> None:
         with self._lock:
             pools = list(self._pools.values())
             self._pools.clear()
         for pool in pools:
-            pool.clear()
+            pool.close()
 
     def authorizer(self, endpoint: Endpoint) -> Authorizer:
         with self._lock:
@@ -260,7 +251,7 @@ class Transport:
             answer = self._followed(endpoint, method, url, headers, sent, body)
             if answer.status != 401 or not self._is_own(endpoint, answer.url):
                 return answer
-            challenges = answer._response.headers.getlist("WWW-Authenticate")
+            challenges = answer.all_headers("WWW-Authenticate")
             if not authorizer.challenged(challenges, scopes, sent):
                 return answer
             answer.close()
@@ -311,7 +302,7 @@ class Transport:
         headers: dict[str, str],
         body: bytes | Readable | None,
     ) -> Answer:
-        import urllib3
+        from bakehouse.registry.connections import SendError
 
         parts = urlsplit(url)
         # Only the endpoint's own settings (CA, client certificate) apply to it; other hosts get the defaults.
@@ -320,32 +311,23 @@ class Transport:
         pool = self._pool(parts.scheme, parts.netloc, config)
         headers.setdefault("User-Agent", f"bakehouse/{__version__}")
         headers.setdefault("Accept-Encoding", "identity")
-        content: Any = body  # the library's annotation asks for more of a stream than it uses
         try:
-            response = pool.request(
-                method,
-                url,
-                headers=headers,
-                body=content,
-                preload_content=False,
-                redirect=False,
-                retries=False,
-            )
-        except (urllib3.exceptions.HTTPError, OSError) as error:
+            reply = pool.request(method, url, headers, body)
+        except SendError as error:
             if own and self._fell_back(endpoint, error):
                 plain = url.replace("https://", "http://", 1)
                 return self._once(endpoint, method, plain, headers, body)
             raise self._explained(endpoint, parts.netloc, error) from error
-        if own and self._stepped_up(endpoint, response.status, parts.scheme, body):
-            response.close()
+        if own and self._stepped_up(endpoint, reply.status, parts.scheme, body):
+            reply.close()
             return self._once(endpoint, method, url.replace("http://", "https://", 1), headers, body)
-        return Answer(response.status, response.headers, url, response)
+        return Answer(reply.status, reply.headers, url, reply)
 
-    def _fell_back(self, endpoint: Endpoint, error: Exception) -> bool:
+    def _fell_back(self, endpoint: Endpoint, error: SendError) -> bool:
         """An insecure registry that does not speak TLS is spoken to in plain http from now on."""
         if not endpoint.config.insecure or endpoint.scheme != "https":
             return False
-        if isinstance(self._root(error), ssl.SSLError | ConnectionError) or "SSL" in type(error).__name__:
+        if isinstance(self._root(error), ConnectionError) or _is_tls_error(error):
             endpoint.scheme = "http"
             return True
         return False
@@ -361,23 +343,23 @@ class Transport:
 
     @staticmethod
     def _root(error: BaseException) -> BaseException:
+        """Where a `SendError` began: there may be several layers of urllib3 in between."""
         reason = getattr(error, "reason", None)
         if isinstance(reason, BaseException):
             return Transport._root(reason)
-        return error.__cause__ or error.__context__ or error
+        below = error.__cause__ or error.__context__
+        return error if below is None else Transport._root(below)
 
-    def _explained(self, endpoint: Endpoint, netloc: str, error: Exception) -> BakehouseError:
-        import urllib3
-
+    def _explained(self, endpoint: Endpoint, netloc: str, error: SendError) -> BakehouseError:
         root = self._root(error)
-        if isinstance(root, ssl.SSLError) or isinstance(error, urllib3.exceptions.SSLError):
+        if _is_tls_error(error):
             detail = getattr(root, "verify_message", "") or getattr(root, "reason", "") or "TLS failed"
             return EnvironmentFault(
                 f"cannot trust registry {netloc}: {detail}",
                 code="registry-tls",
                 hint=f"Give the certificate of {host_name(netloc)}'s authority, or mark the registry insecure.",
             )
-        if isinstance(error, urllib3.exceptions.NewConnectionError | urllib3.exceptions.ConnectTimeoutError):
+        if error.connecting:
             return TransientError(
                 f"cannot reach registry {netloc}: {_short(error)}",
                 code="registry-unreachable",
@@ -387,7 +369,7 @@ class Transport:
             f"connection to {netloc} failed: {_short(error)}", code="registry-unreachable"
         )
 
-    def _pool(self, scheme: str, netloc: str, config: HostConfig) -> urllib3.PoolManager:
+    def _pool(self, scheme: str, netloc: str, config: HostConfig) -> Connections:
         proxy = self.config.proxy_for(scheme, netloc)
         key = (proxy, config)
         with self._lock:
@@ -396,26 +378,22 @@ class Transport:
                 pool = self._pools[key] = self._new_pool(proxy, config)
             return pool
 
-    def _new_pool(self, proxy: str, config: HostConfig) -> urllib3.PoolManager:
-        import urllib3
+    def _new_pool(self, proxy: str, config: HostConfig) -> Connections:
+        from bakehouse.registry.connections import DirectConnections, ProxiedConnections
 
-        options: dict[str, Any] = {
-            "timeout": urllib3.Timeout(
-                connect=self.config.connect_timeout_s, read=self.config.read_timeout_s
-            ),
-            "maxsize": 8,
-            "blocksize": CHUNK_BYTES,
-            "num_pools": 32,
-            "ssl_context": self._tls(config),
-        }
-        if config.insecure:
-            options["assert_hostname"] = False
+        connect_s, read_s = self.config.connect_timeout_s, self.config.read_timeout_s
         if proxy:
-            return urllib3.ProxyManager(proxy, **options)
-        return urllib3.PoolManager(**options)
+            return ProxiedConnections(
+                proxy, lambda: self._tls(config), connect_timeout_s=connect_s, read_timeout_s=read_s
+            )
+        return DirectConnections(
+            lambda: self._tls(config), connect_timeout_s=connect_s, read_timeout_s=read_s
+        )
 
     @staticmethod
     def _tls(config: HostConfig) -> ssl.SSLContext:
+        import ssl
+
         context = ssl.create_default_context()
         try:
             for path in config.ca_files:
@@ -432,6 +410,13 @@ class Transport:
         return context
 
 
+def _is_tls_error(error: SendError) -> bool:
+    import ssl
+
+    # urllib3 has an error of its own for it.
+    return isinstance(Transport._root(error), ssl.SSLError) or "SSL" in type(error.__cause__).__name__
+
+
 def retry_after_s(value: str) -> float:
     """Seconds that a `Retry-After` header asks for; 0 when it says nothing useful."""
     value = value.strip()
@@ -439,6 +424,8 @@ def retry_after_s(value: str) -> float:
         return float(value)
     if not value:
         return 0.0
+    import email.utils
+
     try:
         return max(0.0, email.utils.parsedate_to_datetime(value).timestamp() - time.time())
     except (TypeError, ValueError):

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import os
 from collections.abc import Callable
-from concurrent.futures import Executor
 from pathlib import Path
 
 from bakehouse.errors import IntegrityError
@@ -14,6 +15,9 @@ from bakehouse.snapshots.retime import lower_times
 from bakehouse.snapshots.tarwriter import ChangeWriter, TarWriter
 from bakehouse.store import Store
 from bakehouse.store.layers import BlobRow
+
+if TYPE_CHECKING:
+    from concurrent.futures import Executor
 
 _OPEN_DIR = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 

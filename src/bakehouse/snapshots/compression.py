@@ -12,13 +12,15 @@ import queue
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import Executor, Future
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from bakehouse.errors import DefinitionError, IntegrityError
 from bakehouse.oci.digest import Digest
 from bakehouse.oci.media_types import OCI_LAYER, OCI_LAYER_GZIP, OCI_LAYER_ZSTD
+
+if TYPE_CHECKING:
+    from concurrent.futures import Executor, Future
 
 BLOCK_SIZE = 1 << 20
 _READ_SIZE = 1 << 18

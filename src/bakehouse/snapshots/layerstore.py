@@ -7,12 +7,13 @@ only: `snapshots/<id>/fs-<chain key>`. Whatever a process touches it holds (a le
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import base64
 import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,14 +22,7 @@ from bakehouse.errors import NotFoundError
 from bakehouse.oci.digest import Digest
 from bakehouse.oci.image import Descriptor
 from bakehouse.oci.media_types import layer_compression
-from bakehouse.snapshots.active import Active
-from bakehouse.snapshots.blobmaking import BlobMaker, variant_name
 from bakehouse.snapshots.chain import LayerChain
-from bakehouse.snapshots.compression import CompressingWriter, Compression
-from bakehouse.snapshots.driver import Driver, choose_driver
-from bakehouse.snapshots.packed import PackedLayer
-from bakehouse.snapshots.unpacking import Unpacked, unpack_layer
-from bakehouse.snapshots.views import Views
 from bakehouse.store import Store
 from bakehouse.store.blobs import BlobWriter
 from bakehouse.store.faults import disk_errors
@@ -36,10 +30,21 @@ from bakehouse.store.gc import UsageRecord
 from bakehouse.store.layers import BlobRow, DirectoryRow, LayerRow
 from bakehouse.store.owners import LAYER
 
+if TYPE_CHECKING:
+    from bakehouse.snapshots.views import Views
+    from bakehouse.snapshots.unpacking import Unpacked
+    from bakehouse.snapshots.packed import PackedLayer
+    from bakehouse.snapshots.driver import Driver
+    from bakehouse.snapshots.compression import CompressingWriter, Compression
+    from bakehouse.snapshots.blobmaking import BlobMaker
+    from bakehouse.snapshots.active import Active
+    from concurrent.futures import ThreadPoolExecutor
+
 #: One row of `LayerStore.usage`.
 LayerUsage = UsageRecord
 
 _SNAPSHOTS = "snapshots"
+_PACKED = "packed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +97,8 @@ class LayerStore:
 
     @property
     def _driver(self) -> Driver:
+        from bakehouse.snapshots.driver import choose_driver
+
         with self._setup:
             if self._chosen is None:
                 self._chosen = choose_driver(self._wanted_driver, self._store.owner.directory)
@@ -99,6 +106,8 @@ class LayerStore:
 
     @property
     def _views(self) -> Views:
+        from bakehouse.snapshots.views import Views
+
         with self._setup:
             if self._shown is None:
                 self._shown = Views(self._driver, self._store.owner.new_mount_point)
@@ -107,6 +116,8 @@ class LayerStore:
     @property
     def pool(self) -> ThreadPoolExecutor:
         """The threads that compress."""
+        from concurrent.futures import ThreadPoolExecutor
+
         with self._setup:
             if self._compressors is None:
                 self._compressors = ThreadPoolExecutor(self._threads, thread_name_prefix="compress")
@@ -263,6 +274,8 @@ class LayerStore:
 
     def prepare(self, chain: LayerChain) -> Active:
         """A writable tree on top of `chain`; enter it as a context manager."""
+        from bakehouse.snapshots.active import Active
+
         owner = self._store.owner
         return Active(
             chain,
@@ -301,6 +314,8 @@ class LayerStore:
         return path if path.is_dir() else None
 
     def _unpack(self, chain: LayerChain, index: int) -> Path:
+        from bakehouse.snapshots.unpacking import unpack_layer
+
         layer_id = chain.layers[index]
         below = chain.below(index)
         blob = self._local_blob(layer_id)
@@ -345,6 +360,9 @@ class LayerStore:
         self, chain: LayerChain, *, description: str = "", compression: Compression | None = None
     ) -> PackedLayer:
         """A layer on top of `chain` that goes straight into its blob; enter it as a context manager."""
+        from bakehouse.snapshots.packed import PackedLayer
+        from bakehouse.snapshots.compression import CompressingWriter, Compression
+
         wanted = compression or Compression()
 
         def record(blob: BlobWriter, compressor: CompressingWriter, created_s: float | None) -> str:
@@ -359,7 +377,7 @@ class LayerStore:
                         chain.layers,
                         time.time() if created_s is None else created_s,
                         description,
-                        "packed",
+                        _PACKED,
                         usage_count=1,
                     )
                 )
@@ -381,9 +399,12 @@ class LayerStore:
     ) -> LayerBlob:
         """Layer number `index` of `chain` as a tar blob, made once and remembered.
 
-        A blob that exists is taken as it is, whatever its compression, unless `compression.force`. With
+        A blob that exists is taken as it is, whatever its compression, unless `compression.force` or the layer was
+        written as a blob right away (`packed`). With
         `rewrite_timestamp` (seconds since the epoch) modification times after it are lowered to it: another blob
         with another diff ID. The difference is the one against the chain that the layer was made on."""
+        from bakehouse.snapshots.compression import Compression
+
         wanted = compression or Compression()
         layer_id = chain.layers[index]
         self._hold_now(layer_id)
@@ -403,12 +424,15 @@ class LayerStore:
                 self._hold([layer_id])
 
     def _known_blob(self, layer_id: str, wanted: Compression, epoch_s: int | None) -> BlobRow | None:
+        from bakehouse.snapshots.blobmaking import variant_name
+
         rows = self._store.layers.blobs(layer_id)
         exact = variant_name(wanted.type, epoch_s)
         for row in rows:
             if row.variant == exact and self._can_have(layer_id, row):
                 return row
-        if wanted.force:
+        if wanted.force or self._row(layer_id).kind == _PACKED:
+            # A packed layer's blob is compressed the default way because nobody had asked yet.
             return None
         for row in rows:
             if row.variant.partition("@")[2] == exact.partition("@")[2] and self._can_have(layer_id, row):
@@ -421,6 +445,8 @@ class LayerStore:
         )
 
     def _make_blob(self, layer_id: str, wanted: Compression, epoch_s: int | None) -> BlobRow:
+        from bakehouse.snapshots.blobmaking import BlobMaker
+
         maker = BlobMaker(self._store, self.pool)
         layer = self._row(layer_id)
         source = self._source_blob(layer_id, fetch=True)
@@ -462,6 +488,8 @@ class LayerStore:
         rewrite_timestamp: int | None = None,
     ) -> list[LayerBlob]:
         """All layers of a chain, lowest first, the missing ones made in parallel."""
+        from concurrent.futures import ThreadPoolExecutor
+
         self._directories_for_blobs(chain)
         with ThreadPoolExecutor(max(1, min(4, len(chain))), thread_name_prefix="layer") as pool:
             futures = [

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -207,6 +206,8 @@ class Collector:
 
     def _budget(self, policy: PrunePolicy) -> int | None:
         """The byte budget K of §20 step 2; 0 removes every candidate, None nothing."""
+        import shutil
+
         if not (policy.max_used_space or policy.min_free_space or policy.reserved_space):
             return 0
         keep = policy.max_used_space or 1 << 62

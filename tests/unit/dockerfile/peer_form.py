@@ -1,4 +1,5 @@
-"""Our values in the form in which `peer/main.go` prints BuildKit's, and the reading of the recorded answers.
+"""Our values in the form in which the peer program `dockerfilesyntax` prints BuildKit's, and the reading of the
+recorded answers.
 
 Recorded answers (`*.json`) are BuildKit's own, never ours: `record.py` asks the peer for them again.
 """

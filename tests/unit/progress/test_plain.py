@@ -1,4 +1,5 @@
-"""The plain renderer. `plain.txt` is what BuildKit's own shows for the scenario (`peer/main.go`)."""
+"""The plain renderer. `plain.txt` is what BuildKit's own shows for the scenario; see also
+`tests/differential/test_plain_progress.py`."""
 
 from __future__ import annotations
 

@@ -59,7 +59,8 @@ def test_quiet_is_quiet_and_keeps_warnings() -> None:
 
 
 def test_rawjson_holds_what_buildkit_writes() -> None:
-    """Field names, order and omissions as in engine.md §16.1; `peer/main.go` decodes this very stream strictly."""
+    """Field names, order and omissions as in engine.md §16.1; the peer program `progressdisplay` decodes such
+    streams strictly."""
     stream = io.StringIO()
     renderer = RawJsonRenderer(stream)
     for event in events():

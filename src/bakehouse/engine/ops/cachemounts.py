@@ -10,7 +10,6 @@ that they show in its usage and fall to its pruning) and a lock that live users 
 from __future__ import annotations
 
 import hashlib
-import shutil
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -106,6 +105,8 @@ class CacheMounts:
 
     def _opened(self, request: CacheRequest, number: int) -> Path:
         """The data directory of an instance whose lock is held; seeded when it is new."""
+        import shutil
+
         directory = self._store.mounts.open(
             _instance_id(request.key, number), description=request.description
         )

@@ -6,16 +6,16 @@ the container (`runtime`). What a container is does not belong here.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from bakehouse.engine.ops.cachemounts import CacheMounts, CacheResets
-from bakehouse.engine.ops.exec_emulator import EMULATOR_DEST, find_emulator, runs_natively
 from bakehouse.engine.ops.exec_key import exec_cache_map
-from bakehouse.engine.ops.exec_mounts import MountPreparer, PreparedMounts, secret_not_found
-from bakehouse.engine.ops.exec_output import LogLimits, StepLog
+from bakehouse.engine.ops.exec_output import LogLimits
 from bakehouse.engine.tree import EngineContext, Tree
 from bakehouse.errors import DefinitionError, DeniedError, ExecutionError, InternalError, NotFoundError
 from bakehouse.llb.ops import (
@@ -32,6 +32,10 @@ from bakehouse.progress.events import WarningEvent
 from bakehouse.runtime import OciRuntime, Step, StepMount
 from bakehouse.runtime import step as steps
 from bakehouse.solver.model import CacheMap, RunContext
+
+if TYPE_CHECKING:
+    from bakehouse.engine.ops.exec_output import StepLog
+    from bakehouse.engine.ops.exec_mounts import PreparedMounts
 
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -92,6 +96,8 @@ class ExecOperation:
     def run(self, context: RunContext, inputs: Sequence[Tree]) -> list[Tree]:
         """One tree for each output. Raises `ExecutionError` when the process fails, with the end of its output,
         `CancelledError`, and what mounts and runtime raise. Leaves nothing running, mounted or half-made."""
+        from bakehouse.engine.ops.exec_mounts import MountPreparer
+
         context.cancel.check()
         self._check_granted()
         self._check_devices()
@@ -106,6 +112,8 @@ class ExecOperation:
             return [output() for output in prepared.outputs]
 
     def _execute(self, runtime: OciRuntime, prepared: PreparedMounts, context: RunContext) -> None:
+        from bakehouse.engine.ops.exec_output import StepLog
+
         log = StepLog(context.reporter.log, self._options.log_limits)
         try:
             step = self._step(prepared)
@@ -132,6 +140,8 @@ class ExecOperation:
         return error
 
     def _hint(self, code: int) -> str | None:
+        from bakehouse.engine.ops.exec_emulator import runs_natively
+
         platform = self._vertex.platform
         if platform is not None and not runs_natively(platform):
             return (
@@ -143,6 +153,8 @@ class ExecOperation:
         return None
 
     def _step(self, prepared: PreparedMounts) -> Step:
+        from bakehouse.engine.ops.exec_emulator import EMULATOR_DEST
+
         meta = self._op.meta
         args, mounts = meta.args, prepared.mounts
         emulator = self._emulator()
@@ -167,6 +179,8 @@ class ExecOperation:
         )
 
     def _emulator(self) -> Path | None:
+        from bakehouse.engine.ops.exec_emulator import find_emulator, runs_natively
+
         platform = self._vertex.platform
         if platform is None or runs_natively(platform):
             return None
@@ -181,6 +195,8 @@ class ExecOperation:
 
     def _secret_environment(self) -> list[str]:
         """An optional secret that the client does not have still sets its variable, to nothing."""
+        from bakehouse.engine.ops.exec_mounts import secret_not_found
+
         entries = []
         for secret in self._op.secret_env:
             if not secret.id:

@@ -7,7 +7,6 @@ PATH, are mounted into the step and put before its arguments; they also start wh
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -51,6 +50,8 @@ def _enabled(entry: Path) -> bool:
 
 def find_emulator(platform: LlbPlatform, environ: Mapping[str, str]) -> Path | None:
     """The emulator for `platform` on PATH, its symlinks resolved; None when there is none."""
+    import shutil
+
     qemu = _QEMU_NAMES.get(platform.architecture, platform.architecture)
     found = shutil.which(f"buildkit-qemu-{qemu}", path=environ.get("PATH", os.defpath))
     return Path(found).resolve() if found else None

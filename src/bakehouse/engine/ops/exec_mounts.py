@@ -13,7 +13,6 @@ mount yields is BuildKit's:
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -241,6 +240,8 @@ def secret_not_found(id: str) -> NotFoundError:
 
 def _seeder(tree: Tree) -> Callable[[Path], None]:
     """Copies `tree` into a new cache directory, the attributes of its root included."""
+    import shutil
+
 
     def seed(directory: Path) -> None:
         from bakehouse.snapshots import copy_tree

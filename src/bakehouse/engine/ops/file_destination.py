@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import errno
 import os
-import shutil
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -152,6 +151,8 @@ class DirectoryDestination:
         os.mknod(name, mode, device, dir_fd=directory)
 
     def remove(self, directory: int, name: str) -> None:
+        import shutil
+
         mode = self.mode(directory, name)
         if mode is None:
             return

@@ -10,7 +10,6 @@ import contextlib
 import hashlib
 import os
 import struct
-import tempfile
 import time
 from pathlib import Path
 
@@ -102,6 +101,8 @@ def _load(path: Path) -> dict[bytes, bytes]:
 
 
 def _replace(path: Path, data: bytes) -> None:
+    import tempfile
+
     descriptor, temporary = tempfile.mkstemp(prefix=".index-", dir=path.parent)
     try:
         with os.fdopen(descriptor, "wb") as file:

@@ -15,7 +15,6 @@ import threading
 import time
 import uuid
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -209,6 +208,8 @@ class HostTree:
 
     def _hash_large_files(self, selections: Sequence[Selection]) -> None:
         """Hashes the large files of literal selections on all processors; the rest is left to the ordinary walk."""
+        from concurrent.futures import ThreadPoolExecutor
+
         large: dict[int, Node] = {}
         for selection in selections or (Selection(),):
             if selection.wildcard or selection.include_patterns or selection.exclude_patterns:
