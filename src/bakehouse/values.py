@@ -8,7 +8,9 @@ To a type checker the three names *are* those of `dataclasses`, so that every us
 At run time they differ from them in this only:
 
 * `InitVar`, `KW_ONLY`, `unsafe_hash`, `match_args` and `weakref_slot` are refused or absent: nothing here needs them;
-* a class without a docstring gets none.
+* a class without a docstring gets none;
+* nothing can be assigned to an instance of a frozen class, or of a class that inherits from one;
+* a field with `init=False` and a default is set in every instance, whether or not there are slots.
 
 `dataclasses.fields`, `asdict`, `replace` and `is_dataclass` accept these classes; a class of the standard decorator
 cannot inherit from one.
@@ -164,7 +166,7 @@ def _value_class(cls: type, *, eq: bool, order: bool, frozen: bool, kw_only: boo
     if frozen:
         _freeze(cls, namespace, added)
     if slots:
-        return _with_slots(cls, own, added)
+        return _with_slots(cls, added)
     for each in own:
         if each.default is not _MISSING:
             setattr(cls, each.name, each.default)
@@ -188,7 +190,10 @@ def _own_fields(cls: type, kw_only: bool) -> list[_Field]:
             continue
         if "InitVar" in text or "KW_ONLY" in text:
             raise TypeError(f"field {name}: {text} is not supported")
-        default = namespace.get(name, _MISSING)
+        # Not only of this class: a field that is declared again without a default keeps the inherited one.
+        default = getattr(cls, name, _MISSING)
+        if type(default) is _SLOT:
+            default = _MISSING
         each = default if isinstance(default, _Field) else _Field(default=default)
         each.name = name
         if each.kw_only is None:
@@ -226,7 +231,7 @@ def _all_fields(cls: type, own: list[_Field], frozen: bool) -> tuple[_Field, ...
     return tuple(fields.values())
 
 
-def _with_slots(cls: type, own: list[_Field], added: dict[str, Any]) -> type:
+def _with_slots(cls: type, added: dict[str, Any]) -> type:
     """The class made anew, its fields as slots: slots can only be named while a class is made."""
     if "__slots__" in cls.__dict__:
         raise TypeError(f"{cls.__name__} already specifies __slots__")
@@ -234,11 +239,12 @@ def _with_slots(cls: type, own: list[_Field], added: dict[str, Any]) -> type:
     inherited: set[str] = set()
     for base in cls.__mro__[1:-1]:
         inherited.update(base.__dict__.get("__slots__", ()))
-    for each in own:
+    fields: tuple[_Field, ...] = added[_FIELDS]
+    for each in fields:
         namespace.pop(each.name, None)
     namespace.pop("__dict__", None)
     namespace.pop("__weakref__", None)
-    namespace["__slots__"] = tuple([each.name for each in own if each.name not in inherited])
+    namespace["__slots__"] = tuple([each.name for each in fields if each.name not in inherited])
     if added[_FROZEN]:
         namespace.setdefault("__getstate__", _get_state)
         namespace.setdefault("__setstate__", _set_state)
@@ -403,7 +409,7 @@ def _field(**options: Any) -> Any:
 
 
 def _replace(value: Any, /, **changes: Any) -> Any:
-    """A new instance with `changes`, made by the class, so that `__post_init__` runs; `TypeError` for an unknown field."""
+    """A new instance with `changes`, made by the class: `__post_init__` runs. `TypeError` for an unknown field."""
     for each in getattr(type(value), _FIELDS):
         if not each.init:
             if each.name in changes:

@@ -6,6 +6,7 @@ import ast
 import importlib
 import re
 import shlex
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -18,7 +19,8 @@ from bakehouse.cli.flags import BOOL, Flag, parse
 from bakehouse.cli.main import COMMANDS, UNBUILT
 from bakehouse.cli.options import BAKE, BUILD
 from bakehouse.errors import BakehouseError
-from tests.support.paths import ROOT
+from bakehouse.store.schema import prepare_schema
+from tests.support.paths import CASES, ROOT
 
 DOCS = ROOT / "docs"
 SOURCE = ROOT / "src" / "bakehouse"
@@ -114,7 +116,7 @@ def _without_redirections(words: list[str]) -> list[str]:
     kept: list[str] = []
     rest = iter(words)
     for word in rest:
-        if re.fullmatch(r"[<>]+", word):
+        if re.fullmatch(r"[<>]+&?", word):
             if kept and kept[-1].isdigit():
                 kept.pop()
             next(rest, None)
@@ -212,6 +214,45 @@ def test_every_environment_variable_has_a_row() -> None:
     # Names of symbols that are loaded lazily look like variables of Docker's.
     documented = set(re.findall(r"`([A-Z][A-Z_]+)`", (DOCS / "reference" / "settings.md").read_text("utf-8")))
     assert read - documented == set()
+
+
+def test_the_store_page_names_every_table_and_column() -> None:
+    database = sqlite3.connect(":memory:", isolation_level=None)
+    prepare_schema(database)
+    page = (DOCS / "reference" / "store-format.md").read_text("utf-8")
+    tables = [row[0] for row in database.execute("SELECT name FROM sqlite_master WHERE type='table'")]
+    rows = {table: re.search(rf"^\| `{table}` \|.*$", page, re.MULTILINE) for table in tables}
+    missing = [
+        f"{table}.{column[1]}"
+        for table, row in rows.items()
+        for column in database.execute(f"PRAGMA table_info({table})")
+        if row is None or f"`{column[1]}`" not in row[0]
+    ]
+    version = database.execute("PRAGMA user_version").fetchone()[0]
+    database.close()
+    assert tables
+    assert missing == []
+    assert f"format version {version} " in page
+
+
+def test_differences_name_tests_that_exist() -> None:
+    page = (DOCS / "differences.md").read_text("utf-8")
+    sources = "".join(path.read_text("utf-8") for path in (ROOT / "tests").rglob("test_*.py"))
+    named = re.findall(r"`(test_[a-z0-9_]+)`", page)
+    assert named
+    assert [name for name in named if f"def {name}(" not in sources] == []
+    cases = re.findall(r"cases? `([a-z0-9/*-]+)`", page)
+    assert cases
+    assert [case for case in cases if not any((CASES / "bake").glob(case))] == []
+    paths = re.findall(r"`(tests/[a-z0-9_/.]+)`", page)
+    assert [path for path in paths if not (ROOT / path).exists()] == []
+
+
+def test_every_case_that_differs_is_listed() -> None:
+    page = (DOCS / "differences.md").read_text("utf-8")
+    differing = [path.parent for path in (CASES / "bake").rglob("difference*")]
+    assert differing
+    assert [case for case in differing if f"`{case.parent.name}/{case.name}`" not in page] == []
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if page.is_relative_to(DOCS)], ids=_id)

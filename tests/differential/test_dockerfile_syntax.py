@@ -1,4 +1,4 @@
-"""Our parser, word lexer, pattern matchers and ignore file reader against BuildKit's own, on generated and real input."""
+"""Our parser, word lexer, pattern matchers and ignore file reader against BuildKit's own, on made-up and real input."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from tests.differential import dockerfile_texts as texts
 from tests.support.json_peer import JsonPeer
 from tests.support.paths import CASES, ROOT

@@ -15,9 +15,6 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.support.json_peer import JsonPeer
-from tests.unit.progress.conftest import FakeClock
-from tests.unit.progress.scenario import events as recorded_events
 
 from bakehouse.progress.events import (
     Event,
@@ -25,18 +22,25 @@ from bakehouse.progress.events import (
     ProgressGroup,
     StatusEvent,
     VertexEvent,
-    WarningEvent,
 )
 from bakehouse.progress.plain import PlainRenderer
 from bakehouse.progress.rawjson import RawJsonRenderer
+from tests.support.json_peer import JsonPeer
+from tests.unit.progress.conftest import FakeClock
+from tests.unit.progress.scenario import events as recorded_events
 
 pytestmark = pytest.mark.peer
 
 #: Where virtual time begins in the peer: 1 January 2000, midnight UTC.
 _EPOCH_S = 946_684_800.0
 _REFRESH_MS = 150
+#: Keeps durations away from where rounding them is a matter of their last bit.
+_OFF_S = 0.0002
 #: In milliseconds. Primes, so that no event falls together with a refresh.
 _PAUSES = [3, 17, 41, 113, 127, 211, 313, 1019, 2539, 5227, 10_333]
+
+_WHOLE_LINES = [b"line\n", b"\n", b"one\ntwo\n\nthree\n", "é漢\n".encode(), b"x\r\n"]
+_PARTS = [b"part", b" more\nand", b"\r"]
 
 Timed = tuple[int, Event]
 
@@ -50,17 +54,18 @@ class _Step:
     group: ProgressGroup | None
     started: float | None = None
     is_running: bool = False
+    writes_lines: bool = False
     statuses: dict[str, StatusEvent] = field(default_factory=dict)
 
     def event(self, **changes: Any) -> VertexEvent:
         return VertexEvent(self.digest, self.name, (), self.started, progress_group=self.group, **changes)
 
 
-def _stream(random: Random) -> list[Timed]:
+def _stream(random: Random, *, writes_lines: bool) -> list[Timed]:
     """Pauses in milliseconds, each with the event that ends it."""
     now = _EPOCH_S
     steps = [
-        _Step(f"sha256:{number}", f"[{number}] RUN step", _group(random, number))
+        _Step(f"sha256:{number}", f"[{number}] RUN step", _group(random, number), writes_lines=writes_lines)
         for number in range(random.randint(1, 4))
     ]
     timed: list[Timed] = [(_PAUSES[0], step.event()) for step in steps]
@@ -88,13 +93,13 @@ def _next_event(random: Random, step: _Step, now: float) -> Event:
         return step.event()
     kind = random.random()
     if kind < 0.3:
-        texts = [b"line\n", b"part", b" more\nand", b"\n", b"one\ntwo\n\nthree\n", "é漢\n".encode(), b"\r", b""]
-        return LogEvent(step.digest, random.choice((1, 2)), random.choice(texts), now)
+        texts = _WHOLE_LINES if step.writes_lines else _WHOLE_LINES + _PARTS
+        return LogEvent(step.digest, random.choice((1, 2)), random.choice(texts), now + _OFF_S)
     if kind < 0.7:
         return _status(random, step, now)
     step.is_running = False
     error = random.choice([None, None, None, "process failed: exit code: 1", "solve: context canceled"])
-    return step.event(completed=now, error=error)
+    return step.event(completed=now + _OFF_S, error=error)
 
 
 def _status(random: Random, step: _Step, now: float) -> StatusEvent:
@@ -102,7 +107,7 @@ def _status(random: Random, step: _Step, now: float) -> StatusEvent:
     known = step.statuses.get(name)
     if known is None:
         total = random.choice([0, 0, 1000, 5_000_000])
-        status = StatusEvent(step.digest, name, 0, total, now, now)
+        status = StatusEvent(step.digest, name, 0, total, now, now - _OFF_S)
     else:
         current = known.current + random.choice([0, 7, 60, 1200, 1_500_000])
         completed = now if random.random() < 0.4 else None
@@ -136,23 +141,40 @@ def _request(stream: list[Timed], repeat: int) -> dict[str, Any]:
     return {"Mode": "plain", "Description": "here", "Repeat": repeat, "Steps": steps}
 
 
-def _check(stream: list[Timed], peer: JsonPeer) -> int:
-    """The number of texts that BuildKit was seen to print for the stream."""
-    ours = _ours(stream)
-    outputs = peer.ask(_request(stream, 4))["outputs"]
-    if ours not in outputs:
-        outputs = peer.ask(_request(stream, 300))["outputs"]
-    if ours not in outputs:
-        assert ours == outputs[0], stream
-    return len(outputs)
+def _check(random: Random, peer: JsonPeer) -> int:
+    """Compares one stream. Returns the number of texts that BuildKit was seen to print for it.
+
+    Of what it repeats of a failed step's output at the end, BuildKit leaves out the first part of a line that came
+    in parts; we do not.
+    """
+    writes_lines = random.random() < 0.5
+    stream = _stream(random, writes_lines=writes_lines)
+    ours = _shown(_ours(stream), whole=writes_lines)
+    for repeat in (4, 300):
+        answers = peer.ask(_request(stream, repeat))["outputs"]
+        outputs = [_shown(text, whole=writes_lines) for text in answers]
+        if ours in outputs:
+            return len(outputs)
+    assert ours == outputs[0], stream
+    return 0
+
+
+def _shown(text: str, *, whole: bool) -> str:
+    return text if whole else text.partition("------\n")[0]
 
 
 def test_generated(progress_display_peer: JsonPeer) -> None:
     random = Random(20_240_229)
-    choices = [_check(_stream(random), progress_display_peer) for _ in range(600)]
+    choices = [_check(random, progress_display_peer) for _ in range(600)]
     assert choices.count(1) > 300  # the rest has to be the exception
 
 
 @given(random=st.randoms(use_true_random=False))
 def test_found(random: Random, progress_display_peer: JsonPeer) -> None:
-    _check(_stream(random), progress_display_peer)
+    _check(random, progress_display_peer)
+
+
+def test_the_recorded_scenario(progress_display_peer: JsonPeer) -> None:
+    stream = [(120, event) for event in recorded_events()]
+    outputs = progress_display_peer.ask(_request(stream, 4))["outputs"]
+    assert _shown(_ours(stream), whole=False) in [_shown(text, whole=False) for text in outputs]

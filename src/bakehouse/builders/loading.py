@@ -13,12 +13,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, BinaryIO, cast
 
-from bakehouse.engine.exporters.docker import DockerExporter
 from bakehouse.engine.exporters.model import ExportResult, ExportSpec, start_vertex
 from bakehouse.errors import EnvironmentFault
 
 if TYPE_CHECKING:
     import subprocess
+
     from bakehouse.bake import Output, Target
     from bakehouse.engine.tree import EngineContext
     from bakehouse.solver.model import Cancellation
@@ -51,7 +51,9 @@ def find_loader(environ: Mapping[str, str], docker_context: str = "") -> Loader 
 
     docker = shutil.which("docker", path=environ.get("PATH", ""))
     chosen = ("--context", docker_context) if docker_context else ()
-    if docker is not None and _answers([docker, *chosen, "version", "--format", "{{.Server.Version}}"], environ):
+    if docker is not None and _answers(
+        [docker, *chosen, "version", "--format", "{{.Server.Version}}"], environ
+    ):
         return Loader("docker", (docker, *chosen, "load"), environ)
     if docker_context:
         raise EnvironmentFault(
@@ -91,8 +93,8 @@ class LoadStream(io.RawIOBase):
 
     def start(self) -> None:
         """Starts the program. Raises `EnvironmentFault` when that fails."""
-        import tempfile
         import subprocess
+        import tempfile
 
         if self._process is not None:
             return
@@ -172,13 +174,14 @@ class LoadStream(io.RawIOBase):
 class LoadExporter:
     """An `Exporter` that pipes the image into a container engine."""
 
-    name = DockerExporter.name
-    reads_files = DockerExporter.reads_files
-
     def __init__(self, spec: ExportSpec, stream: LoadStream, engine: str) -> None:
+        from bakehouse.engine.exporters.docker import DockerExporter
+
         attrs = {key: value for key, value in spec.attrs.items() if key != "context"}
         self._spec = replace(spec, attrs=attrs, stdout=cast(BinaryIO, stream))
         self._archive = DockerExporter(self._spec)
+        self.name = self._archive.name
+        self.reads_files = self._archive.reads_files
         self._stream = stream
         self._engine = engine
 

@@ -22,6 +22,8 @@ from bakehouse.oci.platform import Platform
 from bakehouse.progress.events import Reporter, VertexReporter, WarningEvent
 
 _GIT = re.compile(r"^(git://|ssh://|git@|github\.com/|[^/@\s]+@[^/:\s]+:)|^https?://[^#?]+\.git([#?]|$)")
+#: What ends a transfer: BuildKit counts it, so that a file that is not there shows as `2B`.
+_END_MARK_BYTES = 2
 _NETWORKS = {"": NETWORK_SANDBOX, "default": NETWORK_SANDBOX, "none": NETWORK_NONE, "host": NETWORK_HOST}
 
 
@@ -111,6 +113,7 @@ class Planner:
         request = self._request(target, text, ignore, session, wiring)
         with solving():
             lowered = lower(request, self._resolver)
+        self._show_ignore_file(target, text)
         for warning in lowered.warnings:
             where = warning.location
             loading.warn(
@@ -129,27 +132,34 @@ class Planner:
 
     def _load(self, target: Target, context: Path) -> tuple[DockerfileText, VertexReporter]:
         """Reads the Dockerfile, as a vertex of the display; warnings are shown on it."""
-        name = Path(target.dockerfile or "Dockerfile").name if target.dockerfile_inline is None else "Dockerfile"
+        name = (
+            Path(target.dockerfile or "Dockerfile").name if target.dockerfile_inline is None else "Dockerfile"
+        )
         loading = self._vertex(target, f"[internal] load build definition from {name}")
         loading.start()
         try:
             text = self._dockerfile(target, context)
         except NotFoundError:
             # As in BuildKit: reading the directory went well, only the file is not in it.
+            with loading.status("transferring dockerfile:") as status:
+                status.advance(_END_MARK_BYTES)
             loading.done()
             raise
         except BakehouseError as error:
             loading.fail(error.message)
             raise
-        with loading.status("transferring dockerfile:", len(text.data)) as status:
-            status.advance(len(text.data))
+        with loading.status("transferring dockerfile:") as status:
+            status.advance(len(text.data) + _END_MARK_BYTES)
         loading.done()
+        return text, loading
+
+    def _show_ignore_file(self, target: Target, text: DockerfileText) -> None:
+        """Shows the ignore file as a vertex of its own, behind what lowering looked up, as BuildKit does."""
         ignoring = self._vertex(target, "[internal] load .dockerignore")
         ignoring.start()
-        with ignoring.status("transferring context:", len(text.ignore)) as status:
-            status.advance(len(text.ignore))
+        with ignoring.status("transferring context:") as status:
+            status.advance(len(text.ignore) + _END_MARK_BYTES)
         ignoring.done()
-        return text, loading
 
     def _vertex(self, target: Target, name: str) -> VertexReporter:
         digest = f"sha256:{_hex('internal', target.name, name)}"

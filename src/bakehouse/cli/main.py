@@ -47,6 +47,7 @@ UNBUILT = {
 
 def entry() -> NoReturn:
     """The console script."""
+    _collect_rarely()
     try:
         code = main(sys.argv[1:])
         sys.stdout.flush()
@@ -62,6 +63,17 @@ def entry() -> NoReturn:
         sys.stderr.flush()
     finally:
         os._exit(code)
+
+
+def _collect_rarely() -> None:
+    """Lets the cyclic garbage collector rest while a short command runs.
+
+    Python looks for cycles whenever 700 more objects live than before, which the modules and file trees of a build reach
+    hundreds of times, all of it in use: a tenth of the time of a build from the cache. Few of our objects form cycles.
+    """
+    import gc
+
+    gc.set_threshold(100_000, 20, 20)
 
 
 def main(argv: Sequence[str]) -> int:

@@ -10,15 +10,14 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from bakehouse.engine.exporters.model import Exporter, ExportPlatform, ExportResult
 from bakehouse.engine.graph import Graph
-from bakehouse.engine.operations import OperationFactory
 from bakehouse.engine.layer_tree import LayerTree
+from bakehouse.engine.operations import OperationFactory
 from bakehouse.engine.tree import EngineContext, Tree
 from bakehouse.errors import BakehouseError, EnvironmentFault
 from bakehouse.llb.ops import Edge
@@ -208,7 +207,7 @@ class Engine:
         graph = Graph(edges, wanted, factory.operation)
         loop = TaskLoop(self._pool, cancel, self._max_parallelism)
         solver: Solver[Tree] = Solver(
-            loop, self.store.cachekeys, _TreeRecords(context), reporter, cancel, self._guard
+            loop, self.store.cachekeys, _TreeRecords(context), reporter, cancel, self.store.locks
         )
         solver.announce(list(graph.nodes.values()))
         roots = [
@@ -266,9 +265,6 @@ class Engine:
         self, exporter: Exporter, result: ExportResult, context: EngineContext, cancel: Cancellation
     ) -> Routine:
         return (yield Call(lambda: exporter.export(result, context, cancel)))
-
-    def _guard(self, name: str) -> AbstractContextManager[object]:
-        return self.store.locks.locked(name)
 
 
 def _private_mounts() -> None:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 
 from bakehouse.engine.tree import Tree
 from bakehouse.errors import InternalError
-from bakehouse.llb.ops import DiffOp, Edge, ExecOp, FileOp, MergeOp, SourceOp, Vertex
+from bakehouse.llb.graph import collect
+from bakehouse.llb.names import CUSTOM_NAME
+from bakehouse.llb.ops import DiffOp, Edge, ExecOp, FileOp, MergeOp, Metadata, SourceOp, Vertex
 from bakehouse.progress.events import ProgressGroup
 from bakehouse.solver.model import Operation
 from bakehouse.solver.solver import Node
@@ -42,26 +45,55 @@ class Graph:
         files_wanted: Sequence[bool],
         make_operation: MakeOperation,
     ) -> None:
-        order = post_order(edges)
+        order, metadata = _joined(edges)
         needed = _vertices_whose_files_are_read(order, edges, files_wanted)
         self.nodes: dict[str, Node[Tree]] = {}
         for vertex in order:
+            joined = metadata[vertex.digest]
             self.nodes[vertex.digest] = Node(
                 vertex.digest,
-                vertex.name,
-                make_operation(vertex),
+                joined.description.get(CUSTOM_NAME) or vertex.name,
+                make_operation(_with(vertex, joined)),
                 [(self.nodes[source.vertex.digest], source.index) for source in vertex.inputs],
-                ignore_cache=vertex.metadata.ignore_cache,
+                ignore_cache=joined.ignore_cache,
                 files_needed=vertex.digest in needed,
-                progress_group=_progress_group(vertex),
+                progress_group=_progress_group(joined),
             )
 
     def node(self, edge: Edge) -> Node[Tree]:
         return self.nodes[edge.vertex.digest]
 
 
-def _progress_group(vertex: Vertex) -> ProgressGroup | None:
-    group = vertex.metadata.progress_group
+def _joined(edges: Sequence[Edge]) -> tuple[list[Vertex], dict[str, Metadata]]:
+    """Every vertex of the graphs once, inputs before consumers, and its metadata.
+
+    Metadata is no part of a digest, so equal vertices may differ in it. Within one graph they are merged as BuildKit's
+    client does; among graphs the first one names the vertex, and any may want it run whatever the cache holds.
+    """
+    order: list[Vertex] = []
+    metadata: dict[str, Metadata] = {}
+    for edge in edges:
+        graph = collect(edge)
+        for vertex in graph.vertices:
+            mine = graph.metadata[vertex.digest]
+            known = metadata.get(vertex.digest)
+            if known is None:
+                order.append(vertex)
+                metadata[vertex.digest] = mine
+            elif mine.ignore_cache and not known.ignore_cache:
+                metadata[vertex.digest] = replace(known, ignore_cache=True)
+    return order, metadata
+
+
+def _with(vertex: Vertex, metadata: Metadata) -> Vertex:
+    """`vertex` with the metadata that operations look at."""
+    if vertex.metadata.ignore_cache == metadata.ignore_cache:
+        return vertex
+    return replace(vertex, metadata=metadata)
+
+
+def _progress_group(metadata: Metadata) -> ProgressGroup | None:
+    group = metadata.progress_group
     return None if group is None else ProgressGroup(group.id, group.name, group.weak)
 
 

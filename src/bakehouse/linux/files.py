@@ -24,6 +24,7 @@ _FICLONE = 0x40049409
 _COPY_CHUNK = 1 << 30
 _READ_CHUNK = 1 << 20
 _MAX_LINKS = 40
+_OPEN_DIR = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 #: What copy_file_range answers when two files cannot share the kernel's path.
 _NO_RANGE_COPY = frozenset(
     {errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EPERM, errno.ETXTBSY, errno.EIO}
@@ -204,15 +205,16 @@ def remove_tree(path: AnyPath) -> None:
     """Removes a directory tree of any depth; nothing happens when it is absent. Symlinks are not followed.
 
     Directories are moved up beside one another before they are emptied, so that neither path length, nor recursion,
-    nor open descriptors grow with the depth. A directory that its owner may not read or write is opened up first.
+    nor open descriptors grow with the depth; those that cannot be moved are emptied where they are. A directory that
+    its owner may not read or write is opened up first.
     """
     try:
-        root = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+        root = os.open(path, _OPEN_DIR)
     except FileNotFoundError:
         return
     except PermissionError:
         os.chmod(path, 0o700)
-        root = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+        root = os.open(path, _OPEN_DIR)
     try:
         _open_up(root)
         moved = 0
@@ -235,27 +237,12 @@ def _open_up(fd: int) -> None:
 
 def _remove_entry(root: int, name: str, moved: int) -> int:
     """Removes one entry of `root`; its sub-directories become entries of `root`. Returns the next free number."""
-    try:
-        os.unlink(name, dir_fd=root)
+    if _removed_at_once(root, name):
         return moved
-    except FileNotFoundError:
-        return moved
-    except (IsADirectoryError, PermissionError):
-        pass
-    try:
-        os.rmdir(name, dir_fd=root)
-        return moved
-    except OSError as error:
-        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
-            raise
-    if os.geteuid() != 0:
-        os.chmod(name, 0o700, dir_fd=root)
-    fd = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=root)
+    fd = os.open(name, _OPEN_DIR, dir_fd=root)
     try:
         for child in os.listdir(fd):
-            try:
-                os.unlink(child, dir_fd=fd)
-            except (IsADirectoryError, PermissionError):
+            if not _removed_at_once(fd, child):
                 moved = _move_up(fd, child, root, moved)
     finally:
         os.close(fd)
@@ -263,15 +250,27 @@ def _remove_entry(root: int, name: str, moved: int) -> int:
     return moved
 
 
-def _move_up(fd: int, child: str, root: int, moved: int) -> int:
+def _removed_at_once(dir_fd: int, name: str) -> bool:
+    """Removes what is not a directory with entries; False for one, which can then be opened and written to."""
     try:
-        os.rmdir(child, dir_fd=fd)
-        return moved
+        os.unlink(name, dir_fd=dir_fd)
+        return True
+    except FileNotFoundError:
+        return True
+    except (IsADirectoryError, PermissionError):
+        pass
+    try:
+        os.rmdir(name, dir_fd=dir_fd)
+        return True
     except OSError as error:
         if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
             raise
     if os.geteuid() != 0:
-        os.chmod(child, 0o700, dir_fd=fd)
+        os.chmod(name, 0o700, dir_fd=dir_fd)
+    return False
+
+
+def _move_up(fd: int, child: str, root: int, moved: int) -> int:
     while True:
         moved += 1
         try:
@@ -279,3 +278,48 @@ def _move_up(fd: int, child: str, root: int, moved: int) -> int:
             return moved
         except FileExistsError:
             continue
+        except OSError as error:
+            if error.errno != errno.EXDEV:
+                raise
+        # Overlayfs renames no directory that comes from a lower layer.
+        _remove_in_place(fd, child)
+        return moved
+
+
+def _remove_in_place(parent: int, name: str) -> None:
+    """Removes the directory `name` of `parent` from its leaves up, with one open descriptor, whatever the depth."""
+    path = [name]
+    fd = os.open(name, _OPEN_DIR, dir_fd=parent)
+    try:
+        pending = [os.listdir(fd)]
+        while path:
+            if pending[-1]:
+                child = pending[-1].pop()
+                if not _removed_at_once(fd, child):
+                    path.append(child)
+                    fd = _exchanged(fd, os.open(child, _OPEN_DIR, dir_fd=fd))
+                    pending.append(os.listdir(fd))
+            else:
+                pending.pop()
+                emptied = path.pop()
+                fd = _exchanged(fd, _open_below(parent, path))
+                os.rmdir(emptied, dir_fd=fd)
+    finally:
+        os.close(fd)
+
+
+def _exchanged(old: int, new: int) -> int:
+    os.close(old)
+    return new
+
+
+def _open_below(parent: int, path: list[str]) -> int:
+    """The directory at `path`, opened component by component: the path may be longer than a call takes."""
+    fd = os.dup(parent)
+    for name in path:
+        try:
+            below = os.open(name, _OPEN_DIR, dir_fd=fd)
+        finally:
+            os.close(fd)
+        fd = below
+    return fd

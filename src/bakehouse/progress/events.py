@@ -19,7 +19,7 @@ STDERR = 2
 @dataclass(frozen=True, slots=True)
 class ProgressGroup:
     """Vertices whose groups have the same `id` are shown as one line, `name`. A `weak` member's work does not show
-    the line: that takes one that is not weak, or a failure."""
+    the line: that takes one that is not weak, or a failure of one among several."""
 
     id: str
     name: str

@@ -32,7 +32,6 @@ class _Block:
     index: int
     warnings_shown: int = 0
     offset: int = 0
-    statuses: dict[str, StatusEvent] = field(default_factory=dict)
     tail: deque[str] = field(default_factory=lambda: deque(maxlen=ERROR_LOG_LINES))
 
 
@@ -55,6 +54,8 @@ class PlainRenderer(TraceRenderer):
         self._current: TracedVertex | None = None
         self._has_output = False
         self._blocks: dict[str, _Block] = {}
+        #: The status last printed under each name: steps that transfer the same layer take turns, as in BuildKit.
+        self._statuses: dict[str, StatusEvent] = {}
         self._out: list[str] = []
 
     def _draw(self, final: bool) -> None:
@@ -170,9 +171,9 @@ class PlainRenderer(TraceRenderer):
         """Prints the statuses that changed enough, and tells whether one that is printed goes on."""
         has_open_status = False
         for status in vertex.statuses.values():
-            if status.id not in vertex.changed_statuses or not _worth_printing(status, block.statuses):
+            if status.id not in vertex.changed_statuses or not _worth_printing(status, self._statuses):
                 continue
-            block.statuses[status.id] = status
+            self._statuses[status.id] = status
             transfer = format_transfer(status)
             line = f"{status.id} {transfer}" if transfer else status.id
             if status.started is not None:

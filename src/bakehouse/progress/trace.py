@@ -177,23 +177,27 @@ class Trace:
         was_started, was_hidden = vertex.is_started, vertex.hidden
         before = (vertex.name, vertex.cached, vertex.error, vertex.intervals.get(event.started or 0.0))
         if group is not None:
-            self._add_to_group(vertex, event, weak=group.weak)
+            self._add_to_group(vertex, event)
         elif event.started is not None or not was_started:  # a late announcement must not reset anything
             vertex.name, vertex.cached, vertex.error = event.name, event.cached, event.error or ""
         vertex.add_interval(event)
         after = (vertex.name, vertex.cached, vertex.error, vertex.intervals.get(event.started or 0.0))
-        if event.started is not None and (before != after or was_hidden != vertex.hidden):
+        changed = before != after or was_hidden != vertex.hidden
+        if event.started is not None and changed and not vertex.hidden:
             self._touch(vertex, now)
         if group is None and vertex.is_started and not was_started:
             self.started.append(vertex)
 
-    def _add_to_group(self, vertex: TracedVertex, event: VertexEvent, *, weak: bool) -> None:
-        """A group is cached when all its members are; its error is the first that one of them had."""
+    def _add_to_group(self, vertex: TracedVertex, event: VertexEvent) -> None:
+        """A group is cached when all its members are; its error is the first that one of them had. What is heard of
+        a group after an error, if only that it has another member, shows it too, as in BuildKit."""
         vertex.members[event.digest] = event
         vertex.cached = all(member.cached for member in vertex.members.values())
-        vertex.error = vertex.error or event.error or ""
-        if vertex.error or (event.started is not None and not weak):
-            self._show(vertex)
+        for member in vertex.members.values():
+            weak = member.progress_group is None or member.progress_group.weak
+            if vertex.error or (member.started is not None and not weak):
+                self._show(vertex)
+            vertex.error = vertex.error or member.error or ""
 
     def _show(self, vertex: TracedVertex) -> None:
         if vertex.hidden:

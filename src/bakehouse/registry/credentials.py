@@ -19,6 +19,7 @@ from bakehouse.errors import DefinitionError, DeniedError, EnvironmentFault
 
 if TYPE_CHECKING:
     import subprocess
+
     from bakehouse.session import BasicCredential
 
 #: The key under which Docker keeps Docker Hub's credentials.
@@ -122,8 +123,8 @@ class DockerCredentials:
         return _made(username, password, token)
 
     def _ask_helper(self, helper: str, key: str) -> BasicCredential | None:
-        import subprocess
         import shutil
+        import subprocess
 
         program = f"docker-credential-{helper}"
         path = None if self._environ is None else self._environ.get("PATH", "")

@@ -14,7 +14,6 @@ import contextlib
 import fcntl
 import hashlib
 import os
-import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -232,6 +231,8 @@ class OciLayout:
 
     def put(self, descriptor: Descriptor, chunks: Iterable[bytes]) -> None:
         """Writes a blob of this directory layout, unless it is there; verified, then renamed into place."""
+        import tempfile
+
         target = self.path / blob_name(descriptor.digest)
         if self._size(blob_name(descriptor.digest)) == descriptor.size:
             return
@@ -288,6 +289,8 @@ class OciLayout:
                 return
 
     def _replace(self, name: str, content: bytes) -> None:
+        import tempfile
+
         handle, temporary = tempfile.mkstemp(prefix=".bakehouse-", dir=self.path)
         try:
             with open(handle, "wb") as file:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from bakehouse.snapshots.chain import SCRATCH, LayerChain
     from bakehouse.snapshots.compression import Compression
     from bakehouse.snapshots.extract import ExtractResult, extract_tar
-    from bakehouse.snapshots.layerstore import LayerBlob, LayerStore, LayerUsage
+    from bakehouse.snapshots.layerstore import LayerBlob, LayerStore, LayerUsage, layer_id_of
     from bakehouse.snapshots.packed import PackedLayer
     from bakehouse.snapshots.tarformat import TarEntry
     from bakehouse.snapshots.tarreader import TarLimits, TarReader
@@ -24,7 +24,7 @@ _HOMES = {
     "chain": ("SCRATCH", "LayerChain"),
     "compression": ("Compression",),
     "extract": ("ExtractResult", "extract_tar"),
-    "layerstore": ("LayerBlob", "LayerStore", "LayerUsage"),
+    "layerstore": ("LayerBlob", "LayerStore", "LayerUsage", "layer_id_of"),
     "packed": ("PackedLayer",),
     "tarformat": ("TarEntry",),
     "tarreader": ("TarLimits", "TarReader"),
@@ -48,6 +48,7 @@ __all__ = [
     "TarWriter",
     "copy_tree",
     "extract_tar",
+    "layer_id_of",
     "write_tree_tar",
 ]
 

@@ -7,8 +7,6 @@ only: `snapshots/<id>/fs-<chain key>`. Whatever a process touches it holds (a le
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import base64
 import os
 import threading
@@ -17,6 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bakehouse.errors import NotFoundError
 from bakehouse.oci.digest import Digest
@@ -31,14 +30,15 @@ from bakehouse.store.layers import BlobRow, DirectoryRow, LayerRow
 from bakehouse.store.owners import LAYER
 
 if TYPE_CHECKING:
-    from bakehouse.snapshots.views import Views
-    from bakehouse.snapshots.unpacking import Unpacked
-    from bakehouse.snapshots.packed import PackedLayer
-    from bakehouse.snapshots.driver import Driver
-    from bakehouse.snapshots.compression import CompressingWriter, Compression
-    from bakehouse.snapshots.blobmaking import BlobMaker
-    from bakehouse.snapshots.active import Active
     from concurrent.futures import ThreadPoolExecutor
+
+    from bakehouse.snapshots.active import Active
+    from bakehouse.snapshots.blobmaking import BlobMaker
+    from bakehouse.snapshots.compression import CompressingWriter, Compression
+    from bakehouse.snapshots.driver import Driver
+    from bakehouse.snapshots.packed import PackedLayer
+    from bakehouse.snapshots.unpacking import Unpacked
+    from bakehouse.snapshots.views import Views
 
 #: One row of `LayerStore.usage`.
 LayerUsage = UsageRecord
@@ -157,7 +157,7 @@ class LayerStore:
 
         The blob that `descriptor` names may be remote: `fetch()` puts it into the store when it is needed."""
         checked = Digest(diff_id)
-        layer_id = f"{checked.algorithm}-{checked.encoded}"
+        layer_id = layer_id_of(checked)
         blob = BlobRow(
             layer_compression(descriptor.media_type) or "gzip",
             descriptor.media_type,
@@ -360,8 +360,8 @@ class LayerStore:
         self, chain: LayerChain, *, description: str = "", compression: Compression | None = None
     ) -> PackedLayer:
         """A layer on top of `chain` that goes straight into its blob; enter it as a context manager."""
-        from bakehouse.snapshots.packed import PackedLayer
         from bakehouse.snapshots.compression import CompressingWriter, Compression
+        from bakehouse.snapshots.packed import PackedLayer
 
         wanted = compression or Compression()
 
@@ -431,7 +431,7 @@ class LayerStore:
         for row in rows:
             if row.variant == exact and self._can_have(layer_id, row):
                 return row
-        if wanted.force or self._row(layer_id).kind == _PACKED:
+        if wanted.force or self._row(layer_id).origin == _PACKED:
             # A packed layer's blob is compressed the default way because nobody had asked yet.
             return None
         for row in rows:
@@ -541,9 +541,15 @@ class LayerStore:
         return found
 
 
+def layer_id_of(diff_id: str) -> str:
+    """The id of an adopted layer."""
+    checked = Digest(diff_id)
+    return f"{checked.algorithm}-{checked.encoded}"
+
+
 def _new_id() -> str:
     """A fresh layer id: 25 characters, as BuildKit's."""
     return base64.b32encode(os.urandom(16)).decode("ascii").lower()[:25]
 
 
-__all__ = ["LayerBlob", "LayerStore", "LayerUsage"]
+__all__ = ["LayerBlob", "LayerStore", "LayerUsage", "layer_id_of"]

@@ -23,6 +23,10 @@ DIRECTORY = b"5"
 FIFO = b"6"
 END_OF_ARCHIVE = bytes(2 * BLOCK)
 
+#: How a layer tar says that the rest of the name is deleted below, and that a directory hides all that is below.
+WHITEOUT_PREFIX = b".wh."
+OPAQUE_MARKER = b".wh..wh..opq"
+
 NAME_SIZE = 100
 _PREFIX_SIZE = 155
 _MAX_OCTAL_7 = 0o7777777

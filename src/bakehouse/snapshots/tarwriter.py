@@ -15,7 +15,6 @@ from bakehouse.errors import IntegrityError
 from bakehouse.linux.files import fd_path, get_xattr
 from bakehouse.snapshots.changes import CAPABILITY, DELETE, UNMODIFIED, Change
 from bakehouse.snapshots.compression import ByteSink
-from bakehouse.snapshots.extract import WHITEOUT_PREFIX
 from bakehouse.snapshots.tarformat import (
     BLOCK_DEVICE,
     CHARACTER,
@@ -25,6 +24,7 @@ from bakehouse.snapshots.tarformat import (
     HARDLINK,
     REGULAR,
     SYMLINK,
+    WHITEOUT_PREFIX,
     TarEntry,
     encode_entry,
     padding,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
@@ -18,52 +19,61 @@ R = TypeVar("R")
 
 
 class Cancellation:
-    """One place that cancels a build. Thread-safe and idempotent."""
+    """One place that cancels a build. Thread-safe, idempotent, and safe to fire from a signal handler."""
 
     def __init__(self) -> None:
+        # A signal handler may run in the midst of any method of the thread that it interrupts: hence a lock that the
+        # same thread may take again, and a flag that is set before the event, whose own lock it may not.
+        self._lock = threading.RLock()
+        self._cancelled = False
         self._event = threading.Event()
-        self._lock = threading.Lock()
         self._callbacks: dict[int, Callable[[], None]] = {}
         self._next = 0
 
     def cancel(self) -> None:
         """Cancels; runs every registered callback once, in this thread. Callbacks must not block for long."""
         with self._lock:
-            if self._event.is_set():
+            if self._cancelled:
                 return
-            self._event.set()
-            callbacks = list(self._callbacks.values())
-            self._callbacks.clear()
-        for callback in callbacks:
+            self._cancelled = True
+        self._event.set()
+        for key in list(self._callbacks):
+            self._fire(key)
+
+    def _fire(self, key: int) -> None:
+        with self._lock:
+            callback = self._callbacks.pop(key, None)
+        if callback is not None:
             callback()
 
     @property
     def cancelled(self) -> bool:
-        return self._event.is_set()
+        return self._cancelled
 
     def check(self) -> None:
         """Raises `CancelledError` when cancelled."""
-        if self._event.is_set():
+        if self._cancelled:
             raise CancelledError
 
     def wait(self, timeout_s: float) -> bool:
+        """Waits until cancelled, but no longer than `timeout_s`; True when it is. Not for the thread that handles
+        signals: there the handler could not fire it."""
         return self._event.wait(timeout_s)
 
     def on_cancel(self, callback: Callable[[], None]) -> Callable[[], None]:
         """Registers `callback` (run at once when already cancelled); returns the function that takes it back."""
         with self._lock:
-            if not self._event.is_set():
-                key = self._next
-                self._next += 1
-                self._callbacks[key] = callback
+            key = self._next
+            self._next += 1
+            self._callbacks[key] = callback
+        if self._cancelled:
+            self._fire(key)
 
-                def remove() -> None:
-                    with self._lock:
-                        self._callbacks.pop(key, None)
+        def remove() -> None:
+            with self._lock:
+                self._callbacks.pop(key, None)
 
-                return remove
-        callback()
-        return lambda: None
+        return remove
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,21 +88,25 @@ class InputKey:
 @dataclass(frozen=True, slots=True)
 class CacheMap:
     """The digest of the operation itself (a `random:`-prefixed one never matches across builds) and, for every
-    input, how it enters the key. `content_digests` are further root keys that name the same result."""
+    input, how it enters the key. `content_digests` are further root keys that name the same result. `recorded` is
+    False for an operation that remembers its results itself, and is to be asked every time."""
 
     digest: str
     inputs: tuple[InputKey, ...] = ()
     content_digests: tuple[str, ...] = ()
+    recorded: bool = True
 
 
 @dataclass(slots=True)
 class RunContext:
     """What an operation gets besides its inputs. `files_needed` is False when nothing in this solve will read
-    the result's files other than an exporter, so that a layer may be written straight into its blob."""
+    the result's files other than an exporter, so that a layer may be written straight into its blob. An operation that
+    remembers its results itself sets `cached` when it had this one already."""
 
     reporter: VertexReporter
     cancel: Cancellation
     files_needed: bool = True
+    cached: bool = False
 
 
 class Operation(Protocol[R]):
@@ -115,3 +129,11 @@ class ResultStore(Protocol[R]):
     def save(self, result: R) -> str | None: ...
 
     def load(self, record: str) -> R | None: ...
+
+
+class StepLocks(Protocol):
+    """Locks by name between processes and threads (`store.locks.Locks`). One whose holder dies is free."""
+
+    def try_locked(self, name: str) -> AbstractContextManager[bool]:
+        """Yields True holding the lock, or False at once when somebody else holds it."""
+        ...

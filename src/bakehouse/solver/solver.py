@@ -3,37 +3,40 @@
 A vertex output has *keys*: texts that name its result. A vertex without inputs has root keys, made of its cache map. A
 vertex with inputs has ids found through links: (key of input i, i, op digest, selector, output) → id, and an id counts
 when every input links to it. Keys of an input are its own ones ("fast") and, where the operation says so, the digest of
-the content that is really read of it ("content key", rooted at output -1).
+the content that is really read of it ("content key", rooted at output -1). A key need not have a result: what it names
+may have been collected while the results of its consumers are still there.
 
 Per vertex output, on demand only:
 
-1. `fast_keys`: keys found without completing any input. A hit ends the search: nothing below is touched.
+1. `fast`: keys found without completing any input. A consumer that is found by them ends the search: nothing below
+   it is touched.
 2. `keys`: inputs are resolved in turn; those with a content function are completed and their content key is looked
    up. Still no id: the vertex runs, and its result is saved under a new id linked from all keys known of its inputs.
-3. `result`: the saved record is loaded; when its files have vanished the vertex runs after all.
+3. `result`: the newest record of the keys is loaded; when there is none, or its files have vanished, the vertex runs.
+
+What runs, and how two equal steps become one, is `execution`; the look-ups and links are `lookup`.
 """
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
-from typing import Any, Generic, Protocol, TypeVar
+from functools import partial
+from typing import Any, Generic, TypeVar
 
 from bakehouse.errors import BakehouseError, CancelledError
 from bakehouse.progress.events import ProgressGroup, Reporter, VertexReporter
-from bakehouse.solver.model import CacheMap, Cancellation, Operation, ResultStore, RunContext
+from bakehouse.solver.lookup import KeyIndex, KeyStore, root_key, root_keys
+from bakehouse.solver.model import CacheMap, Cancellation, Operation, ResultStore, RunContext, StepLocks
 from bakehouse.solver.tasks import Call, Routine, Task, TaskLoop
 
 R = TypeVar("R")
-_RANDOM = "random:"
 
 
 class Node(Generic[R]):
     """One vertex of the graph handed to the solver. Equal `digest` means the same node: build each once.
 
     `weight` is the parallelism it takes while it runs. `files_needed`: see `RunContext`. `progress_group` is only
-    shown.
+    shown. `wanted` are the outputs that somebody has asked for.
     """
 
     __slots__ = (
@@ -44,6 +47,7 @@ class Node(Generic[R]):
         "name",
         "operation",
         "progress_group",
+        "wanted",
         "weight",
     )
 
@@ -67,39 +71,53 @@ class Node(Generic[R]):
         self.files_needed = files_needed
         self.weight = weight
         self.progress_group = progress_group
+        self.wanted: set[int] = set()
+        for source, output in self.inputs:
+            source.wanted.add(output)
 
 
-class KeyStore(Protocol):
-    """The durable tables of keys, links and results (`store.cachekeys.CacheKeyStore`)."""
+class _Ready(Generic[R]):
+    """A vertex whose inputs are there: their results, and all keys known of them. `step` names the work for every
+    process ("" when its keys can never be met again)."""
 
-    def query_links(self, source_key: str, input: int, op: str, selector: str, output: int) -> list[str]: ...
-    def add_link(
-        self, source_key: str, input: int, op: str, selector: str, output: int, target: str
-    ) -> None: ...
-    def results(self, key: str) -> list[tuple[str, float]]: ...
-    def add_result(self, key: str, record: str) -> None: ...
-    def drop_result(self, key: str, record: str) -> None: ...
-    def new_id(self) -> str: ...
-    def batch(self) -> AbstractContextManager[object]: ...
+    __slots__ = ("cache_map", "content", "own", "step", "trees")
+
+    def __init__(
+        self, cache_map: CacheMap, trees: list[R], own: list[list[str]], content: list[list[str]], step: str
+    ) -> None:
+        self.cache_map = cache_map
+        self.trees = trees
+        self.own = own
+        self.content = content
+        self.step = step
 
 
-def root_key(digest: str, output: int) -> str:
-    """The key of a vertex output without inputs, or of a content digest (`output` -1): engine.md §8.1."""
-    return "sha256:" + hashlib.sha256(f"{digest}@{output}".encode()).hexdigest()
+class _Outcome(Generic[R]):
+    """What became of a vertex that had to run: results and keys by output. `ran` is False when an equal step, here or
+    in another process, was faster."""
+
+    __slots__ = ("keys", "ran", "results")
+
+    def __init__(self, results: dict[int, R], keys: dict[int, list[str]], ran: bool) -> None:
+        self.results = results
+        self.keys = keys
+        self.ran = ran
 
 
 class _State(Generic[R]):
-    """What this solve knows of one node."""
+    """What this solve knows of one node. `found` holds the keys of an output, the one with the newest result first;
+    `recorded` the outputs for which one of them had a result when looked up."""
 
     __slots__ = (
+        "cache_map",
         "content",
         "context",
-        "executed",
         "fast",
+        "found",
         "keys",
         "map_task",
-        "matched",
         "node",
+        "recorded",
         "results",
         "run_task",
         "settled",
@@ -108,20 +126,26 @@ class _State(Generic[R]):
     def __init__(self, node: Node[R], context: RunContext) -> None:
         self.node = node
         self.context = context
+        self.cache_map: CacheMap | None = None
         self.map_task: Task | None = None
+        self.run_task: Task | None = None
         self.fast: dict[int, Task] = {}
         self.keys: dict[int, Task] = {}
         self.results: dict[int, Task] = {}
-        self.run_task: Task | None = None
         self.content: dict[int, Task] = {}
-        self.matched: dict[int, list[str]] = {}
-        self.executed = False
+        self.found: dict[int, list[str]] = {}
+        self.recorded: set[int] = set()
         self.settled = False
+
+    @property
+    def is_shown(self) -> bool:
+        """True for a source that was asked for its key and not for its files: the display has seen that work."""
+        return not self.node.inputs and self.cache_map is not None and self.run_task is None
 
 
 class Solver(Generic[R]):
-    """One solve. Not reusable. `guard(name)` is a lock between processes that is held while a step runs, so that a
-    step under way elsewhere is awaited and then found in the cache instead of repeated."""
+    """One solve. Not reusable. `locks` are locks between processes: a step under way elsewhere is awaited and then
+    found in the cache instead of repeated."""
 
     def __init__(
         self,
@@ -130,15 +154,16 @@ class Solver(Generic[R]):
         records: ResultStore[R],
         reporter: Reporter,
         cancel: Cancellation,
-        guard: Callable[[str], AbstractContextManager[object]],
+        locks: StepLocks,
     ) -> None:
         self._loop = loop
-        self._store = keys
+        self._index = KeyIndex(keys)
         self._records = records
         self._reporter = reporter
         self._cancel = cancel
-        self._guard = guard
+        self._locks = locks
         self._states: dict[str, _State[R]] = {}
+        self._leaders: dict[str, _State[R]] = {}
 
     # -- public face ---------------------------------------------------------------------------------------------
 
@@ -151,6 +176,7 @@ class Solver(Generic[R]):
         """The task that yields the result of `node`'s output. Asking twice gives the same task."""
         state = self._state(node)
         if output not in state.results:
+            node.wanted.add(output)
             state.results[output] = self._loop.spawn(self._result(state, output))
         return state.results[output]
 
@@ -159,7 +185,7 @@ class Solver(Generic[R]):
         solve was cancelled, started ones as canceled."""
         for state in self._states.values():
             reporter = state.context.reporter
-            if state.settled:
+            if state.settled or state.is_shown:
                 continue
             state.settled = True
             if cancelled:
@@ -168,7 +194,7 @@ class Solver(Generic[R]):
             else:
                 reporter.cached()
 
-    # -- tasks of one node ---------------------------------------------------------------------------------------
+    # -- keys of one node ----------------------------------------------------------------------------------------
 
     def _state(self, node: Node[R]) -> _State[R]:
         state = self._states.get(node.digest)
@@ -183,17 +209,38 @@ class Solver(Generic[R]):
             self._states[node.digest] = state
         return state
 
-    def _map(self, state: _State[R]) -> Task:
-        if state.map_task is None:
-            state.map_task = self._loop.spawn(self._cache_map(state))
-        return state.map_task
+    def _mapped(self, state: _State[R]) -> Routine:
+        """The cache map of the node, computed once."""
+        if state.cache_map is None:
+            if state.node.inputs:
+                # Of an op with inputs it is a mere hash: not worth a hop to a worker.
+                state.cache_map = self._map(state)
+            else:
+                if state.map_task is None:
+                    state.map_task = self._loop.spawn(self._map_in_worker(state))
+                (state.cache_map,) = yield [state.map_task]
+        return state.cache_map
 
-    def _cache_map(self, state: _State[R]) -> Routine:
-        operation, context = state.node.operation, state.context
-        if state.node.inputs:
-            # Of an op with inputs it is a mere hash: not worth a hop to a worker.
-            return self._annotated(state, lambda: operation.cache_map(context))
-        return (yield Call(lambda: self._annotated(state, lambda: operation.cache_map(context))))
+    def _map_in_worker(self, state: _State[R]) -> Routine:
+        """Asking what a source stands for is work, and shown as a run of its own, as in BuildKit."""
+        reporter = state.context.reporter
+
+        def work() -> CacheMap:
+            reporter.start()
+            made = self._map(state)
+            reporter.done()
+            reporter.started = None
+            return made
+
+        return (yield Call(work))
+
+    def _map(self, state: _State[R]) -> CacheMap:
+        made: CacheMap = self._annotated(state, lambda: state.node.operation.cache_map(state.context))
+        if len(made.inputs) != len(state.node.inputs):
+            raise BakehouseError(
+                f"vertex {state.node.name!r} has {len(state.node.inputs)} inputs, its key {len(made.inputs)}"
+            )
+        return made
 
     def _fast(self, state: _State[R], output: int) -> Task:
         if output not in state.fast:
@@ -201,17 +248,24 @@ class Solver(Generic[R]):
         return state.fast[output]
 
     def _fast_keys(self, state: _State[R], output: int) -> Routine:
-        """Keys known without completing any input; an empty list when the cache has no answer yet."""
+        """Keys known without completing any input; an empty list when the cache has no answer yet, and always for a
+        node that ignores the cache, so that no consumer is found through it."""
         node = state.node
-        (cache_map,) = yield [self._map(state)]
-        if not node.inputs:
-            digests = (cache_map.digest, *cache_map.content_digests)
-            return [root_key(digest, output) for digest in digests if not digest.startswith(_RANDOM)]
+        cache_map: CacheMap = yield from self._mapped(state)
         if node.ignore_cache:
             return []
-        known = yield [self._fast(self._state(source), index) for source, index in node.inputs]
-        matched = self._match(cache_map, known, [[] for _ in node.inputs], output)
-        return self._accept(state, output, matched)
+        if not node.inputs:
+            return self._note(state, output, root_keys(cache_map, output))
+        own = yield [self._fast(self._state(source), index) for source, index in node.inputs]
+        return self._note(state, output, self._index.match(cache_map, own, [[] for _ in own], output))
+
+    def _note(self, state: _State[R], output: int, keys: list[str]) -> list[str]:
+        keys, recorded = self._index.ranked(keys)
+        if recorded:
+            state.recorded.add(output)
+        if keys:
+            state.found[output] = keys
+        return keys
 
     def _keys(self, state: _State[R], output: int) -> Task:
         if output not in state.keys:
@@ -219,20 +273,26 @@ class Solver(Generic[R]):
         return state.keys[output]
 
     def _resolve_keys(self, state: _State[R], output: int) -> Routine:
-        """Keys of the output, whatever it takes: content lookups first, execution last."""
+        """Keys of the output, whatever it takes: content look-ups first, execution last."""
         node = state.node
         (fast,) = yield [self._fast(state, output)]
-        if fast or not node.inputs:
-            return fast
-        (cache_map,) = yield [self._map(state)]
         if not node.ignore_cache:
+            if output in state.recorded or not node.inputs:
+                return fast
+            cache_map: CacheMap = yield from self._mapped(state)
             own, content = yield from self._known_keys(state, cache_map)
-            matched = self._accept(state, output, self._match(cache_map, own, content, output))
-            if matched:
-                self._link(cache_map, own, content, output, matched[0])
-                return matched
+            usable = [
+                [] if source.ignore_cache else keys
+                for (source, _), keys in zip(node.inputs, own, strict=True)
+            ]
+            matched = self._index.match(cache_map, usable, content, output)
+            keys = self._note(state, output, list(dict.fromkeys([*fast, *matched])))
+            if keys:
+                if keys != fast:
+                    self._index.link(cache_map, own, content, output, keys[0])
+                return keys
         yield [self._run(state)]
-        return state.matched.get(output, [])
+        return state.found.get(output, [])
 
     def _known_keys(self, state: _State[R], cache_map: CacheMap) -> Routine:
         """(own keys, content keys) of every input, inputs resolved at once in parallel."""
@@ -270,21 +330,22 @@ class Solver(Generic[R]):
         digest = yield Call(lambda: self._annotated(state, computed))
         return root_key(digest, -1)
 
+    # -- results of one node -------------------------------------------------------------------------------------
+
     def _result(self, state: _State[R], output: int) -> Routine:
-        node = state.node
         (keys,) = yield [self._keys(state, output)]
-        if not state.executed:
+        if state.run_task is None and output in state.recorded:
             for key in keys:
-                for record, _ in self._store.results(key):
-                    tree = self._records.load(record)
+                for record, _ in self._index.store.results(key):
+                    tree = yield Call(partial(self._records.load, record))
                     if tree is not None:
                         self._settle_cached(state)
                         return tree
-                    self._store.drop_result(key, record)
-        (results,) = yield [self._run(state)]
-        if output >= len(results):
-            raise BakehouseError(f"vertex {node.name!r} has no output {output}", code="internal")
-        return results[output]
+                    self._index.store.drop_result(key, record)
+        (outcome,) = yield [self._run(state)]
+        if output not in outcome.results:
+            raise BakehouseError(f"vertex {state.node.name!r} has no output {output}", code="internal")
+        return outcome.results[output]
 
     def _run(self, state: _State[R]) -> Task:
         if state.run_task is None:
@@ -292,63 +353,119 @@ class Solver(Generic[R]):
         return state.run_task
 
     def _execute(self, state: _State[R]) -> Routine:
+        """Runs the vertex, or takes over what an equal one has made, in this solve or in another process."""
         node = state.node
-        (cache_map,) = yield [self._map(state)]
+        cache_map: CacheMap = yield from self._mapped(state)
         trees = yield [self.result(source, index) for source, index in node.inputs]
-        if not node.inputs:
-            results = yield Call(lambda: self._perform(state, trees), slots=node.weight)
-            state.executed = True
-            return results
         own, content = yield from self._known_keys(state, cache_map)
-        name = _lock_name(cache_map, own, content)
-        results = yield Call(
-            lambda: self._perform_once(state, cache_map, trees, own, content, name), node.weight
-        )
-        state.executed = True
-        return results
+        ready: _Ready[R] = _Ready(cache_map, trees, own, content, self._index.step(cache_map, own, content))
+        outcome = (yield from self._follow(state, ready)) or (yield from self._lead(state, ready))
+        state.found |= outcome.keys
+        if not outcome.ran:
+            self._settle_cached(state)
+        return outcome
+
+    def _follow(self, state: _State[R], ready: _Ready[R]) -> Routine:
+        """The outcome of another vertex of this solve whose keys turned out equal, or None when this one is the first.
+        As in BuildKit, one that ignores the cache follows only its like. A leader has all its inputs, so no
+        circle can come of it."""
+        leader = self._leaders.get(ready.step) if ready.step else None
+        if leader is None or leader is state or (state.node.ignore_cache and not leader.node.ignore_cache):
+            if ready.step:
+                self._leaders[ready.step] = state
+            return None
+        (led,) = yield [self._run(leader)]
+        if not state.node.wanted <= led.results.keys():
+            return None
+        for output in led.keys:
+            self._index.link(ready.cache_map, ready.own, ready.content, output, led.keys[output][0])
+        return _Outcome(led.results, led.keys, ran=False)
+
+    def _lead(self, state: _State[R], ready: _Ready[R]) -> Routine:
+        while True:
+            outcome = yield Call(partial(self._attempt, state, ready), state.node.weight)
+            if outcome is not None:
+                return outcome
+            # Without slots: whoever waits for another process must not keep a third step from running.
+            yield Call(partial(self._await_step, ready.step))
 
     # -- work in a worker thread ---------------------------------------------------------------------------------
 
-    def _perform_once(
-        self,
-        state: _State[R],
-        cache_map: CacheMap,
-        trees: list[R],
-        own: list[list[str]],
-        content: list[list[str]],
-        name: str,
-    ) -> list[R]:
-        """Runs the vertex under the lock between processes, unless another process has just done it."""
-        with self._guard(name):
-            self._cancel.check()
-            if not state.node.ignore_cache and not state.matched:
-                matched = self._match(cache_map, own, content, 0)
-                for key in matched:
-                    for record, _ in self._store.results(key):
-                        tree = self._records.load(record)
-                        if tree is not None:
-                            state.matched[0] = matched
-                            self._settle_cached(state)
-                            return [tree]
-            results = self._perform(state, trees)
-            with self._store.batch():
-                for output, result in enumerate(results):
-                    # A vertex that was matched but whose files were gone keeps its id: consumers hang on it.
-                    target = state.matched.get(output, [""])[0] or self._store.new_id()
-                    self._link(cache_map, own, content, output, target)
-                    saved = self._records.save(result)
-                    if saved is not None:
-                        self._store.add_result(target, saved)
-                    state.matched[output] = [target]
-            return results
+    def _await_step(self, step: str) -> None:
+        """Waits until the process that runs the step is done with it, or is dead."""
+        delay_s = 0.002
+        while not self._cancel.wait(delay_s):
+            with self._locks.try_locked(step) as free:
+                if free:
+                    return
+            delay_s = min(delay_s * 1.5, 0.1)
+        raise CancelledError
 
-    def _perform(self, state: _State[R], trees: list[R]) -> list[R]:
+    def _attempt(self, state: _State[R], ready: _Ready[R]) -> _Outcome[R] | None:
+        """Runs the vertex under the lock between processes, unless another process has just done it. None when
+        another process is at it."""
+        if not ready.step:
+            return self._perform(state, ready)
+        with self._locks.try_locked(ready.step) as free:
+            if not free:
+                return None
+            self._cancel.check()
+            made = None if state.node.ignore_cache else self._made_elsewhere(state, ready)
+            return made or self._perform(state, ready)
+
+    def _made_elsewhere(self, state: _State[R], ready: _Ready[R]) -> _Outcome[R] | None:
+        """What the cache has now, for all outputs that are wanted."""
+        results: dict[int, R] = {}
+        keys: dict[int, list[str]] = {}
+        for output in state.node.wanted:
+            if state.node.inputs:
+                found = self._index.match(ready.cache_map, ready.own, ready.content, output)
+            else:
+                found = root_keys(ready.cache_map, output)
+            keys[output], _ = self._index.ranked(found)
+            records = (record for key in keys[output] for record, _ in self._index.store.results(key))
+            tree = next((tree for tree in map(self._records.load, records) if tree is not None), None)
+            if tree is None:
+                return None
+            results[output] = tree
+        return _Outcome(results, keys, ran=False)
+
+    def _perform(self, state: _State[R], ready: _Ready[R]) -> _Outcome[R]:
         reporter = state.context.reporter
-        reporter.start()
-        results: list[R] = self._annotated(state, lambda: state.node.operation.run(state.context, trees))
+
+        def work() -> list[R]:
+            # It may have been shown as cached below a consumer that was.
+            state.settled = False
+            reporter.start()
+            return state.node.operation.run(state.context, ready.trees)
+
+        results: list[R] = self._annotated(state, work)
+        keys = self._annotated(state, lambda: self._save(state, ready, results))
         state.settled = True
-        reporter.done()
-        return results
+        if state.context.cached:
+            reporter.cached()
+        else:
+            reporter.done()
+        return _Outcome(dict(enumerate(results)), keys, ran=True)
+
+    def _save(self, state: _State[R], ready: _Ready[R], results: list[R]) -> dict[int, list[str]]:
+        """Records the results under the keys of the vertex; returns those by output."""
+        store, cache_map = self._index.store, ready.cache_map
+        keys: dict[int, list[str]] = {}
+        with store.batch():
+            for output, result in enumerate(results):
+                if state.node.inputs:
+                    # A vertex that was found but whose files were gone keeps its id: consumers hang on it.
+                    known = [] if state.node.ignore_cache else state.found.get(output, [])
+                    keys[output] = known[:1] or [store.new_id()]
+                    self._index.link(cache_map, ready.own, ready.content, output, keys[output][0])
+                else:
+                    keys[output] = root_keys(cache_map, output)
+                saved = self._records.save(result) if cache_map.recorded and keys[output] else None
+                if saved is not None:
+                    for key in keys[output]:
+                        store.add_result(key, saved)
+        return keys
 
     def _annotated(self, state: _State[R], work: Callable[[], Any]) -> Any:
         """Runs `work`; an error is reported on the vertex and carries its name from here on."""
@@ -373,57 +490,12 @@ class Solver(Generic[R]):
             reporter.fail(str(error) or type(error).__name__)
             raise
 
-    # -- keys ----------------------------------------------------------------------------------------------------
-
-    def _match(
-        self, cache_map: CacheMap, own: list[list[str]], content: list[list[str]], output: int
-    ) -> list[str]:
-        """Ids that every input links to, in the order in which the first input names them."""
-        found: dict[str, None] | None = None
-        for number, key in enumerate(cache_map.inputs):
-            targets: dict[str, None] = {}
-            for source in own[number]:
-                targets |= dict.fromkeys(
-                    self._store.query_links(source, number, cache_map.digest, key.selector, output)
-                )
-            for source in content[number]:
-                targets |= dict.fromkeys(
-                    self._store.query_links(source, number, cache_map.digest, "", output)
-                )
-            found = targets if found is None else {name: None for name in found if name in targets}
-            if not found:
-                return []
-        return list(found or {})
-
-    def _accept(self, state: _State[R], output: int, matched: list[str]) -> list[str]:
-        """Keeps only ids that still have a result, newest result first."""
-        dated = []
-        for key in matched:
-            results = self._store.results(key)
-            if results:
-                dated.append((max(created for _, created in results), key))
-        keys = [key for _, key in sorted(dated, key=lambda item: -item[0])]
-        if keys:
-            state.matched[output] = keys
-        return keys
-
-    def _link(
-        self, cache_map: CacheMap, own: list[list[str]], content: list[list[str]], output: int, target: str
-    ) -> None:
-        """Makes every known key of every input lead to `target`, so that the next search is a fast one."""
-        with self._store.batch():
-            for number, key in enumerate(cache_map.inputs):
-                for source in own[number]:
-                    self._store.add_link(source, number, cache_map.digest, key.selector, output, target)
-                for source in content[number]:
-                    self._store.add_link(source, number, cache_map.digest, "", output, target)
-
     def _settle_cached(self, state: _State[R]) -> None:
         """Shows `state` and all below it that was never touched as cached, inputs first, as BuildKit does."""
         pending = [(state, False)]
         while pending:
             current, expanded = pending.pop()
-            if current.settled:
+            if current.settled or (current.is_shown and current is not state):
                 continue
             if expanded:
                 current.settled = True
@@ -433,8 +505,4 @@ class Solver(Generic[R]):
                 pending += [(self._state(source), False) for source, _ in current.node.inputs]
 
 
-def _lock_name(cache_map: CacheMap, own: list[list[str]], content: list[list[str]]) -> str:
-    hasher = hashlib.sha256(cache_map.digest.encode())
-    for number in range(len(own)):
-        hasher.update(b"\0" + min([*content[number], *own[number]], default="").encode())
-    return "step-" + hasher.hexdigest()
+__all__ = ["Node", "Solver"]

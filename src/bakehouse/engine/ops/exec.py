@@ -6,12 +6,11 @@ the container (`runtime`). What a container is does not belong here.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bakehouse.engine.ops.cachemounts import CacheMounts, CacheResets
 from bakehouse.engine.ops.exec_key import exec_cache_map
@@ -29,13 +28,14 @@ from bakehouse.llb.ops import (
     Vertex,
 )
 from bakehouse.progress.events import WarningEvent
-from bakehouse.runtime import OciRuntime, Step, StepMount
 from bakehouse.runtime import step as steps
+from bakehouse.runtime.step import Step, StepMount
 from bakehouse.solver.model import CacheMap, RunContext
 
 if TYPE_CHECKING:
-    from bakehouse.engine.ops.exec_output import StepLog
     from bakehouse.engine.ops.exec_mounts import PreparedMounts
+    from bakehouse.engine.ops.exec_output import StepLog
+    from bakehouse.runtime import OciRuntime
 
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 

@@ -242,7 +242,6 @@ def _seeder(tree: Tree) -> Callable[[Path], None]:
     """Copies `tree` into a new cache directory, the attributes of its root included."""
     import shutil
 
-
     def seed(directory: Path) -> None:
         from bakehouse.snapshots import copy_tree
 

@@ -26,8 +26,6 @@ from bakehouse.engine.ops.file_destination import (
 )
 from bakehouse.engine.ops.file_keys import file_cache_map, invalid_user_index, owner_of
 from bakehouse.engine.ops.file_owner import resolve_owner
-from bakehouse.engine.ops.file_pack import open_base, write_packed
-from bakehouse.engine.ops.file_packed import NeedsDirectory, PackedDestination
 from bakehouse.engine.sources.local import HostTree
 from bakehouse.engine.tree import EngineContext, Tree
 from bakehouse.errors import DefinitionError
@@ -55,6 +53,8 @@ class FileOperation:
 
     def run(self, context: RunContext, inputs: Sequence[Tree]) -> list[Tree]:
         """Runs the actions; one tree an output. Nothing is left behind when one of them fails."""
+        from bakehouse.engine.ops.file_packed import NeedsDirectory
+
         if not context.files_needed and _is_plain_chain(self._op.actions, len(inputs)):
             try:
                 return [self._run_packed(context, inputs)]
@@ -65,6 +65,9 @@ class FileOperation:
 
     def _run_packed(self, context: RunContext, inputs: Sequence[Tree]) -> Tree:
         """The whole op as one layer blob. Raises `NeedsDirectory` before anything was written."""
+        from bakehouse.engine.ops.file_pack import open_base, write_packed
+        from bakehouse.engine.ops.file_packed import PackedDestination
+
         first = self._op.actions[0]
         below = inputs[first.input] if first.input != -1 else None
         with ExitStack() as stack:
@@ -82,6 +85,7 @@ class FileOperation:
 
 def _refuse_archives(step: FileAction, sources: _Sources) -> Callable[[str], bool]:
     """Packed layers take no archives: one that is met sends the op to a directory."""
+    from bakehouse.engine.ops.file_packed import NeedsDirectory
 
     def unpack(path: str) -> bool:
         if sources.archive(step, path):
@@ -99,6 +103,8 @@ def _apply(
     unpack: Callable[[str], bool],
     check: Callable[[], None],
 ) -> None:
+    from bakehouse.engine.ops.file_packed import NeedsDirectory
+
     action = step.action
     if isinstance(action, Copy):
         tree, reader = sources.get(step.secondary_input)

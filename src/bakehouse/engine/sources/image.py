@@ -10,7 +10,6 @@ import functools
 import hashlib
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from bakehouse.engine.sources.image_content import (
@@ -30,6 +29,8 @@ from bakehouse.oci.platform import Platform
 from bakehouse.oci.reference import Reference
 
 if TYPE_CHECKING:
+    from concurrent.futures import Future
+
     from bakehouse.engine.layer_tree import LayerTree
     from bakehouse.engine.tree import EngineContext, Tree
     from bakehouse.llb.ops import LlbPlatform, SourceOp, Vertex
@@ -44,6 +45,25 @@ SOURCES_SPACE = "distribution.source.v1"
 _PARALLEL_FETCHES = 4
 
 
+class _Answer:
+    """One question to the resolver. (A `Future` would do; its module imports half the standard library.)"""
+
+    __slots__ = ("error", "image", "known")
+
+    def __init__(self) -> None:
+        self.known = threading.Event()
+        self.image: ResolvedImage | None = None
+        self.error: BaseException | None = None
+
+    def wait(self) -> ResolvedImage:
+        """The image, or what the search for it raised."""
+        self.known.wait()
+        if self.error is not None:
+            raise self.error
+        assert self.image is not None
+        return self.image
+
+
 class ImageResolver:
     """Resolves image names for one build. Thread-safe; equal questions are asked once, errors are remembered too.
 
@@ -55,7 +75,7 @@ class ImageResolver:
         self._make_client = client or self._default_client
         self._client: RegistryClient | None = None
         self._lock = threading.Lock()
-        self._resolved: dict[tuple[str, ...], Future[ResolvedImage]] = {}
+        self._resolved: dict[tuple[str, ...], _Answer] = {}
 
     def _default_client(self) -> RegistryClient:
         from bakehouse.registry import RegistryClient
@@ -132,19 +152,20 @@ class ImageResolver:
 
     def _once(self, key: tuple[str, ...], find: Callable[[], ResolvedImage]) -> ResolvedImage:
         with self._lock:
-            future = self._resolved.get(key)
-            mine = future is None
-            if future is None:
-                future = self._resolved[key] = Future()
+            answer = self._resolved.get(key)
+            mine = answer is None
+            if answer is None:
+                answer = self._resolved[key] = _Answer()
         if mine:
             try:
-                future.set_result(find())
+                answer.image = find()
             except BaseException as error:
                 if not isinstance(error, BakehouseError) or error.category in ("cancelled", "transient"):
                     with self._lock:
                         self._resolved.pop(key, None)
-                future.set_exception(error)
-        return future.result()
+                answer.error = error
+            answer.known.set()
+        return answer.wait()
 
     def _find(self, ref: Reference, platform: Platform, mode: str) -> ResolvedImage:
         local = self._local(ref, platform) if mode != "pull" else None
@@ -231,6 +252,8 @@ class _LayerFetcher:
         pending.result()
 
     def _start(self) -> None:
+        from concurrent.futures import ThreadPoolExecutor
+
         pool = ThreadPoolExecutor(_PARALLEL_FETCHES, thread_name_prefix="fetch")
         for layer in self._layers:
             previous = self._running.get(layer.digest)
@@ -304,7 +327,8 @@ class ImageSource:
         with context.reporter.status(f"resolve {self._op.identifier.partition('://')[2]}"):
             image = self._resolved()
         text = f"buildkit.source.v0:{Digest.of(gojson.encode(self._key(image)))}"
-        return CacheMap(str(Digest.of(text.encode())))
+        # Asked every time: only `run` knows where layers that were never downloaded come from.
+        return CacheMap(str(Digest.of(text.encode())), recorded=False)
 
     def _key(self, image: ResolvedImage) -> dict[str, Any]:
         platform = self._platform
@@ -325,7 +349,17 @@ class ImageSource:
 
     def run(self, context: RunContext, inputs: Sequence[Tree]) -> list[Tree]:
         """The image's layers as a tree. Nothing is downloaded here."""
-        return [adopt_image(self._resolved(), self._context, context, limit=self._limit)]
+        image = self._resolved()
+        context.cached = _is_known(image, self._context, self._limit)
+        return [adopt_image(image, self._context, context, limit=self._limit)]
+
+
+def _is_known(image: ResolvedImage, context: EngineContext, limit: int | None) -> bool:
+    """Whether an earlier build has used this image already, and the store still knows its layers."""
+    from bakehouse.snapshots import layer_id_of
+
+    ids = [layer_id_of(diff_id) for diff_id in image.config.diff_ids[:limit]]
+    return len(context.store.layers.existing(ids)) == len(set(ids))
 
 
 def adopt_image(

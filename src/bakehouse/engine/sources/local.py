@@ -13,7 +13,6 @@ import json
 import os
 import threading
 import time
-import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -208,8 +207,6 @@ class HostTree:
 
     def _hash_large_files(self, selections: Sequence[Selection]) -> None:
         """Hashes the large files of literal selections on all processors; the rest is left to the ordinary walk."""
-        from concurrent.futures import ThreadPoolExecutor
-
         large: dict[int, Node] = {}
         for selection in selections or (Selection(),):
             if selection.wildcard or selection.include_patterns or selection.exclude_patterns:
@@ -221,6 +218,8 @@ class HostTree:
         if len(large) < 2:
             return
         nodes = sorted(large.values(), key=lambda node: -node.size)
+        from concurrent.futures import ThreadPoolExecutor
+
         workers = min(len(nodes), os.cpu_count() or 1, 8)
         with ThreadPoolExecutor(workers, "hash") as pool:
             for node, has_xattrs in pool.map(self._hashed, nodes):
@@ -255,7 +254,7 @@ class LocalSource:
         self._name = vertex.op.identifier.removeprefix(_SCHEME)
         self._attrs = vertex.op.attrs
         self._context = context
-        self._unique = uuid.uuid4().hex
+        self._unique = os.urandom(16).hex()
 
     def cache_map(self, context: RunContext) -> CacheMap:
         text = json.dumps([self._unique, self._name, sorted(self._attrs.items())])

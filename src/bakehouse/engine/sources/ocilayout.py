@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from bakehouse.errors import IntegrityError
 from bakehouse.oci.digest import Digest
 from bakehouse.oci.image import MAX_MANIFEST_BYTES, Descriptor, detect_media_type
-from bakehouse.registry import OciLayout
+
+if TYPE_CHECKING:
+    from bakehouse.registry import OciLayout
 
 LAYOUT_SCHEME = "oci-layout://"
 
