@@ -147,9 +147,10 @@ def _value_class(cls: type, *, eq: bool, order: bool, frozen: bool, kw_only: boo
         _FIELDS: fields,
         _FROZEN: frozen,
         "__dataclass_fields__": _StandardFields(),
-        "__init__": _MadeAtFirstUse(_make_init),
         "__match_args__": tuple([each.name for each in fields if each.init and not each.kw_only]),
     }
+    if "__init__" not in namespace:
+        added["__init__"] = _MadeAtFirstUse(_make_init)
     if "__repr__" not in namespace:
         added["__repr__"] = _MadeAtFirstUse(_make_repr)
     if eq:
@@ -421,9 +422,10 @@ def _replace(value: Any, /, **changes: Any) -> Any:
     return type(value)(**changes)
 
 
-def field_names(value: object) -> tuple[str, ...]:
-    """The names of the fields of an instance of a value class, in order; `()` for anything else."""
-    return tuple([each.name for each in getattr(type(value), _FIELDS, ())])
+def field_names(value: object) -> tuple[str, ...] | None:
+    """The names of the fields of an instance of a value class, in order; None for anything else."""
+    fields = getattr(type(value), _FIELDS, None)
+    return None if fields is None else tuple([each.name for each in fields])
 
 
 if TYPE_CHECKING:

@@ -6,10 +6,10 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
-from dataclasses import dataclass
 from pathlib import Path
 
 from bakehouse.errors import DefinitionError, NotFoundError
+from bakehouse.values import dataclass
 
 #: BuildKit's clients refuse larger ones, and nobody writes them.
 MAX_DOCKERFILE_BYTES = 2 * 1024 * 1024

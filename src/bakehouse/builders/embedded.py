@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
 from bakehouse.bake import Target
 from bakehouse.builders.loading import Loads, no_loads
+from bakehouse.builders.locating import point_at_source
 from bakehouse.builders.naming import with_target_names
 from bakehouse.builders.outputs import exporters_of
 from bakehouse.builders.plan import BuildDirectories, PlannedTarget, Planner, solving
 from bakehouse.builders.resolving import FrontendResolver
 from bakehouse.builders.sessions import compatible_groups
 from bakehouse.builders.settings import Settings
-from bakehouse.builders.locating import point_at_source
 from bakehouse.builders.support import refuse_unbuilt
 from bakehouse.engine.engine import Engine, Job, JobPlatform, SolveOptions
 from bakehouse.engine.exporters.model import Exporter
@@ -23,8 +22,9 @@ from bakehouse.errors import BakehouseError
 from bakehouse.oci.platform import Platform
 from bakehouse.progress.events import Reporter
 from bakehouse.registry.credentials import DockerCredentials
-from bakehouse.session import Session
+from bakehouse.session import NoCredentials, Session
 from bakehouse.solver.model import Cancellation
+from bakehouse.values import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,9 @@ def build(
     for target in request.targets.values():
         refuse_unbuilt(target)
     credentials = DockerCredentials(settings.docker_config) if settings.docker_config else None
-    base_session = Session(credentials=credentials) if credentials else Session()
+    # Filled by the planner as it meets them: the resolver looks into layouts before any solve has a session.
+    layouts: dict[str, Path] = {}
+    base_session = Session(oci_layouts=layouts, credentials=credentials or NoCredentials())
     exporters = _exporters(request, settings)
     outcome = BuildOutcome()
     with open_engine(settings, request.environ) as engine:
@@ -82,6 +84,7 @@ def build(
             reporter,
             [Platform.local()],
             cancel.check,
+            layouts,
         )
         planned = planner.plan()
         named = with_target_names(reporter, planned)
@@ -92,7 +95,11 @@ def build(
             try:
                 with solving():
                     results = engine.solve(
-                        [jobs[name] for name in names], session, named, cancel, SolveOptions(_granted(request))
+                        [jobs[name] for name in names],
+                        session,
+                        named,
+                        cancel,
+                        SolveOptions(_granted(request)),
                     )
             except BakehouseError as error:
                 point_at_source(error, [planned[name].lowered for name in names])

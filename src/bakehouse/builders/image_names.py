@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
 
 from bakehouse.errors import BakehouseError, DefinitionError, NotFoundError
 from bakehouse.oci.image import Descriptor, Index, Manifest
 from bakehouse.oci.media_types import INDEXES
 from bakehouse.oci.reference import Reference
 from bakehouse.store import Store
+from bakehouse.values import dataclass
 
 _LIMIT = 4 * 1024 * 1024
 _SHORTEST_ID = 6

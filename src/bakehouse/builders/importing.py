@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import re
 import shutil
 from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO, cast
@@ -16,16 +14,18 @@ from bakehouse.builders.settings import Settings
 from bakehouse.engine.engine import Engine
 from bakehouse.engine.importer import ConfigChanges, import_rootfs, load_image
 from bakehouse.errors import DefinitionError, IntegrityError, NotFoundError
+from bakehouse.lazy import regex
 from bakehouse.oci.platform import Platform
 from bakehouse.oci.reference import Reference
 from bakehouse.snapshots.compression import DecompressingReader
 from bakehouse.snapshots.tarreader import TarReader
+from bakehouse.values import dataclass
 
 #: Top-level members that make a tar an image archive, and ones that make it a root file system.
 _ARCHIVE_MEMBERS = {b"oci-layout", b"index.json", b"manifest.json", b"repositories", b"blobs"}
 _ROOT_MEMBERS = {b"etc", b"usr", b"bin", b"lib", b"var", b"dev", b"proc", b"tmp", b"home", b"root", b"sbin"}
 #: Older docker archives begin with the layers' directories, named by image ID, or with the config `ID.json`.
-_LAYER_DIRECTORY = re.compile(rb"[0-9a-f]{64}(\.json|\.tar)?")
+_LAYER_DIRECTORY = regex(rb"[0-9a-f]{64}(\.json|\.tar)?")
 _PEEK_BYTES = 1 << 20
 
 

@@ -10,11 +10,11 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, BinaryIO, cast
 
 from bakehouse.engine.exporters.model import ExportResult, ExportSpec, start_vertex
 from bakehouse.errors import EnvironmentFault
+from bakehouse.values import dataclass, replace
 
 if TYPE_CHECKING:
     import subprocess

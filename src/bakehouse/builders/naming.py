@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from bakehouse.builders.plan import PlannedTarget, prefixed
 from bakehouse.engine.exporters.model import export_digest
 from bakehouse.engine.graph import post_order
-from bakehouse.builders.plan import PlannedTarget, prefixed
 from bakehouse.progress.events import Event, Reporter, VertexEvent
 
 

@@ -38,7 +38,9 @@ def exporters_of(
         spec = _spec(target, output, number, cwd, registries, open_stdout)
         exporter = loads.exporter(target.name, number, spec) if loading else None
         if exporter is None and loading:
-            stored = Output("image", "", {key: value for key, value in output.attrs.items() if key != "context"})
+            stored = Output(
+                "image", "", {key: value for key, value in output.attrs.items() if key != "context"}
+            )
             spec = _spec(target, stored, number, cwd, registries, open_stdout)
         exporters.append(exporter or make_exporter(spec))
     return tuple(exporters)

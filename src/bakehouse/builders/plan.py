@@ -9,19 +9,21 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from bakehouse.bake import Target, parse_size
 from bakehouse.builders.context import DockerfileText, context_identity, read_dockerfile, require_directory
+from bakehouse.builders.syntax import require_known_syntax
 from bakehouse.dockerfile.ignore import read_ignore_file
 from bakehouse.dockerfile.lowering import InputContext, Lowered, LowerRequest, MetaResolver, lower
 from bakehouse.errors import BakehouseError, DefinitionError, NotBuiltYetError, NotFoundError
+from bakehouse.lazy import regex
 from bakehouse.llb.ops import NETWORK_HOST, NETWORK_NONE, NETWORK_SANDBOX, Ulimit
 from bakehouse.oci.platform import Platform
 from bakehouse.progress.events import Reporter, VertexReporter, WarningEvent
+from bakehouse.values import dataclass, field
 
-_GIT = re.compile(r"^(git://|ssh://|git@|github\.com/|[^/@\s]+@[^/:\s]+:)|^https?://[^#?]+\.git([#?]|$)")
+_GIT = regex(r"^(git://|ssh://|git@|github\.com/|[^/@\s]+@[^/:\s]+:)|^https?://[^#?]+\.git([#?]|$)")
 #: What ends a transfer: BuildKit counts it, so that a file that is not there shows as `2B`.
 _END_MARK_BYTES = 2
 _NETWORKS = {"": NETWORK_SANDBOX, "default": NETWORK_SANDBOX, "none": NETWORK_NONE, "host": NETWORK_HOST}
@@ -69,8 +71,11 @@ class Planner:
         reporter: Reporter,
         build_platforms: Sequence[Platform],
         check_cancelled: Callable[[], None] = lambda: None,
+        oci_layouts: dict[str, Path] | None = None,
     ) -> None:
+        """`oci_layouts` is told of every OCI layout met, before the resolver is asked for its images."""
         self._targets = targets
+        self._oci_layouts = {} if oci_layouts is None else oci_layouts
         self._directories = directories
         self._resolver = resolver
         self._reporter = reporter
@@ -110,6 +115,7 @@ class Planner:
         session = context_identity(context, text.ignore)
         wiring.local_dirs[f"{session}:context"] = context
         ignore = tuple(read_ignore_file(text.ignore))
+        require_known_syntax(text, target.args or {})
         request = self._request(target, text, ignore, session, wiring)
         with solving():
             lowered = lower(request, self._resolver)
@@ -272,7 +278,7 @@ class Planner:
         if not digest:
             digest = str(OciLayout(directory).resolve(tag or "latest").digest)
         store = f"layout-{_hex('layout', str(directory))[:24]}"
-        wiring.oci_layouts[store] = directory
+        wiring.oci_layouts[store] = self._oci_layouts[store] = directory
         wiring.specifiers[key] = f"oci-layout://{store}@{digest}"
 
 

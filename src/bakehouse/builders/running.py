@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from bakehouse.builders.embedded import open_engine
+from bakehouse.builders.image_names import find_image
 from bakehouse.builders.settings import Settings
 from bakehouse.engine.engine import Engine
-from bakehouse.builders.image_names import find_image
 from bakehouse.engine.sources.image import adopt_image
 from bakehouse.engine.sources.image_content import ResolvedImage, StoreContent, choose_image
 from bakehouse.errors import DefinitionError, NotFoundError
@@ -24,6 +23,7 @@ from bakehouse.runtime.foreground import Foreground
 from bakehouse.session import Session
 from bakehouse.snapshots import LayerChain
 from bakehouse.solver.model import Cancellation, RunContext
+from bakehouse.values import dataclass
 
 _TERM = "TERM=xterm"
 _PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import stat
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from bakehouse.bake import Target
@@ -13,6 +12,7 @@ from bakehouse.engine.graph import post_order
 from bakehouse.errors import DefinitionError, NotBuiltYetError, NotFoundError
 from bakehouse.llb.ops import ExecOp, Vertex
 from bakehouse.session import CredentialSource, Secret, Session
+from bakehouse.values import dataclass
 
 
 def compatible_groups(

@@ -6,14 +6,13 @@ project never looks at the environment. The registry tables are those of buildki
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from bakehouse.errors import DefinitionError
 from bakehouse.registry.config import HostConfig, RegistryConfig
+from bakehouse.values import dataclass, field
 
 
 @dataclass(frozen=True)

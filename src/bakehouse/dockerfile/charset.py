@@ -8,7 +8,8 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+from bakehouse.values import dataclass
 
 Ranges = tuple[tuple[int, int], ...]
 

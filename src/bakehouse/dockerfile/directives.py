@@ -7,12 +7,12 @@ Two readers exist, as in BuildKit: the parser feeds `DirectiveReader` left-trimm
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from bakehouse.dockerfile.gotext import SPACES
 from bakehouse.dockerfile.positions import DockerfileError, LineRange
+from bakehouse.lazy import regex
+from bakehouse.values import dataclass
 
 SYNTAX = "syntax"
 CHECK = "check"
@@ -22,7 +22,7 @@ ESCAPE = "escape"
 MAX_LINE_BYTES = 65535
 
 _KNOWN = frozenset((SYNTAX, CHECK, ESCAPE))
-_DIRECTIVE = re.compile(r"([a-zA-Z][a-zA-Z0-9]*)[\t\n\f\r ]*=[\t\n\f\r ]*(.+?)[\t\n\f\r ]*")
+_DIRECTIVE = regex(r"([a-zA-Z][a-zA-Z0-9]*)[\t\n\f\r ]*=[\t\n\f\r ]*(.+?)[\t\n\f\r ]*")
 
 
 @dataclass(frozen=True, slots=True)

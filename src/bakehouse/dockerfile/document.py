@@ -7,7 +7,6 @@ the texts that base images carry.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 
 from bakehouse.diagnostics import DiagnosticsError
 from bakehouse.dockerfile import lint_rules
@@ -18,6 +17,7 @@ from bakehouse.dockerfile.instructions import ArgCommand, Command, Stage
 from bakehouse.dockerfile.lint import Linter, LintWarning, make_linter
 from bakehouse.dockerfile.parser import ParsedFile, parse_nodes
 from bakehouse.dockerfile.positions import DockerfileError, LineRange, to_diagnostics
+from bakehouse.values import dataclass, replace
 
 _RESERVED_STAGE_NAMES = ("context", "scratch")
 

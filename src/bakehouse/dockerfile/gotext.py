@@ -5,8 +5,9 @@ surrogates (`surrogateescape`)."""
 from __future__ import annotations
 
 import posixpath
-import re
 from collections.abc import Iterable
+
+from bakehouse.lazy import regex
 
 #: What Go's `unicode.IsSpace` accepts; Python's `str.isspace` also takes U+001C to U+001F.
 SPACES = (
@@ -17,7 +18,7 @@ SPACES = (
 
 REPLACEMENT = "\ufffd"
 
-_SURROGATE = re.compile("[\ud800-\udfff]")
+_SURROGATE = regex("[\ud800-\udfff]")
 _SIMPLE_ESCAPES = {
     "\a": r"\a",
     "\b": r"\b",

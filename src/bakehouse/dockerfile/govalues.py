@@ -9,12 +9,13 @@ from __future__ import annotations
 import re
 
 from bakehouse.dockerfile.gotext import lower, quote
+from bakehouse.lazy import regex
 
 _TRUE = frozenset(("1", "t", "T", "TRUE", "true", "True"))
 _FALSE = frozenset(("0", "f", "F", "FALSE", "false", "False"))
-_INTEGER = re.compile(r"[+-]?[0-9]+")
-_UNSIGNED = re.compile(r"[0-9]+")
-_FLOAT = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
+_INTEGER = regex(r"[+-]?[0-9]+")
+_UNSIGNED = regex(r"[0-9]+")
+_FLOAT = regex(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 _SIZE_UNITS = {"k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40, "p": 1 << 50}
 _NS = {
     "ns": 1,
@@ -26,7 +27,7 @@ _NS = {
     "m": 60_000_000_000,
     "h": 3_600_000_000_000,
 }
-_DURATION_PART = re.compile(r"([0-9]*)(\.([0-9]*))?([^0-9.]*)")
+_DURATION_PART = regex(r"([0-9]*)(\.([0-9]*))?([^0-9.]*)")
 _MAX_INT64 = (1 << 63) - 1
 
 

@@ -4,13 +4,14 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 from bakehouse.dockerfile.positions import DockerfileError
 from bakehouse.dockerfile.words import ShellLexer
+from bakehouse.lazy import regex
+from bakehouse.values import dataclass
 
-_HEREDOC = re.compile(r"([0-9]*)<<(-?)[\t\n\f\r ]*([^<]*)")
-_LEADING_TABS = re.compile(r"^\t+", re.MULTILINE)
+_HEREDOC = regex(r"([0-9]*)<<(-?)[\t\n\f\r ]*([^<]*)")
+_LEADING_TABS = regex(r"^\t+", re.MULTILINE)
 _NO_ENV: dict[str, str] = {}
 _MAX_FD = (1 << 64) - 1
 

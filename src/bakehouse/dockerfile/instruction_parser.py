@@ -17,9 +17,10 @@ from bakehouse.dockerfile.lint import Linter
 from bakehouse.dockerfile.mounts import parse_device, parse_mount
 from bakehouse.dockerfile.positions import DockerfileError, LineRange
 from bakehouse.dockerfile.splitting import KEYWORDS, Node
+from bakehouse.lazy import regex
 
-_STAGE_NAME = re.compile(r"[a-z][a-z0-9\-_.]*")
-_ONBUILD_KEYWORD = re.compile(r"\A[\t\n\f\r ]*ONBUILD[\t\n\f\r ]*", re.IGNORECASE)
+_STAGE_NAME = regex(r"[a-z][a-z0-9\-_.]*")
+_ONBUILD_KEYWORD = regex(r"\A[\t\n\f\r ]*ONBUILD[\t\n\f\r ]*", re.IGNORECASE)
 _NETWORKS = (typed.NETWORK_DEFAULT, typed.NETWORK_NONE, typed.NETWORK_HOST)
 _SECURITIES = (typed.SECURITY_SANDBOX, typed.SECURITY_INSECURE)
 _MIN_INTERVAL_NS = 1_000_000

@@ -8,10 +8,10 @@ How text becomes these values is `instruction_parser`; what they mean is `loweri
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
 
 from bakehouse.dockerfile.mounts import Device, Mount, parse_mount
 from bakehouse.dockerfile.positions import DockerfileError, LineRange
+from bakehouse.values import dataclass, field, replace
 
 #: Expands the variables of one word. Raises `DockerfileError`.
 Expander = Callable[[str], str]

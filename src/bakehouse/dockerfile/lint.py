@@ -6,13 +6,13 @@ Rules that need only the text fire while it is parsed; the lowering runs the oth
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
 
 from bakehouse.dockerfile.directives import DirectiveReader, directive_value
 from bakehouse.dockerfile.gotext import SPACES, quote
 from bakehouse.dockerfile.govalues import parse_bool
 from bakehouse.dockerfile.lint_rules import Rule
 from bakehouse.dockerfile.positions import DockerfileError, LineRange
+from bakehouse.values import dataclass, field, replace
 
 
 @dataclass(frozen=True, slots=True)

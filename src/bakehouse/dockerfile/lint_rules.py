@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from bakehouse.dockerfile.gotext import quote
+from bakehouse.values import dataclass
 
 _URL = "https://docs.docker.com/go/dockerfile/rule/"
 

@@ -7,11 +7,11 @@ business.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 
 from bakehouse.dockerfile.gotext import did_you_mean, lower, quote
 from bakehouse.dockerfile.govalues import csv_fields, parse_bool, parse_ram_bytes, parse_uint32
 from bakehouse.dockerfile.positions import DockerfileError
+from bakehouse.values import dataclass, replace
 
 BIND = "bind"
 CACHE = "cache"

@@ -7,18 +7,17 @@ concerned and, as in BuildKit, without the prefix `dockerfile parse error`, whic
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass, replace
-
 from bakehouse.dockerfile.directives import ESCAPE, MAX_LINE_BYTES, Directive, DirectiveReader, too_long
 from bakehouse.dockerfile.gotext import SPACES
 from bakehouse.dockerfile.heredoc import Heredoc, heredocs_of_line
 from bakehouse.dockerfile.positions import DockerfileError, LineRange
 from bakehouse.dockerfile.splitting import Node, parse_node
+from bakehouse.lazy import regex
+from bakehouse.values import dataclass, replace
 
 _CONTINUATIONS = {
-    "\\": re.compile(r"([^\\])\\[ \t]*\Z|\A\\[ \t]*\Z"),
-    "`": re.compile(r"([^`])`[ \t]*\Z|\A`[ \t]*\Z"),
+    "\\": regex(r"([^\\])\\[ \t]*\Z|\A\\[ \t]*\Z"),
+    "`": regex(r"([^`])`[ \t]*\Z|\A`[ \t]*\Z"),
 }
 _HEREDOC_COMMANDS = frozenset(("add", "copy", "run"))
 

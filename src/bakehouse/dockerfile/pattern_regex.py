@@ -8,7 +8,6 @@ is `pattern_automaton`'s.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from enum import Enum, auto
 
 from bakehouse.dockerfile.charset import (
@@ -27,19 +26,21 @@ from bakehouse.dockerfile.charset import (
 from bakehouse.dockerfile.globs import bad_pattern
 from bakehouse.dockerfile.gotext import replace_invalid
 from bakehouse.dockerfile.positions import DockerfileError
+from bakehouse.lazy import regex
+from bakehouse.values import dataclass
 
 #: BuildKit means to escape braces and the bar too, but its table has no room for them: they keep their meaning.
 _ESCAPED = frozenset(".+()$")
 _CONTROL = {"a": 7, "f": 12, "t": 9, "n": 10, "r": 13, "v": 11}
 _BYTE_ORDER_MARK = "\ufeff"
 _DIRECTORIES = "(.*/)?"
-_REPEAT = re.compile(r"\{(0|[1-9][0-9]*)(?:(,)(0|[1-9][0-9]*)?)?\}", re.ASCII)
+_REPEAT = regex(r"\{(0|[1-9][0-9]*)(?:(,)(0|[1-9][0-9]*)?)?\}", re.ASCII)
 _MAX_REPEAT = 1000
 #: About where Go refuses an expression for its size.
 _MAX_STEPS = 3_000_000
-_UNICODE_CLASS = re.compile(r"(?s:\{(\^?)([^}]*)\}|([^^{]))")
-_HEXADECIMAL = re.compile(r"([0-9A-Fa-f]{2})|\{0*([0-9A-Fa-f]{1,8})\}")
-_POSIX_CLASS = re.compile(r"\[:(\^?)([a-z]+):\]")
+_UNICODE_CLASS = regex(r"(?s:\{(\^?)([^}]*)\}|([^^{]))")
+_HEXADECIMAL = regex(r"([0-9A-Fa-f]{2})|\{0*([0-9A-Fa-f]{1,8})\}")
+_POSIX_CLASS = regex(r"\[:(\^?)([a-z]+):\]")
 
 
 class Kind(Enum):

@@ -10,13 +10,13 @@ each later pattern overrides.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 
 from bakehouse.dockerfile.globs import check_glob
 from bakehouse.dockerfile.gotext import SPACES, clean_path
 from bakehouse.dockerfile.pattern_automaton import Automaton
 from bakehouse.dockerfile.pattern_regex import Step, parse_pattern
 from bakehouse.dockerfile.positions import DockerfileError
+from bakehouse.values import dataclass
 
 _MAGIC = frozenset("*?[]\\")
 #: What, besides, means something else than itself in an expression, or ends a segment.

@@ -7,10 +7,10 @@ where both are known (dockerfile.md §17.1).
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from bakehouse.diagnostics import Diagnostic, DiagnosticsError, Position, SourceRange
 from bakehouse.errors import DefinitionError
+from bakehouse.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,15 +4,15 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from bakehouse.dockerfile.gotext import SPACES, lower, quote, replace_invalid
 from bakehouse.dockerfile.heredoc import Heredoc
 from bakehouse.dockerfile.positions import DockerfileError, LineRange
+from bakehouse.lazy import regex
+from bakehouse.values import dataclass
 
-_BLANKS = re.compile(r"[\t\v\f\r ]+")
+_BLANKS = regex(r"[\t\v\f\r ]+")
 _NOWHERE = LineRange(0, 0)
 
 

@@ -6,12 +6,12 @@ It knows nothing of instructions. What an environment holds, and in which order,
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
 from typing import Protocol
 
 from bakehouse.dockerfile.gotext import REPLACEMENT, SPACES, quote, replace_invalid
 from bakehouse.dockerfile.positions import DockerfileError
 from bakehouse.dockerfile.shellpattern import ShellPattern, reverse_pattern
+from bakehouse.values import dataclass, field
 
 _SPECIAL_PARAMETERS = frozenset("@*#?-$!0")
 _HEREDOC_BLANKS = "\t\r "

@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -30,6 +29,7 @@ from bakehouse.solver.model import Cancellation
 from bakehouse.solver.solver import Solver
 from bakehouse.solver.tasks import Call, Routine, Task, TaskLoop, WorkerPool
 from bakehouse.store import Store
+from bakehouse.values import dataclass, field
 
 if TYPE_CHECKING:
     from bakehouse.engine.sources.image import ImageResolver

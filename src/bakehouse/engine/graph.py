@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
 
 from bakehouse.engine.tree import Tree
 from bakehouse.errors import InternalError
@@ -13,6 +12,7 @@ from bakehouse.llb.ops import DiffOp, Edge, ExecOp, FileOp, MergeOp, Metadata, S
 from bakehouse.progress.events import ProgressGroup
 from bakehouse.solver.model import Operation
 from bakehouse.solver.solver import Node
+from bakehouse.values import replace
 
 #: Makes a vertex executable.
 MakeOperation = Callable[[Vertex], Operation[Tree]]

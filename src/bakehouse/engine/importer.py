@@ -10,7 +10,6 @@ import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -32,6 +31,7 @@ from bakehouse.oci.reference import Reference
 from bakehouse.registry.layout import NAME_ANNOTATION, REF_NAME_ANNOTATION, OciLayout
 from bakehouse.snapshots.compression import CompressingWriter, Compression, DecompressingReader
 from bakehouse.snapshots.tarreader import TarReader
+from bakehouse.values import dataclass
 
 if TYPE_CHECKING:
     from bakehouse.snapshots import LayerStore

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
+
+from bakehouse.values import dataclass
 
 if TYPE_CHECKING:
     from bakehouse.progress.events import Reporter

@@ -10,6 +10,7 @@ import re
 
 from bakehouse.diagnostics import Diagnostic, Position, SourceRange
 from bakehouse.hcl import numbers
+from bakehouse.lazy import regex
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,11 +19,11 @@ if TYPE_CHECKING:
 STRING, NUMBER, KEYWORD, PUNCTUATION, INVALID, EOF = range(6)
 MAX_DEPTH = 150
 
-_SPACE = re.compile(r"[ \n\r\t]*")
-_STRING = re.compile(r'"(?:[^"\\\x00-\x1f]|\\[^\x00-\x1f])*(?:\\?"|\\)?')
-_NUMBER = re.compile(r"[-+.eE0-9]+")
-_KEYWORD = re.compile(r"[A-Za-z_]+")
-_VALID_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?\Z")
+_SPACE = regex(r"[ \n\r\t]*")
+_STRING = regex(r'"(?:[^"\\\x00-\x1f]|\\[^\x00-\x1f])*(?:\\?"|\\)?')
+_NUMBER = regex(r"[-+.eE0-9]+")
+_KEYWORD = regex(r"[A-Za-z_]+")
+_VALID_NUMBER = regex(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?\Z")
 
 
 class Token:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 
 from bakehouse.diagnostics import Diagnostic
+from bakehouse.lazy import regex
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -110,7 +111,7 @@ _SYMBOLS = {
 # Groups of the main mode, in order: 1 identifier, 2 newline or comment ending in one, 3 plain string, 4
 # symbol, 5 number,
 # 6 open brace, 7 close brace, 8 quote, 9 heredoc start. What matches none goes to `_scan_other`.
-_MAIN = re.compile(
+_MAIN = regex(
     r"""[ \t]*(?:
     ([A-Za-z_][A-Za-z0-9_-]*+)(?![^\x00-\x7f])
   | (\r?\n|(?:\#|//)[^\n]*\n)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TypeVar
 
 from bakehouse.errors import IntegrityError, NotBuiltYetError
@@ -45,6 +44,7 @@ from bakehouse.llb.ops import (
     Vertex,
 )
 from bakehouse.llb.wire import fields, message, number, text
+from bakehouse.values import dataclass
 
 T = TypeVar("T")
 Locations = dict[str, tuple[tuple[str, int, int], ...]]

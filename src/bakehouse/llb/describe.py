@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import dataclasses
 import json
 from collections.abc import Mapping
 from typing import Any
@@ -19,6 +18,7 @@ from bakehouse.llb.ops import (
     SourceOp,
     Vertex,
 )
+from bakehouse.values import field_names
 
 _KINDS = {SourceOp: "source", ExecOp: "exec", FileOp: "file", MergeOp: "merge", DiffOp: "diff"}
 _SHAPES = {SourceOp: "ellipse", ExecOp: "box", FileOp: "note", MergeOp: "invtriangle", DiffOp: "doublecircle"}
@@ -83,13 +83,13 @@ def _edge_label(vertex: Vertex, position: int) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """Dataclasses as dicts without default values, bytes as base64."""
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+    """Values as dicts without default values, bytes as base64."""
+    if (names := field_names(value)) is not None:
         out = {}
-        for field in dataclasses.fields(value):
-            item = getattr(value, field.name)
+        for name in names:
+            item = getattr(value, name)
             if item not in (None, "", 0, (), b"", False) and item != {}:
-                out[field.name] = _plain(item)
+                out[name] = _plain(item)
         if type(value).__name__ in ("Copy", "MkFile", "MkDir", "Rm", "Symlink"):
             return {"kind": type(value).__name__.lower(), **out}
         return out

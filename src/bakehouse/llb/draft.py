@@ -8,7 +8,6 @@ recursion. What the nodes of one op family hold stands in `sources`, `files` and
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
 
 from bakehouse.errors import InternalError
 from bakehouse.llb.graph import SealedVertex
@@ -20,6 +19,7 @@ from bakehouse.llb.ops import (
     ProgressGroup,
     Vertex,
 )
+from bakehouse.values import dataclass, field, replace
 
 CUSTOM_NAME = "llb.customname"
 

@@ -7,7 +7,6 @@ oneof member last. It decides digests, so it must not be touched without a golde
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from bakehouse.llb.ops import (
@@ -47,6 +46,7 @@ from bakehouse.llb.wire import (
     put_strings,
     utf8,
 )
+from bakehouse.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
 from posixpath import normpath
 
 from bakehouse.errors import InternalError
+from bakehouse.lazy import regex
 from bakehouse.llb import caps
 from bakehouse.llb.draft import Constraints, InputList, Node, Output, SealDefaults, finish
 from bakehouse.llb.ops import (
@@ -24,8 +24,9 @@ from bakehouse.llb.ops import (
     User,
     Vertex,
 )
+from bakehouse.values import dataclass, replace
 
-_INTEGER = re.compile(r"[+-]?[0-9]+\Z", re.ASCII)
+_INTEGER = regex(r"[+-]?[0-9]+\Z", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,15 +6,16 @@ Only text is looked at here; nothing is fetched.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field, replace
 from posixpath import normpath
 from urllib.parse import quote, unquote
 
 from bakehouse.errors import DefinitionError
+from bakehouse.lazy import regex
+from bakehouse.values import dataclass, field, replace
 
-_PROTOCOL = re.compile(r"[a-zA-Z0-9]+://")
+_PROTOCOL = regex(r"[a-zA-Z0-9]+://")
 _SUPPORTED = ("http", "https", "ssh", "git")
-_SCP_STYLE = re.compile(r"([a-zA-Z0-9_-]+)@([a-zA-Z0-9.-]+):(.*?)(?:\?(.*?))?(?:#(.*))?\Z")
+_SCP_STYLE = regex(r"([a-zA-Z0-9_-]+)@([a-zA-Z0-9.-]+):(.*?)(?:\?(.*?))?(?:#(.*))?\Z")
 # What Go's url.URL writes unescaped in a path.
 _PATH_SAFE = "$&+,/:;=@!'()*~-._"
 _TRUE = frozenset(("1", "t", "T", "TRUE", "true", "True"))

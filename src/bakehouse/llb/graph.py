@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 
 from bakehouse.llb import caps
 from bakehouse.llb.ops import Edge, FileOp, Metadata, Vertex
+from bakehouse.values import dataclass
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,9 @@ Values equal to a protobuf default are absent on the wire, exactly as BuildKit's
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from functools import cached_property
 
+from bakehouse.values import dataclass, field
 
 # NetMode
 NETWORK_SANDBOX, NETWORK_HOST, NETWORK_NONE = 0, 1, 2

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
 
 from bakehouse.llb import caps
 from bakehouse.llb.draft import Constraints, InputList, Node, Output, SealDefaults, finish
@@ -28,6 +27,7 @@ from bakehouse.llb.ops import (
     SecretOpt,
     Vertex,
 )
+from bakehouse.values import dataclass, replace
 
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _SSH_AUTH_SOCK = "SSH_AUTH_SOCK"

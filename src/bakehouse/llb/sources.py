@@ -7,7 +7,6 @@ for the same options, present only when they differ from the default.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from posixpath import normpath
 
 from bakehouse.llb import caps
@@ -15,6 +14,7 @@ from bakehouse.llb.draft import Constraints, Node, Output, SealDefaults, finish
 from bakehouse.llb.giturl import GitUrl, UnknownProtocol, parse_git_url
 from bakehouse.llb.ops import Edge, SourceOp, Vertex
 from bakehouse.oci import gojson
+from bakehouse.values import dataclass
 
 RESOLVE_DEFAULT = "default"
 RESOLVE_PULL = "pull"

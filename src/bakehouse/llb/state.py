@@ -11,7 +11,6 @@ it was. `state.seal()` makes the finished graph. Knows nothing of Dockerfiles.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
 
 from bakehouse.llb import caps, sources
 from bakehouse.llb.draft import Constraints, Node, Output, SealDefaults, finish, seal
@@ -34,6 +33,7 @@ from bakehouse.llb.ops import (
 from bakehouse.llb.platforms import local_platform, normalized
 from bakehouse.llb.runs import RunMount, RunNode, RunSecret, RunSsh
 from bakehouse.llb.sources import GitOptions
+from bakehouse.values import dataclass, field, replace
 
 NO_CONSTRAINTS = Constraints()
 

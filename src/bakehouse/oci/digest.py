@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from typing import TYPE_CHECKING
 
 from bakehouse.errors import DefinitionError
+from bakehouse.lazy import regex
 
 if TYPE_CHECKING:
     from typing import Self
 
-_FORM = re.compile(r"[a-z0-9]+(?:[.+_-][a-z0-9]+)*:[a-zA-Z0-9=_-]+\Z")
-_HEX = re.compile(r"[a-f0-9]+\Z")
+_FORM = regex(r"[a-z0-9]+(?:[.+_-][a-z0-9]+)*:[a-zA-Z0-9=_-]+\Z")
+_HEX = regex(r"[a-f0-9]+\Z")
 _LENGTHS = {"sha256": 64, "sha384": 96, "sha512": 128}
 
 

@@ -11,11 +11,12 @@ import json
 import re
 
 from bakehouse.errors import DefinitionError
+from bakehouse.lazy import regex
 
 _ESCAPES = str.maketrans(
     {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"}
 )
-_TIME = re.compile(
+_TIME = regex(
     r"(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(?:[.,](\d{1,9})\d*)?(Z|([+-])(\d\d):(\d\d))\Z", re.ASCII
 )
 _EPOCH_DAY = datetime.date(1970, 1, 1).toordinal()

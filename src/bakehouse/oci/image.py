@@ -10,7 +10,6 @@ import base64
 import binascii
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from bakehouse.errors import DefinitionError, IntegrityError
@@ -34,6 +33,7 @@ from bakehouse.oci.media_types import (
     OCI_MANIFEST,
 )
 from bakehouse.oci.platform import Platform
+from bakehouse.values import dataclass, field
 
 #: The largest manifest or index that registries must accept and that we read.
 MAX_MANIFEST_BYTES = 4 * 1024 * 1024

@@ -5,17 +5,18 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote
 
 from bakehouse.errors import DefinitionError
+from bakehouse.lazy import regex
+from bakehouse.values import dataclass, replace
 
 if TYPE_CHECKING:
     from typing import Self
 
-_PART = re.compile(r"[A-Za-z0-9_.-]+\Z")
-_OS_PART = re.compile(r"([A-Za-z0-9_-]+)(?:\(([A-Za-z0-9_.%-]*)((?:\+[A-Za-z0-9_.%-]+)*)\))?\Z")
+_PART = regex(r"[A-Za-z0-9_.-]+\Z")
+_OS_PART = regex(r"([A-Za-z0-9_-]+)(?:\(([A-Za-z0-9_.%-]*)((?:\+[A-Za-z0-9_.%-]+)*)\))?\Z")
 # The patterns as containerd prints them in its errors.
 _PART_SHOWN = r"^[A-Za-z0-9_.-]+$"
 _OS_SHOWN = r"^([A-Za-z0-9_-]+)(?:\\(([A-Za-z0-9_.%-]*)((?:\\+[A-Za-z0-9_.%-]+)*)\\))?$"

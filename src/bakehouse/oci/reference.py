@@ -6,11 +6,12 @@ Grammar and messages follow the distribution project's `reference` package, whic
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bakehouse.errors import DefinitionError
+from bakehouse.lazy import regex
 from bakehouse.oci.digest import Digest
+from bakehouse.values import dataclass
 
 if TYPE_CHECKING:
     from typing import Self
@@ -27,8 +28,8 @@ _COMPONENT = r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*"
 _PATH = rf"{_COMPONENT}(?:/{_COMPONENT})*"
 _TAG = r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}"
 _DIGEST = r"[A-Za-z][A-Za-z0-9]*(?:[-_+.][A-Za-z][A-Za-z0-9]*)*:[0-9a-fA-F]{32,}"
-_REFERENCE = re.compile(rf"({_HOST})/({_PATH})(?::({_TAG}))?(?:@({_DIGEST}))?\Z")
-_IDENTIFIER = re.compile(r"[a-f0-9]{64}\Z")
+_REFERENCE = regex(rf"({_HOST})/({_PATH})(?::({_TAG}))?(?:@({_DIGEST}))?\Z")
+_IDENTIFIER = regex(r"[a-f0-9]{64}\Z")
 
 
 def _invalid(message: str) -> DefinitionError:

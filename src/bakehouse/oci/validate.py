@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import zlib
 from collections.abc import Callable, Generator, Iterator
-from dataclasses import dataclass
 
 from bakehouse.errors import BakehouseError, IntegrityError
 from bakehouse.oci import gojson
@@ -16,6 +15,7 @@ from bakehouse.oci.digest import Digest
 from bakehouse.oci.image import Descriptor, ImageConfig, Index, Manifest
 from bakehouse.oci.media_types import CONFIGS, DOCKER_MANIFEST, FOREIGN_LAYERS, OCI_EMPTY, layer_compression
 from bakehouse.oci.platform import Platform
+from bakehouse.values import dataclass
 
 ReadBlob = Callable[[Descriptor], bytes]
 _MAX_DEPTH = 4

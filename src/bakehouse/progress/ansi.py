@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import re
 import unicodedata
 from collections.abc import Mapping
+
+from bakehouse.lazy import regex
 
 HIDE_CURSOR = "\x1b[?25l"
 SHOW_CURSOR = "\x1b[?25h"
@@ -42,7 +43,7 @@ _UNSAFE = {
 }
 
 
-_ESCAPE_SEQUENCE = re.compile(
+_ESCAPE_SEQUENCE = regex(
     r"\x1b\[[0-?]*[ -/]*[@-~]"  # control sequence
     r"|\x1b[\]PX^_][^\x07\x1b]*(?:\x07|\x1b\\)"  # operating system command and other strings
     r"|\x1b[ -/]*[0-~]"  # two-character escape

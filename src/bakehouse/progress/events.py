@@ -10,7 +10,8 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+
+from bakehouse.values import dataclass, field
 
 STDOUT = 1
 STDERR = 2

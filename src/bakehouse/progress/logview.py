@@ -4,18 +4,18 @@ and erasing are obeyed inside a window of a few lines, everything else that cont
 from __future__ import annotations
 
 import codecs
-import re
 
+from bakehouse.lazy import regex
 from bakehouse.progress.ansi import char_width, sanitized
 
-_TOKEN = re.compile(
+_TOKEN = regex(
     r"\x1b\[([0-?]*)[ -/]*([@-~])"  # control sequence
     r"|\x1b[\]PX^_][^\x07\x1b]*(?:\x07|\x1b\\)"  # operating system command and other strings
     r"|\x1b[ -/]*[0-~]"  # two-character escape
     r"|[^\x00-\x1f\x7f-\x9f]+"  # text
     r"|[\x00-\x1f\x7f-\x9f]"
 )
-_INCOMPLETE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*|[\]PX^_][^\x07\x1b]*\x1b?|[ -/]*)?\Z")
+_INCOMPLETE = regex(r"\x1b(?:\[[0-?]*[ -/]*|[\]PX^_][^\x07\x1b]*\x1b?|[ -/]*)?\Z")
 _MAX_PENDING = 4096
 _TAB = 8
 

@@ -10,12 +10,12 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import TextIO
 
 from bakehouse.progress.events import StatusEvent
 from bakehouse.progress.renderer import Clock, TraceRenderer
 from bakehouse.progress.trace import ERROR_LOG_LINES, TracedVertex, format_transfer
+from bakehouse.values import dataclass, field
 
 _ANTI_FLICKER_S = 5.0
 _MAX_DELAY_S = 10.0

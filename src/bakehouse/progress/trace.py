@@ -6,9 +6,9 @@ Not thread-safe: a renderer holds its own lock. Times are seconds since the epoc
 from __future__ import annotations
 
 import codecs
-from dataclasses import dataclass, field
 
 from bakehouse.progress.events import Event, LogEvent, StatusEvent, VertexEvent, WarningEvent
+from bakehouse.values import dataclass, field
 
 _BYTE_UNITS = ("kB", "MB", "GB", "TB", "PB", "EB")
 

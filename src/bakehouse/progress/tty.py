@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import TextIO
 
 from bakehouse.progress import ansi
@@ -17,6 +16,7 @@ from bakehouse.progress.events import Event, LogEvent
 from bakehouse.progress.logview import LogView
 from bakehouse.progress.renderer import Clock, TraceRenderer
 from bakehouse.progress.trace import Interval, TracedVertex, format_transfer
+from bakehouse.values import dataclass
 
 #: Gives the terminal's (columns, rows); asked before every frame, since terminals are resized.
 Size = Callable[[], tuple[int, int]]

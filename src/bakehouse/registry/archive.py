@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import BinaryIO
 
 from bakehouse.errors import IntegrityError
+from bakehouse.values import dataclass
 
 BLOCK = 512
 _MAX_MEMBERS = 100_000

@@ -12,12 +12,13 @@ import re
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from bakehouse.errors import DeniedError, IntegrityError
+from bakehouse.lazy import regex
 from bakehouse.registry.config import is_loopback
+from bakehouse.values import dataclass
 
 if TYPE_CHECKING:
     from bakehouse.session import BasicCredential, CredentialSource
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 #: What a token is worth when the server does not say (distribution's own default), in seconds.
 _DEFAULT_LIFETIME_S = 60
 _MAX_TOKEN_BYTES = 1024 * 1024
-_PARAMETER = re.compile(r'\s*([A-Za-z0-9_-]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,"]+))\s*(?:,|\Z)')
+_PARAMETER = regex(r'\s*([A-Za-z0-9_-]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,"]+))\s*(?:,|\Z)')
 _CLIENT_ID = "bakehouse"
 
 

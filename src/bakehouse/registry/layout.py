@@ -15,7 +15,6 @@ import fcntl
 import hashlib
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -24,6 +23,7 @@ from bakehouse.oci.digest import Digest
 from bakehouse.oci.image import MAX_MANIFEST_BYTES, Descriptor, Index
 from bakehouse.oci.reference import Reference
 from bakehouse.registry.archive import ArchiveMember, read_members
+from bakehouse.values import replace
 
 LAYOUT_FILE = b'{"imageLayoutVersion":"1.0.0"}'
 NAME_ANNOTATION = "io.containerd.image.name"

@@ -10,13 +10,13 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 from urllib.parse import urljoin, urlsplit
 
 from bakehouse.errors import BakehouseError, DeniedError, EnvironmentFault, TransientError
 from bakehouse.registry.auth import Authorizer
 from bakehouse.registry.config import HostConfig, RegistryConfig, host_name, is_loopback
+from bakehouse.values import dataclass
 from bakehouse.version import __version__
 
 if TYPE_CHECKING:

@@ -9,8 +9,9 @@ from __future__ import annotations
 import os
 import signal
 import time
-from dataclasses import dataclass
 from enum import Enum
+
+from bakehouse.values import dataclass
 
 ROOT = "/sys/fs/cgroup"
 PARENT = "bakehouse"

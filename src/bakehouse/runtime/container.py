@@ -8,14 +8,14 @@ import signal
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from bakehouse.errors import CancelledError
-from bakehouse.runtime.foreground import Foreground
+from bakehouse.runtime.foreground import Foreground, Processes
 from bakehouse.runtime.logs import starts_like_error
 from bakehouse.runtime.spawn import reap, run_quietly, spawn
 from bakehouse.runtime.step import Cancel, OnOutput
+from bakehouse.values import dataclass
 
 _STDIN, _STDOUT, _STDERR = 0, 1, 2
 _CHUNK = 64 * 1024
@@ -81,7 +81,7 @@ def run_container(
     unregister = cancel.on_cancel(waker.wake)
     running = _Running(command, pid)
     if foreground is not None:
-        foreground.attach(running.processes)
+        foreground.attach(running.observable())
     try:
         held_back = _pump({out_read: _STDOUT, err_read: _STDERR}, running.pidfd, wake_read, on_output)
         return Outcome(running.wait(), held_back)
@@ -166,6 +166,7 @@ class _Running:
         self._command = command
         self._pid = pid
         self._ended = False
+        self._directory: int | None = None
         self.pidfd = os.pidfd_open(pid)
 
     def wait(self) -> int:
@@ -185,14 +186,23 @@ class _Running:
             self.wait()
         self._command.delete()
 
-    def processes(self) -> tuple[int | None, int | None]:
-        """The ids of the runtime and of the container's first process, as far as they are running."""
-        if self._ended or self._ends_within(0):
-            return None, None
-        try:
-            return self._pid, int(self._command.pid_file.read_bytes())
-        except (OSError, ValueError):
-            return self._pid, None
+    def observable(self) -> Processes:
+        """A function that any thread may call for the ids of the runtime and of the container's first process, as far as
+        they are running. (The pid file's path means something in this thread's mount namespace only.)"""
+        pid_file = self._command.pid_file
+        directory = self._directory = os.open(pid_file.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+
+        def processes() -> tuple[int | None, int | None]:
+            if self._ended or self._ends_within(0):
+                return None, None
+            try:
+                fd = os.open(pid_file.name, os.O_RDONLY | os.O_CLOEXEC, dir_fd=directory)
+                with open(fd, "rb") as file:
+                    return self._pid, int(file.read())
+            except (OSError, ValueError):
+                return self._pid, None
+
+        return processes
 
     def _kill_init(self) -> bool:
         try:
@@ -209,6 +219,8 @@ class _Running:
 
     def close(self) -> None:
         os.close(self.pidfd)
+        if self._directory is not None:
+            os.close(self._directory)
 
 
 def global_options(binary: str, kind: str, state: Path, log: Path, *, cgroups: bool) -> tuple[str, ...]:

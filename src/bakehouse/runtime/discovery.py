@@ -13,13 +13,13 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from bakehouse.errors import EnvironmentFault
 from bakehouse.runtime.logs import names_missing_permission
 from bakehouse.runtime.namespace import no_namespaces
 from bakehouse.runtime.spawn import reap, spawn
+from bakehouse.values import dataclass
 
 VARIABLE = "BAKEHOUSE_RUNTIME"
 CANDIDATES = ("crun", "runc", "buildkit-runc")

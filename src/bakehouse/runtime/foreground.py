@@ -9,7 +9,8 @@ import os
 import signal
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+
+from bakehouse.values import dataclass
 
 #: Gives the process ids of (the OCI runtime, the container's first process); None for one that is not there (yet).
 Processes = Callable[[], tuple[int | None, int | None]]

@@ -9,15 +9,17 @@ import json
 import re
 from pathlib import Path
 
+from bakehouse.lazy import regex
+
 _MAX_LOG_BYTES = 256 * 1024
 #: crun's own error lines, written to the step's standard error before any process of the step runs.
-_NOT_FOUND = re.compile(r"^executable file `(?P<name>.*)` not found(?: in \$PATH)?: ")
-_CANNOT_EXEC = re.compile(r"^(?:exec container process|open executable) ?(?:`(?P<name>.*)`)?: (?P<why>.*)$")
-_REFUSED = re.compile(
+_NOT_FOUND = regex(r"^executable file `(?P<name>.*)` not found(?: in \$PATH)?: ")
+_CANNOT_EXEC = regex(r"^(?:exec container process|open executable) ?(?:`(?P<name>.*)`)?: (?P<why>.*)$")
+_REFUSED = regex(
     r"operation not permitted|permission denied|cgroup.*read-only|unshare|clone.*: (?:invalid|no space)",
     re.IGNORECASE,
 )
-_SETUP = re.compile(
+_SETUP = regex(
     r"namespace|unshare|clone|cgroup|newuidmap|setgroups|mount `?(?:proc|sysfs|devpts)", re.IGNORECASE
 )
 

@@ -16,11 +16,11 @@ import socket
 import struct
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from bakehouse.linux.namespaces import CLONE_NEWNET, unshare
 from bakehouse.runtime.resolvconf import forwarder_conf
 from bakehouse.runtime.spawn import reap, spawn
+from bakehouse.values import dataclass
 
 _SIOCSIFFLAGS = 0x8914
 _IFF_UP_RUNNING = 0x1 | 0x40

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+
+from bakehouse.values import dataclass, field
 
 DEFAULT_HOSTNAME = "buildkitsandbox"
 HOST_RESOLV_CONF = "/etc/resolv.conf"

@@ -11,10 +11,10 @@ import os
 import pwd
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from bakehouse.errors import EnvironmentFault, InternalError
 from bakehouse.linux.namespaces import CLONE_NEWUSER, has_capability, in_user_namespace, unshare
+from bakehouse.values import dataclass
 
 _CAP_SYS_ADMIN = 21
 _ADVICE = {

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from bakehouse.runtime.cgroups import Cgroups, group_path
@@ -18,6 +17,7 @@ from bakehouse.runtime.seccomp import default_profile
 from bakehouse.runtime.seccomp_bpf import ANNOTATION
 from bakehouse.runtime.step import SECURITY_INSECURE, Step, StepMount
 from bakehouse.runtime.users import StepUser
+from bakehouse.values import dataclass
 
 DEFAULT_SHM_BYTES = 65536 * 1024
 _UMASK = 0o022

@@ -7,16 +7,16 @@ regular and at most 10 MiB long.
 from __future__ import annotations
 
 import os
-import re
 import stat
-from dataclasses import dataclass
 
 from bakehouse.errors import ExecutionError
+from bakehouse.lazy import regex
 from bakehouse.runtime.rootpath import resolve_in_root
+from bakehouse.values import dataclass
 
 MAX_USER_FILE_BYTES = 10 << 20
 _MAX_ID = (1 << 31) - 1
-_GO_INT = re.compile(rb"[+-]?[0-9]+\Z")
+_GO_INT = regex(rb"[+-]?[0-9]+\Z")
 _INT64_MAX = (1 << 63) - 1
 
 

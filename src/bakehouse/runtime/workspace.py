@@ -10,7 +10,6 @@ import sys
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 from bakehouse.linux.locks import FileLock
@@ -19,6 +18,7 @@ from bakehouse.runtime import watchdog
 from bakehouse.runtime.cgroups import kill_and_remove
 from bakehouse.runtime.scratch import Scratch
 from bakehouse.runtime.spawn import reap, spawn
+from bakehouse.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,11 +6,11 @@ No gRPC here; the BuildKit driver serves the same values over its session.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
 from bakehouse.errors import DefinitionError, NotFoundError
+from bakehouse.values import dataclass, field
 
 #: BuildKit's own limit for one secret.
 MAX_SECRET_BYTES = 500 * 1024

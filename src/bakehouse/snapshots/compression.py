@@ -12,12 +12,12 @@ import queue
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from bakehouse.errors import DefinitionError, IntegrityError
 from bakehouse.oci.digest import Digest
 from bakehouse.oci.media_types import OCI_LAYER, OCI_LAYER_GZIP, OCI_LAYER_ZSTD
+from bakehouse.values import dataclass
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor, Future

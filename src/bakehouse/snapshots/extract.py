@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 from bakehouse.snapshots.attributes import OwnerPolicy
@@ -17,6 +16,7 @@ from bakehouse.snapshots.tarformat import TarEntry
 from bakehouse.snapshots.tarreader import TarLimits, TarReader
 from bakehouse.snapshots.treewriter import TreeWriter
 from bakehouse.store.faults import disk_errors
+from bakehouse.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,6 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,6 +27,7 @@ from bakehouse.store.faults import disk_errors
 from bakehouse.store.gc import UsageRecord
 from bakehouse.store.layers import BlobRow, DirectoryRow, LayerRow
 from bakehouse.store.owners import LAYER
+from bakehouse.values import dataclass, replace
 
 if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor
@@ -288,12 +288,15 @@ class LayerStore:
         )
 
     def _directories(self, chain: LayerChain) -> list[Path]:
-        """The layer directories of a chain, lowest first."""
+        """The layer directories of a chain, lowest first.
+
+        A difference may occur twice (two steps that changed nothing, say). The upper occurrence hides the lower one
+        whole, and overlayfs refuses a directory that is named twice, so only the upper one is given."""
         found = [self._directory(chain, index) for index in range(len(chain))]
         with self._store.db.transaction():
             self._hold(chain.layers)
         self._store.layers.touch(chain.layers)
-        return found
+        return list(dict.fromkeys(reversed(found)))[::-1]
 
     def _directory(self, chain: LayerChain, index: int) -> Path:
         layer_id = chain.layers[index]

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from bakehouse.errors import IntegrityError
 from bakehouse.snapshots.compression import ByteSource
 from bakehouse.snapshots.tarformat import BLOCK, DIRECTORY, REGULAR, TarEntry
+from bakehouse.values import dataclass
 
 _ZERO_BLOCK = bytes(BLOCK)
 _CHUNK = 1 << 20

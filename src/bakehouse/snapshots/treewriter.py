@@ -1,18 +1,18 @@
 """Tar members to files beneath a directory. The archive is not trusted.
 
-No member leaves the directory: parents are found by `directories`, the last component is never followed, existing things
-are replaced rather than written through. In the overlay form whiteouts become 0/0 character devices and opaque markers
+No member leaves the directory: parents are found by `directories`, the last component is never followed, what exists
+is replaced rather than written through. In the overlay form whiteouts become 0/0 character devices and opaque markers
 become an xattr. Behaviour follows containerd's archive.Apply.
 """
 
 from __future__ import annotations
 
 import os
-import re
 import stat
 from collections.abc import Callable
 
 from bakehouse.errors import IntegrityError
+from bakehouse.lazy import regex
 from bakehouse.linux.files import copy_data, fd_path, is_whiteout, make_whiteout, remove_tree, write_all
 from bakehouse.linux.namespaces import is_privileged, may_create_devices
 from bakehouse.snapshots.attributes import (
@@ -37,7 +37,7 @@ from bakehouse.snapshots.tarformat import (
 )
 from bakehouse.snapshots.tarreader import TarReader
 
-_UNCLEAN = re.compile(rb"(?:^|/)\.{0,2}(?:/|$)")
+_UNCLEAN = regex(rb"(?:^|/)\.{0,2}(?:/|$)")
 _IN_ONE_READ = 1 << 20
 _MAX_NAME = 255
 _MAX_PATH = 4096

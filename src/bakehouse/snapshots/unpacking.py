@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 
 from bakehouse.errors import IntegrityError
@@ -15,6 +14,7 @@ from bakehouse.snapshots.tarreader import TarLimits, TarReader
 from bakehouse.snapshots.treewriter import TreeWriter
 from bakehouse.store.blobs import BlobStore
 from bakehouse.store.layers import BlobRow
+from bakehouse.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

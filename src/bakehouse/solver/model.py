@@ -9,11 +9,11 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
 from bakehouse.errors import CancelledError
 from bakehouse.progress.events import VertexReporter
+from bakehouse.values import dataclass
 
 R = TypeVar("R")
 

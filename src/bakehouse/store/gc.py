@@ -10,7 +10,6 @@ import os
 import re
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from bakehouse.errors import DefinitionError
@@ -20,6 +19,7 @@ from bakehouse.store.images import ImageStore
 from bakehouse.store.layers import LayerTable
 from bakehouse.store.mounts import MountTable
 from bakehouse.store.owners import LAYER, MOUNT, Owner
+from bakehouse.values import dataclass
 
 #: Kinds of record that only `all` removes.
 _EXEMPT = frozenset({"internal", "frontend"})
@@ -48,6 +48,9 @@ class UsageRecord:
     description: str = ""
 
 
+_ANY_RECORD = UsageRecord("", "layer", 0)
+
+
 @dataclass(frozen=True, slots=True)
 class PrunePolicy:
     """What to remove. Byte limits of 0 mean "no limit"; `filters` are `key==value`, `key!=value`, `key~=regex` or a
@@ -64,6 +67,14 @@ class PrunePolicy:
 def matches(record: UsageRecord, filters: Sequence[str]) -> bool:
     """True when every filter holds. Raises `DefinitionError` (`invalid-filter`) for one that cannot be read."""
     return all(_holds(record, part.strip()) for text in filters for part in text.split(",") if part.strip())
+
+
+def check_filters(filters: Sequence[str]) -> None:
+    """Raises `DefinitionError` (`invalid-filter`) for a filter that cannot be read."""
+    for text in filters:
+        for part in text.split(","):
+            if part.strip():
+                _holds(_ANY_RECORD, part.strip())
 
 
 def _holds(record: UsageRecord, text: str) -> bool:
@@ -129,7 +140,8 @@ class Collector:
         self._owner = owner
 
     def usage(self, filters: Sequence[str] = ()) -> list[UsageRecord]:
-        """Every record that the filters let through, oldest first."""
+        """Every record that the filters let through, oldest first. Raises `DefinitionError` for a bad filter."""
+        check_filters(filters)
         records = self._layer_records() + self._mount_records()
         return [record for record in records if matches(record, filters)]
 

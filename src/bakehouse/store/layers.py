@@ -6,9 +6,9 @@ import json
 import threading
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 from bakehouse.store.database import Database, Row
+from bakehouse.values import dataclass
 
 _LAYER_COLUMNS = (
     "id, diff_id, base, created_s, description, origin, rediff, last_used_s, usage_count, record_type"

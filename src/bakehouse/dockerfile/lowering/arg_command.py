@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from bakehouse.dockerfile.instructions import ArgCommand
 from bakehouse.dockerfile.lint import Linter
 from bakehouse.dockerfile.lowering import checks
 from bakehouse.dockerfile.lowering.conversion import Conversion
 from bakehouse.dockerfile.lowering.stages import StageState
+from bakehouse.values import replace
 
 
 def lower_arg(conversion: Conversion, stage: StageState, command: ArgCommand, linter: Linter) -> None:

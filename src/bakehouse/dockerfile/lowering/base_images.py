@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 from bakehouse.dockerfile.gotext import did_you_mean
 from bakehouse.dockerfile.lowering import checks
@@ -26,6 +25,7 @@ from bakehouse.llb.platforms import to_llb
 from bakehouse.oci.digest import Digest
 from bakehouse.oci.platform import Platform
 from bakehouse.oci.reference import Reference
+from bakehouse.values import dataclass
 
 _MAX_PARALLEL_LOOKUPS = 8
 _COMMON_REPOSITORIES = ("alpine", "busybox", "centos", "debian", "golang", "ubuntu", "fedora")

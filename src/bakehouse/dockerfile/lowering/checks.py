@@ -13,6 +13,7 @@ from bakehouse.dockerfile.lowering.stages import StageState
 from bakehouse.dockerfile.positions import DockerfileError, LineRange
 from bakehouse.dockerfile.words import EnvGetter, ShellLexer, WordResult
 from bakehouse.errors import DefinitionError
+from bakehouse.lazy import regex
 from bakehouse.llb.env import EnvList
 from bakehouse.oci.platform import Platform
 from bakehouse.oci.reference import Reference
@@ -20,8 +21,8 @@ from bakehouse.oci.reference import Reference
 #: Arguments that steer the frontend and never enter a step's environment.
 NON_ENV_ARGS = ("BUILDKIT_SBOM_SCAN_CONTEXT", "BUILDKIT_SBOM_SCAN_STAGE")
 _SECRET_WORDS = "apikey|auth|credential|credentials|key|password|pword|passwd|secret|token"
-_SECRET = re.compile(rf"(?:_|^)(?:{_SECRET_WORDS})(?:_|$)", re.IGNORECASE)
-_HARMLESS = re.compile(r"(?:_|^)(?:public|file|version)(?:_|$)", re.IGNORECASE)
+_SECRET = regex(rf"(?:_|^)(?:{_SECRET_WORDS})(?:_|$)", re.IGNORECASE)
+_HARMLESS = regex(r"(?:_|^)(?:public|file|version)(?:_|$)", re.IGNORECASE)
 _IGNORE_ALL = ("*", "**", "**/*")
 
 

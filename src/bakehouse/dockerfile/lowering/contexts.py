@@ -8,16 +8,15 @@ from __future__ import annotations
 
 import json
 import posixpath
-import re
 from base64 import b64decode
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
 
 from bakehouse.dockerfile.lowering.image import Image, parse_image
 from bakehouse.dockerfile.lowering.paths import join
 from bakehouse.dockerfile.lowering.request import InputContext, LowerRequest, MetaResolver
 from bakehouse.dockerfile.positions import DockerfileError
 from bakehouse.errors import DefinitionError
+from bakehouse.lazy import regex
 from bakehouse.llb import sources, state
 from bakehouse.llb.draft import Constraints, Output, SealDefaults
 from bakehouse.llb.encode import SourceInfo, encode_definition
@@ -29,13 +28,14 @@ from bakehouse.llb.sources import GitOptions
 from bakehouse.llb.state import State
 from bakehouse.oci.platform import Platform
 from bakehouse.oci.reference import Reference
+from bakehouse.values import dataclass, replace
 
 DEFAULT_CONTEXT = "context"
 DEFAULT_DOCKERFILE = "dockerfile"
 _DOCKERFILE_NAME = "Dockerfile"
 _IGNORE_FILE = ".dockerignore"
 _HTTP_FILE = "context"
-_HTTP_URL = re.compile(r"https?://")
+_HTTP_URL = regex(r"https?://")
 _RESERVED = ("scratch", "context")
 
 

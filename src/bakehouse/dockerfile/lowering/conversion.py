@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
 
 from bakehouse.dockerfile.document import Dockerfile
 from bakehouse.dockerfile.instructions import Command, Expander, KeyValueOptional
@@ -18,6 +17,7 @@ from bakehouse.llb.env import EnvList
 from bakehouse.llb.ops import ProxyEnv
 from bakehouse.llb.state import State
 from bakehouse.oci.platform import Platform
+from bakehouse.values import dataclass, field, replace
 
 COMMAND_KEY = "com.docker.dockerfile.v1.command"
 #: A location in no line at all, as BuildKit states it for images that only a mount names.

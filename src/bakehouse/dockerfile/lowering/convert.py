@@ -8,7 +8,6 @@ of every stage that the target needs.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import Any
 
 from bakehouse.dockerfile import instructions as typed
@@ -60,6 +59,7 @@ from bakehouse.llb.draft import Output, SealDefaults
 from bakehouse.llb.env import EnvList, split_entry
 from bakehouse.llb.platforms import to_llb
 from bakehouse.oci.platform import Platform
+from bakehouse.values import replace
 
 _SCAN_CONTEXT, _SCAN_STAGE = checks.NON_ENV_ARGS
 _TRUE = ("1", "t", "T", "TRUE", "true", "True")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 
 from bakehouse.dockerfile.gotext import quote
 from bakehouse.dockerfile.instructions import AddCommand, CopyCommand, SourceContent
@@ -24,16 +23,18 @@ from bakehouse.dockerfile.lowering.remote_sources import (
 from bakehouse.dockerfile.lowering.stages import StageState
 from bakehouse.dockerfile.lowering.step_names import shown_command, step_name
 from bakehouse.dockerfile.positions import DockerfileError
+from bakehouse.lazy import regex
 from bakehouse.llb import caps, state
 from bakehouse.llb.draft import Constraints
 from bakehouse.llb.files import CopyFrom, parse_owner
 from bakehouse.llb.ops import Copy, MkFile, ProgressGroup
 from bakehouse.llb.state import State
+from bakehouse.values import dataclass, replace
 
-_OCTAL = re.compile(r"[0-7]+\Z", re.ASCII)
+_OCTAL = regex(r"[0-7]+\Z", re.ASCII)
 _SYMBOLIC_CLAUSE = r"[augo]*(?:[-+=][rstwXxugo]*)+"
-_SYMBOLIC = re.compile(rf"{_SYMBOLIC_CLAUSE}(?:,{_SYMBOLIC_CLAUSE})*\Z", re.ASCII)
-_WILDCARD = re.compile(r"(?:\\.|[^*?\[\\])*[*?\[]", re.DOTALL)
+_SYMBOLIC = regex(rf"{_SYMBOLIC_CLAUSE}(?:,{_SYMBOLIC_CLAUSE})*\Z", re.ASCII)
+_WILDCARD = regex(r"(?:\\.|[^*?\[\\])*[*?\[]", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,8 +15,9 @@ from bakehouse.dockerfile.lowering.stages import (
     unregistered_stage,
 )
 from bakehouse.dockerfile.positions import DockerfileError, LineRange
+from bakehouse.lazy import regex
 
-_INDEX = re.compile(r"[+-]?[0-9]+\Z", re.ASCII)
+_INDEX = regex(r"[+-]?[0-9]+\Z", re.ASCII)
 _NO_ENV: dict[str, str] = {}
 
 

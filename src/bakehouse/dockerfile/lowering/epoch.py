@@ -12,6 +12,7 @@ from bakehouse.dockerfile.lowering.remote_sources import checked_digest, git_ref
 from bakehouse.dockerfile.lowering.request import LowerRequest, MetaResolver
 from bakehouse.dockerfile.positions import DockerfileError
 from bakehouse.dockerfile.words import ShellLexer
+from bakehouse.lazy import regex
 from bakehouse.llb import state
 from bakehouse.llb.draft import SealDefaults
 from bakehouse.llb.env import EnvList
@@ -22,7 +23,7 @@ from bakehouse.llb.sources import GitOptions
 from bakehouse.llb.state import State
 
 KEY = "SOURCE_DATE_EPOCH"
-_INTEGER = re.compile(r"[+-]?[0-9]+\Z", re.ASCII)
+_INTEGER = regex(r"[+-]?[0-9]+\Z", re.ASCII)
 # What RFC 3339 times can hold: years 1 to 9999.
 _EARLIEST_S, _LATEST_S = -62135596800, 253402300799
 

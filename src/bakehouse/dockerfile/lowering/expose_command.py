@@ -12,8 +12,9 @@ from bakehouse.dockerfile.lint import Linter
 from bakehouse.dockerfile.lowering.conversion import Conversion
 from bakehouse.dockerfile.lowering.stages import StageState
 from bakehouse.dockerfile.positions import DockerfileError, LineRange
+from bakehouse.lazy import regex
 
-_PORT = re.compile(r"[+-]?[0-9]{1,19}\Z", re.ASCII)
+_PORT = regex(r"[+-]?[0-9]{1,19}\Z", re.ASCII)
 _PROTOCOLS = ("tcp", "udp", "sctp")
 
 

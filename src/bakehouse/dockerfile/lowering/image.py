@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import copy
 import json
-from dataclasses import dataclass, field
 from typing import Any
 
 from bakehouse.dockerfile.instructions import HealthConfig
@@ -16,6 +15,7 @@ from bakehouse.dockerfile.lowering.paths import DEFAULT_PATH, WINDOWS
 from bakehouse.errors import IntegrityError
 from bakehouse.oci import gojson
 from bakehouse.oci.platform import Platform
+from bakehouse.values import dataclass, field
 
 _HISTORY_COMMENT = "buildkit.dockerfile.v0"
 

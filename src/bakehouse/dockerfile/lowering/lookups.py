@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from threading import Lock
 
 from bakehouse.dockerfile.lowering.request import MetaResolver
 from bakehouse.errors import BakehouseError
 from bakehouse.oci.platform import Platform
+from bakehouse.values import dataclass, field
 
 
 @dataclass(slots=True)

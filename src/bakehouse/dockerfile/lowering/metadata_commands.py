@@ -26,14 +26,15 @@ from bakehouse.dockerfile.lowering import checks
 from bakehouse.dockerfile.lowering.conversion import Conversion
 from bakehouse.dockerfile.lowering.stages import StageState
 from bakehouse.dockerfile.positions import DockerfileError, LineRange
+from bakehouse.lazy import regex
 
-_NUMBER = re.compile(r"[+-]?[0-9]+\Z", re.ASCII)
+_NUMBER = regex(r"[+-]?[0-9]+\Z", re.ASCII)
 _SIGNAL_NAMES = """
     ABRT ALRM BUS CHLD CLD CONT FPE HUP ILL INT IO IOT KILL PIPE POLL PROF PWR QUIT SEGV STKFLT STOP SYS TERM TRAP
     TSTP TTIN TTOU URG USR1 USR2 VTALRM WINCH XCPU XFSZ RTMIN RTMAX
 """
 _SIGNALS = frozenset(_SIGNAL_NAMES.split())
-_REALTIME = re.compile(r"RTMIN\+(?:[1-9]|1[0-5])\Z|RTMAX-(?:[1-9]|1[0-4])\Z", re.ASCII)
+_REALTIME = regex(r"RTMIN\+(?:[1-9]|1[0-5])\Z|RTMAX-(?:[1-9]|1[0-4])\Z", re.ASCII)
 
 
 def lower_env(conversion: Conversion, stage: StageState, command: EnvCommand, linter: Linter) -> None:

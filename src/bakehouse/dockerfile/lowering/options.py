@@ -23,6 +23,7 @@ from bakehouse.dockerfile.lowering.request import (
     ResourceLimits,
 )
 from bakehouse.errors import DefinitionError
+from bakehouse.lazy import regex
 from bakehouse.llb.ops import NETWORK_HOST, NETWORK_NONE, NETWORK_SANDBOX, Edge, Ulimit
 from bakehouse.oci.platform import Platform
 
@@ -36,8 +37,8 @@ _ULIMIT_NAMES = (
     "core cpu data fsize locks memlock msgqueue nice nofile nproc rss rtprio rttime sigpending stack"
 )
 _ULIMITS = frozenset(_ULIMIT_NAMES.split())
-_INTEGER = re.compile(r"[+-]?[0-9]+\Z", re.ASCII)
-_CPU_SET = re.compile(r"[0-9]+(?:-[0-9]+)?(?:,[0-9]+(?:-[0-9]+)?)*\Z", re.ASCII)
+_INTEGER = regex(r"[+-]?[0-9]+\Z", re.ASCII)
+_CPU_SET = regex(r"[0-9]+(?:-[0-9]+)?(?:,[0-9]+(?:-[0-9]+)?)*\Z", re.ASCII)
 _LIMIT_FIELDS = {
     "memory": "memory",
     "cpushares": "cpu_shares",

@@ -7,12 +7,12 @@ the options' text form.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol
 
 from bakehouse.llb.ops import NETWORK_SANDBOX, Edge, SourceOp, Ulimit
 from bakehouse.oci.platform import Platform
+from bakehouse.values import dataclass, field
 
 if TYPE_CHECKING:
     from bakehouse.dockerfile.lint import LintWarning

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
 
 from bakehouse.dockerfile import instructions
 from bakehouse.dockerfile.heredoc import chomp_content, parse_heredoc
@@ -29,6 +28,7 @@ from bakehouse.llb.ops import (
 )
 from bakehouse.llb.platforms import from_llb
 from bakehouse.llb.runs import RunMount
+from bakehouse.values import dataclass, replace
 
 _PIPES = "/dev/pipes/"
 _NETWORKS = {

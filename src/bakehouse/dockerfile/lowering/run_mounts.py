@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
 
 from bakehouse.dockerfile import mounts as kinds
 from bakehouse.dockerfile.gotext import clean_path, quote
@@ -27,6 +26,7 @@ from bakehouse.llb.ops import (
 )
 from bakehouse.llb.runs import RunMount, RunSecret, RunSsh
 from bakehouse.llb.state import State
+from bakehouse.values import dataclass, field, replace
 
 _SHARING = {kinds.PRIVATE: CACHE_PRIVATE, kinds.LOCKED: CACHE_LOCKED}
 _CACHE_DIRECTORY = "/cache"

@@ -7,7 +7,6 @@ mount names directly. Nothing here looks at instructions' meaning.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from bakehouse.dockerfile import gotext
@@ -16,6 +15,7 @@ from bakehouse.dockerfile.lowering.image import Image, empty_image
 from bakehouse.dockerfile.positions import DockerfileError, LineRange
 from bakehouse.llb.state import State, scratch
 from bakehouse.oci.platform import Platform
+from bakehouse.values import dataclass, field
 
 if TYPE_CHECKING:
     from bakehouse.dockerfile.lowering.contexts import NamedContext

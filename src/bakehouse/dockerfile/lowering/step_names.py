@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 
 from bakehouse.dockerfile import gotext
 from bakehouse.dockerfile.lowering.stages import StageState
@@ -11,6 +10,7 @@ from bakehouse.dockerfile.positions import DockerfileError
 from bakehouse.dockerfile.words import EnvGetter, ShellLexer
 from bakehouse.errors import DefinitionError
 from bakehouse.oci.platform import Platform
+from bakehouse.values import replace
 
 _TARGET_PARTS = {"TARGETOS": "os", "TARGETARCH": "architecture", "TARGETVARIANT": "variant"}
 

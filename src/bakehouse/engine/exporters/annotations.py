@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 
 from bakehouse.errors import DefinitionError
+from bakehouse.lazy import regex
 from bakehouse.oci.platform import Platform
+from bakehouse.values import dataclass, field
 
-_KEY = re.compile(r"annotation(?:-([a-z-]+))?(?:\[([A-Za-z0-9_/-]+)\])?\.(\S+)\Z")
+_KEY = regex(r"annotation(?:-([a-z-]+))?(?:\[([A-Za-z0-9_/-]+)\])?\.(\S+)\Z")
 _TYPES = ("index", "index-descriptor", "manifest", "manifest-descriptor")
 
 

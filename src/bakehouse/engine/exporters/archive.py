@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from typing import TYPE_CHECKING, BinaryIO
 
 from bakehouse.engine.exporters.assemble import AssembledImage, assemble
@@ -25,6 +24,7 @@ from bakehouse.oci.media_types import FOREIGN_LAYERS
 from bakehouse.oci.reference import Reference
 from bakehouse.registry.archive import ArchiveWriter
 from bakehouse.registry.layout import LAYOUT_FILE, OciLayout, blob_name, named
+from bakehouse.values import replace
 
 if TYPE_CHECKING:
     from bakehouse.engine.tree import EngineContext

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from bakehouse.engine.exporters.annotations import parse_annotations
@@ -38,6 +37,7 @@ from bakehouse.oci.media_types import (
     layer_as,
 )
 from bakehouse.oci.platform import Platform
+from bakehouse.values import dataclass, field, replace
 
 if TYPE_CHECKING:
     from bakehouse.engine.tree import EngineContext

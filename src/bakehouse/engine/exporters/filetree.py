@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bakehouse.engine.exporters.model import ExportResult
 from bakehouse.engine.exporters.options import Attributes
 from bakehouse.errors import DefinitionError
+from bakehouse.values import dataclass
 
 if TYPE_CHECKING:
     from bakehouse.oci.platform import Platform

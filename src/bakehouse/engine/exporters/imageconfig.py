@@ -6,13 +6,13 @@ Pure. Follows dockerfile.md §10.3-10.4 and engine.md §17.2, so that equal buil
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from bakehouse.errors import DefinitionError
 from bakehouse.oci import gojson
 from bakehouse.oci.digest import Digest
 from bakehouse.oci.image import MAX_CONFIG_BYTES, encode_config, load_object
 from bakehouse.oci.platform import Platform
+from bakehouse.values import dataclass
 
 _DEFAULT_PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _COMMENT = "buildkit.exporter.image.v0"

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Protocol
 
 from bakehouse.oci.platform import Platform
 from bakehouse.registry.config import RegistryConfig
+from bakehouse.values import dataclass, field
 
 if TYPE_CHECKING:
     from bakehouse.engine.tree import EngineContext

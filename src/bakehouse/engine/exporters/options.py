@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from bakehouse.engine.exporters.annotations import AnnotationGroup, parse_annotations
 from bakehouse.errors import DefinitionError, NotBuiltYetError
 from bakehouse.snapshots import Compression
+from bakehouse.values import dataclass
 
 _TRUE = frozenset({"1", "t", "T", "TRUE", "true", "True"})
 _FALSE = frozenset({"0", "f", "F", "FALSE", "false", "False"})

@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from io import BytesIO
 from typing import IO, TYPE_CHECKING
 
@@ -17,6 +16,7 @@ from bakehouse.oci.media_types import FOREIGN_LAYERS
 from bakehouse.oci.reference import Reference
 from bakehouse.registry import RegistryClient, RegistryConfig
 from bakehouse.snapshots import LayerChain
+from bakehouse.values import replace
 
 if TYPE_CHECKING:
     from bakehouse.engine.tree import EngineContext

@@ -13,13 +13,13 @@ import hashlib
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bakehouse.errors import DefinitionError
 from bakehouse.llb.ops import CACHE_LOCKED, CACHE_PRIVATE, CACHE_SHARED
 from bakehouse.solver.model import Cancellation
+from bakehouse.values import dataclass
 
 if TYPE_CHECKING:
     from bakehouse.store import Store

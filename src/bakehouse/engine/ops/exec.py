@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,6 +30,7 @@ from bakehouse.progress.events import WarningEvent
 from bakehouse.runtime import step as steps
 from bakehouse.runtime.step import Step, StepMount
 from bakehouse.solver.model import CacheMap, RunContext
+from bakehouse.values import dataclass, field
 
 if TYPE_CHECKING:
     from bakehouse.engine.ops.exec_mounts import PreparedMounts

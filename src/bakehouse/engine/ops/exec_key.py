@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 from bakehouse.engine.tree import Selection, Tree
 from bakehouse.errors import DefinitionError
@@ -29,6 +28,7 @@ from bakehouse.oci.gojson import encode
 from bakehouse.oci.platform import Platform
 from bakehouse.runtime.rootpath import clean_path
 from bakehouse.solver.model import CacheMap, InputKey
+from bakehouse.values import dataclass
 
 _TYPE = "buildkit.exec.v0"
 

@@ -15,7 +15,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,6 +29,7 @@ from bakehouse.runtime.scratch import Scratch
 from bakehouse.runtime.step import StepMount
 from bakehouse.snapshots import LayerChain
 from bakehouse.solver.model import Cancellation
+from bakehouse.values import dataclass
 
 if TYPE_CHECKING:
     from bakehouse.snapshots import Active

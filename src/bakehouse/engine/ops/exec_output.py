@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+
+from bakehouse.values import dataclass
 
 _MAX_BYTES = 2 * 1024 * 1024
 _MAX_BYTES_PER_S = 200 * 1024

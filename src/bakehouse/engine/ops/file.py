@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from bakehouse.engine.layer_tree import LayerTree
@@ -31,6 +30,7 @@ from bakehouse.engine.tree import EngineContext, Tree
 from bakehouse.errors import DefinitionError
 from bakehouse.llb.ops import Copy, FileAction, FileOp, MkDir, MkFile, Rm, Vertex
 from bakehouse.solver.model import CacheMap, RunContext
+from bakehouse.values import dataclass, field
 
 if TYPE_CHECKING:
     from bakehouse.snapshots import Active, LayerChain

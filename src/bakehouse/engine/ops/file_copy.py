@@ -12,7 +12,6 @@ import posixpath
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic
 
@@ -33,6 +32,7 @@ from bakehouse.engine.ops.file_modes import ModeChange
 from bakehouse.engine.path_patterns import Match, PathFilter, go_match, split_wildcards
 from bakehouse.errors import DefinitionError, NotFoundError
 from bakehouse.llb.ops import Copy
+from bakehouse.values import dataclass
 
 DEFAULT_DIRECTORY_MODE = 0o755
 

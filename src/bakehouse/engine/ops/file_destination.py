@@ -12,12 +12,12 @@ import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, TypeVar
 
 from bakehouse.engine.nodes import MAX_LINKS, Node, TreeReader
 from bakehouse.errors import BakehouseError, DefinitionError, DeniedError, NotFoundError
+from bakehouse.values import dataclass, field
 
 D = TypeVar("D")
 

@@ -14,7 +14,6 @@ import shutil
 import stat
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,16 +22,18 @@ from bakehouse.engine.sources.git_command import Git, GitAccess, git_access
 from bakehouse.engine.sources.http import redacted
 from bakehouse.engine.tree import EngineContext
 from bakehouse.errors import DefinitionError, IntegrityError, NotBuiltYetError, NotFoundError
+from bakehouse.lazy import regex
 from bakehouse.llb.ops import SourceOp, Vertex
 from bakehouse.solver.model import CacheMap, RunContext
+from bakehouse.values import dataclass, replace
 
 if TYPE_CHECKING:
     from bakehouse.engine.tree import Tree
 
 _SPACE = "git-checkout.v1"
-_COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
-_HEX = re.compile(r"[0-9a-fA-F]+")
-_DEFAULT_BRANCH = re.compile(r"^ref: (\S+)\s+HEAD", re.MULTILINE)
+_COMMIT = regex(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
+_HEX = regex(r"[0-9a-fA-F]+")
+_DEFAULT_BRANCH = regex(r"^ref: (\S+)\s+HEAD", re.MULTILINE)
 _NOT_BUILT = ("git.bundle", "git.checkoutbundle", "git.sig.")
 
 

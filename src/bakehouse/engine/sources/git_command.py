@@ -11,7 +11,6 @@ import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -20,6 +19,7 @@ from bakehouse.errors import CancelledError, DefinitionError, EnvironmentFault, 
 from bakehouse.progress.events import STDERR
 from bakehouse.session import Session
 from bakehouse.solver.model import RunContext
+from bakehouse.values import dataclass, field
 
 _PROXY_VARIABLES = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY")
 _GITHUB = ("https://github.com/", "https://www.github.com/")

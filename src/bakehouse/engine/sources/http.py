@@ -11,7 +11,6 @@ import json
 import os
 import posixpath
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from email.message import Message
 from email.utils import format_datetime, parsedate_to_datetime
 from pathlib import Path
@@ -30,6 +29,7 @@ from bakehouse.errors import (
 )
 from bakehouse.llb.ops import SourceOp, Vertex
 from bakehouse.solver.model import CacheMap, RunContext
+from bakehouse.values import dataclass
 from bakehouse.version import __version__
 
 if TYPE_CHECKING:

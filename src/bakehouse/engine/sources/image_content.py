@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import closing
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from bakehouse.errors import IntegrityError, NotFoundError
@@ -17,6 +16,7 @@ from bakehouse.oci.image import MAX_CONFIG_BYTES, MAX_MANIFEST_BYTES, Descriptor
 from bakehouse.oci.media_types import DOCKER_MANIFEST_V1
 from bakehouse.oci.platform import Platform, best_match
 from bakehouse.oci.reference import Reference
+from bakehouse.values import dataclass
 
 if TYPE_CHECKING:
     from bakehouse.registry import OciLayout, RegistryClient

@@ -13,9 +13,10 @@ from bakehouse.hcl.json_encoding import encode_string, go_char, to_json
 from bakehouse.hcl.quoting import go_quote
 from bakehouse.hcl.types import BOOL, NUMBER, STRING, ListType, Type
 from bakehouse.hcl.values import Value, list_, string, unknown
+from bakehouse.lazy import regex
 
 _STRINGS = ListType(STRING)
-_VERB = re.compile(r"%([0#\-+ ]*)([1-9][0-9]*)?(?:\.([0-9]*))?(?:\[([1-9][0-9]*)\])?([a-zA-Z])")
+_VERB = regex(r"%([0#\-+ ]*)([1-9][0-9]*)?(?:\.([0-9]*))?(?:\[([1-9][0-9]*)\])?([a-zA-Z])")
 _MAX_WIDTH = 1_000_000
 
 
@@ -79,7 +80,7 @@ def format_values(template: str, arguments: list[Value]) -> str:
     return "".join(out)
 
 
-_PARTIAL = re.compile(r"%[0#\-+ ]*(?:[1-9][0-9]*)?(?:\.[0-9]*)?(?:\[(?:[1-9][0-9]*\]?)?)?")
+_PARTIAL = regex(r"%[0#\-+ ]*(?:[1-9][0-9]*)?(?:\.[0-9]*)?(?:\[(?:[1-9][0-9]*\]?)?)?")
 
 
 def _bad_verb(template: str, mark: int) -> FunctionError:

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import re
 
+from bakehouse.lazy import regex
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -100,7 +102,7 @@ class Pattern:
         return _REFERENCE.sub(group, template)
 
 
-_REFERENCE = re.compile(r"\$\$|\$\{(\w+)\}|\$(\w+)")
+_REFERENCE = regex(r"\$\$|\$\{(\w+)\}|\$(\w+)")
 
 
 class _Compiler:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from bakehouse.hcl.functions.re2 import PatternError
+from bakehouse.lazy import regex
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,9 +19,9 @@ if TYPE_CHECKING:
 
 _MAX_REPEAT = 1000
 _MAX_DEPTH = 200
-_REPEAT = re.compile(r"\{([0-9]+)(?:(,)([0-9]*))?\}")
-_GROUP_NAME = re.compile(r"\(\?P?<([^>]*)>")
-_FLAGS = re.compile(r"\(\?([imsU]*)(?:-([imsU]+))?([:)])")
+_REPEAT = regex(r"\{([0-9]+)(?:(,)([0-9]*))?\}")
+_GROUP_NAME = regex(r"\(\?P?<([^>]*)>")
+_FLAGS = regex(r"\(\?([imsU]*)(?:-([imsU]+))?([:)])")
 _PERL = {
     "d": [(0x30, 0x39)],
     "s": [(0x09, 0x0A), (0x0C, 0x0D), (0x20, 0x20)],

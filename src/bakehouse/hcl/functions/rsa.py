@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import re
 
-_PEM = re.compile(r"-----BEGIN ([^-\n]*)-----[ \t]*\r?\n(.*?)\r?\n?-----END \1-----", re.DOTALL)
+from bakehouse.lazy import regex
+
+_PEM = regex(r"-----BEGIN ([^-\n]*)-----[ \t]*\r?\n(.*?)\r?\n?-----END \1-----", re.DOTALL)
 
 
 class RsaError(ValueError):

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 
-_VERSION = re.compile(
+from bakehouse.lazy import regex
+
+_VERSION = regex(
     r"v?([0-9]+)(\.[0-9]+)?(\.[0-9]+)?"
     r"(?:-([0-9A-Za-z\-]+(?:\.[0-9A-Za-z\-]+)*))?(?:\+([0-9A-Za-z\-]+(?:\.[0-9A-Za-z\-]+)*))?",
     re.ASCII,
@@ -16,13 +18,13 @@ _TERM = (
 _BARE_TERM = re.sub(r"\((?!\?)", "(?:", _TERM)
 # Go prefers the first alternative that lets the whole match; the empty one comes second in this list.
 _OPERATOR = r"=||!=|>|<|>=|=>|<=|=<|~|~>|\^"
-_CONSTRAINT = re.compile(rf"\s*({_OPERATOR})\s*({_TERM})\s*", re.ASCII)
-_FIND = re.compile(rf"(?:{_OPERATOR})\s*(?:{_BARE_TERM})", re.ASCII)
-_VALID = re.compile(
+_CONSTRAINT = regex(rf"\s*({_OPERATOR})\s*({_TERM})\s*", re.ASCII)
+_FIND = regex(rf"(?:{_OPERATOR})\s*(?:{_BARE_TERM})", re.ASCII)
+_VALID = regex(
     rf"(?:\s*(?:{_OPERATOR})\s*(?:{_BARE_TERM})\s*)(?:(?:\s+|,\s*)(?:{_OPERATOR})\s*(?:{_BARE_TERM})\s*)*",
     re.ASCII,
 )
-_RANGE = re.compile(rf"\s*({_BARE_TERM})\s+-\s+({_BARE_TERM})\s*", re.ASCII)
+_RANGE = regex(rf"\s*({_BARE_TERM})\s+-\s+({_BARE_TERM})\s*", re.ASCII)
 
 
 class SemverError(ValueError):

@@ -11,6 +11,7 @@ from bakehouse.hcl.functions.build import any_parameter, number_parameter, text_
 from bakehouse.hcl.quoting import go_quote
 from bakehouse.hcl.types import NUMBER, STRING, ObjectType, Type
 from bakehouse.hcl.values import Value, integer, object_, string
+from bakehouse.lazy import regex
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -194,7 +195,7 @@ def parse_timestamp(text: str) -> Moment:
         raise FunctionError(f"not a valid RFC3339 timestamp{error}") from None
 
 
-_DATE_TOKEN = re.compile(r"''|'(?:[^']|'')*'?|([a-zA-Z])\1*|[^a-zA-Z']+")
+_DATE_TOKEN = regex(r"''|'(?:[^']|'')*'?|([a-zA-Z])\1*|[^a-zA-Z']+")
 _FORMS: dict[str, tuple[str, dict[int, Callable[[Moment], str]]]] = {
     "Y": (
         'year must either be "YY" or "YYYY"',
@@ -297,7 +298,7 @@ _UNITS_NS = {
     "m": 60 * _SECOND_NS,
     "h": 3600 * _SECOND_NS,
 }
-_PART = re.compile(r"([0-9]*)(?:\.([0-9]*))?([^0-9.]*)")
+_PART = regex(r"([0-9]*)(?:\.([0-9]*))?([^0-9.]*)")
 
 
 def parse_duration(text: str) -> int:
