@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,7 +21,8 @@ from tests.support.services import BuildKit
 @dataclass
 class Scenario:
     """`files` are the context; `change` edits it between the builds; `first` and `second` are arguments of `build`;
-    `reran` names steps (a part of their name) that must run in the second build, so that no scenario is vacuous."""
+    `reran` names (by a part) steps that the second build does not take from the cache, so that no scenario is vacuous.
+    Without any, all steps come from there. (Sources, a step on nothing included, are asked every time.)"""
 
     dockerfile: str
     change: Callable[[Path], None] = lambda context: None
@@ -30,7 +30,6 @@ class Scenario:
     second: tuple[str, ...] = ()
     files: dict[str, str] = field(default_factory=lambda: {"a.txt": "a", "b.txt": "b"})
     reran: tuple[str, ...] = ()
-    base_change: str = ""
 
 
 def write(name: str, text: str) -> Callable[[Path], None]:
@@ -49,6 +48,16 @@ def replace(old: str, new: str) -> Callable[[Path], None]:
         (context / "Dockerfile").write_text(text.replace(old, new))
 
     return change
+
+
+def rewrite(text: str) -> Callable[[Path], None]:
+    """Another Dockerfile."""
+    return write("Dockerfile", text)
+
+
+def relink(context: Path) -> None:
+    (context / "d" / "link").unlink()
+    (context / "d" / "link").symlink_to("other")
 
 
 def touch(context: Path) -> None:
@@ -82,18 +91,23 @@ COPY . /app/
 RUN ls /app >/list
 """
 
-STAGES = """\
+FIRST = """\
 FROM busybox AS one
 COPY a.txt /
 RUN cut -c1 /a.txt >/same
+"""
+SECOND = """\
 FROM busybox AS two
 COPY b.txt /
 RUN cat /b.txt >/second
+"""
+LAST = """\
 FROM busybox
 COPY --from=one /same /same
 COPY --from=two /second /second
 RUN cat /same /second >/both
 """
+STAGES = FIRST + SECOND + LAST
 
 ARGS = """\
 FROM busybox
@@ -126,8 +140,8 @@ SCENARIOS = {
     ),
     "edited-back": Scenario(COPY_AND_RUN, write("a.txt", "a")),
     "early-arg-changed": Scenario(ARGS, second=("--build-arg", "early=2"), reran=("RUN echo early",)),
-    "late-arg-changed": Scenario(ARGS, second=("--build-arg", "late=2"), reran=("RUN echo $late",)),
-    "default-of-arg-edited": Scenario(ARGS, replace("ARG late=1", "ARG late=2"), reran=("RUN echo $late",)),
+    "late-arg-changed": Scenario(ARGS, second=("--build-arg", "late=2"), reran=("RUN echo 2",)),
+    "default-of-arg-edited": Scenario(ARGS, replace("ARG late=1", "ARG late=2"), reran=("RUN echo 2",)),
     "undeclared-build-arg": Scenario(ARGS, second=("--build-arg", "unknown=2")),
     "unused-arg-added-at-the-top": Scenario(
         ARGS, replace("ARG early=1", "ARG unused=7\nARG early=1"), reran=("RUN echo early",)
@@ -138,9 +152,7 @@ SCENARIOS = {
         replace("A=1", "A=2"),
         reran=("RUN echo after",),
     ),
-    "label-changed": Scenario(
-        "FROM busybox\nLABEL a=1\nRUN echo after\nCMD [\"x\"]\n", replace("a=1", "a=2")
-    ),
+    "label-changed": Scenario('FROM busybox\nLABEL a=1\nRUN echo after\nCMD ["x"]\n', replace("a=1", "a=2")),
     "user-changed": Scenario(
         "FROM busybox\nUSER root\nRUN id\nCOPY a.txt /\n", replace("USER root", "USER 0"), reran=("RUN id",)
     ),
@@ -148,18 +160,7 @@ SCENARIOS = {
     "stage-edited-other-output": Scenario(
         STAGES, write("a.txt", "zb"), reran=("RUN cut", "COPY --from=one", "RUN cat /same")
     ),
-    "stages-reordered": Scenario(
-        STAGES,
-        lambda context: (context / "Dockerfile").write_text(
-            STAGES.partition("FROM busybox AS two")[2].partition("FROM busybox\n")[0].join(
-                ["FROM busybox AS two", ""]
-            )
-            + STAGES.partition("FROM busybox AS two")[0]
-            + "FROM busybox\n"
-            + STAGES.partition("FROM busybox\n")[2]
-        )
-        and None,
-    ),
+    "stages-reordered": Scenario(FIRST + SECOND + LAST, rewrite(SECOND + FIRST + LAST)),
     "another-target": Scenario(STAGES, first=("--target", "one"), reran=("RUN cat /b.txt",)),
     "target-of-the-whole": Scenario(STAGES, second=("--target", "two")),
     "copies-swapped": Scenario(
@@ -176,7 +177,7 @@ SCENARIOS = {
         reran=("RUN echo 2", "RUN cat /b"),
     ),
     "link-on-another-image": Scenario(
-        "FROM busybox\nCOPY --link b.txt /b\n", replace("FROM busybox", "FROM alpine")
+        "FROM busybox\nCOPY --link b.txt /b\n", replace("FROM busybox", "FROM alpine"), reran=("LINK COPY",)
     ),
     "bind-mount-content-edited": Scenario(
         "FROM busybox\nRUN --mount=target=/ctx cat /ctx/a.txt >/x\nRUN echo after\n",
@@ -226,7 +227,7 @@ SCENARIOS = {
         reran=("COPY <<EOF /y",),
     ),
     "heredoc-on-scratch": Scenario("FROM scratch\nCOPY <<EOF /x\none\nEOF\n"),
-    "workdir-on-scratch": Scenario("FROM scratch\nWORKDIR /w\nCOPY a.txt .\n", touch),
+    "workdir-on-scratch": Scenario("FROM scratch\nWORKDIR /w\nCOPY a.txt .\n", touch, reran=("WORKDIR /w",)),
     "comment-and-case-edited": Scenario(COPY_AND_RUN, replace("COPY a.txt", "# a remark\ncopy a.txt")),
     "whole-without-cache": Scenario(
         COPY_AND_RUN, second=("--no-cache",), reran=("COPY a.txt", "RUN cat /app/a.txt", "COPY b.txt")
@@ -262,7 +263,7 @@ SCENARIOS = {
     "wildcard-other-file": Scenario("FROM busybox\nCOPY *.txt /t/\n", write("c.md", "c")),
     "symlink-target-changed": Scenario(
         "FROM busybox\nCOPY d /d\n",
-        lambda context: (context / "d" / "link").unlink() or os.symlink("other", context / "d" / "link"),
+        relink,
         files={"d/file": "x", "d/link -> file": ""},
         reran=("COPY d /d",),
     ),
@@ -276,6 +277,7 @@ SCENARIOS = {
         COPY_AND_RUN,
         first=("--build-arg", "SOURCE_DATE_EPOCH=1600000000"),
         second=("--build-arg", "SOURCE_DATE_EPOCH=1600000001"),
+        reran=("WORKDIR /app", "RUN cat /app/b.txt"),
     ),
 }
 
@@ -327,7 +329,12 @@ def test_the_same_steps_are_cached(
     def build(arguments: tuple[str, ...], folder: Path) -> tuple[dict[str, bool], dict[str, bool]]:
         flags = ["build", "--progress=rawjson", *arguments]
         theirs = buildkit.buildx(
-            *flags, "--provenance=false", "--output", f"type=oci,dest={tmp_path / 'theirs.tar'}", ".", cwd=folder
+            *flags,
+            "--provenance=false",
+            "--output",
+            f"type=oci,dest={tmp_path / 'theirs.tar'}",
+            ".",
+            cwd=folder,
         )
         assert theirs.returncode == 0, theirs.stderr
         ours = bakehouse.run(*flags, "--output", f"type=oci,dest={tmp_path / 'ours.tar'}", ".", cwd=folder)
@@ -340,5 +347,5 @@ def test_the_same_steps_are_cached(
     for part in scenario.reran:
         assert any(part in step and not cached for step, cached in ours.items()), (part, ours)
     if not scenario.reran:
-        ran = [step for step, cached in ours.items() if not cached]
+        ran = [step for step, cached in ours.items() if not cached and " FROM " not in step]
         assert not ran, "say in the scenario which steps run"

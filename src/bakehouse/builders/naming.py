@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from bakehouse.builders.plan import PlannedTarget, prefixed
 from bakehouse.engine.exporters.model import export_digest
 from bakehouse.engine.graph import post_order
+from bakehouse.builders.sessions import linked_first
 from bakehouse.progress.events import Event, Reporter, VertexEvent
 
 
@@ -18,7 +19,8 @@ def with_target_names(reporter: Reporter, planned: Mapping[str, PlannedTarget]) 
     if len(planned) < 2:
         return reporter
     owners: dict[str, str] = {}
-    for name, item in planned.items():
+    for name in linked_first(planned):
+        item = planned[name]
         for platform in item.lowered.platforms:
             if platform.edge is not None:
                 for vertex in post_order([platform.edge]):

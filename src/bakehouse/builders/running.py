@@ -13,7 +13,7 @@ from bakehouse.builders.settings import Settings
 from bakehouse.engine.engine import Engine
 from bakehouse.engine.sources.image import adopt_image
 from bakehouse.engine.sources.image_content import ResolvedImage, StoreContent, choose_image
-from bakehouse.errors import DefinitionError, NotFoundError
+from bakehouse.errors import BakehouseError, DefinitionError, NotFoundError
 from bakehouse.oci.platform import Platform
 from bakehouse.oci.reference import Reference
 from bakehouse.progress.events import null_reporter
@@ -105,12 +105,27 @@ def _resolve(
     platform = Platform.parse(request.platform) if request.platform else Platform.local()
     image = None if request.pull else _stored(engine, request.image, platform)
     if image is None:
-        image = resolver.resolve(
-            Reference.parse(request.image), platform, "pull" if request.pull else "default"
-        )
+        try:
+            image = resolver.resolve(
+                Reference.parse(request.image), platform, "pull" if request.pull else "default"
+            )
+        except BakehouseError as error:
+            if error.category != "cancelled" and not request.pull:
+                _explain_absence(engine, request.image, error)
+            raise
     reporter = context.reporter.vertex("sha256:run", f"load {request.image}")
     tree = adopt_image(image, context, RunContext(reporter, cancel))
     return json.loads(image.config.raw), tree.chain()
+
+
+def _explain_absence(engine: Engine, image: str, error: BakehouseError) -> None:
+    """Says of a failed look-up in a registry that the local store has no such image either, and what it has."""
+    error.message = f"{image} is not in the local image store, and {error.message}"
+    error.args = (error.message,)
+    try:
+        find_image(engine.store, image)
+    except BakehouseError as absent:
+        error.hint = absent.hint
 
 
 def _stored(engine: Engine, text: str, platform: Platform) -> ResolvedImage | None:

@@ -24,7 +24,7 @@ def compatible_groups(
     Nearly always there is one part. Targets that others link to come before them.
     """
     groups: list[_Part] = []
-    for name in _linked_first(planned):
+    for name in linked_first(planned):
         item = planned[name]
         lent = _Lent(target_secrets(item.target, environ, cwd), target_agents(item.target, environ))
         used = _used_ids(item, [planned[link] for link in _links(item.target)])
@@ -89,7 +89,8 @@ def _links(target: Target) -> list[str]:
     ]
 
 
-def _linked_first(planned: Mapping[str, PlannedTarget]) -> list[str]:
+def linked_first(planned: Mapping[str, PlannedTarget]) -> list[str]:
+    """The names of all targets, those that others link to before them, otherwise in their order."""
     order: dict[str, None] = {}
 
     def visit(name: str) -> None:

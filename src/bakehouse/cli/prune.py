@@ -50,7 +50,12 @@ def command(argv: Sequence[str], *, debug: bool = False) -> int:
     from bakehouse.store import PrunePolicy, Store
 
     def size(name: str) -> int:
-        return parse_size(parsed.text(name)) if parsed.text(name) else 0
+        try:
+            return parse_size(parsed.text(name)) if parsed.text(name) else 0
+        except ValueError as error:
+            raise UsageError(
+                f'invalid argument "{parsed.text(name)}" for "--{name}" flag: {error}', hint="for example 10gb"
+            ) from None
 
     policy = PrunePolicy(
         all=parsed.on("all"),

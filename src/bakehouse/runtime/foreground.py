@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable
 
 from bakehouse.values import dataclass
@@ -46,11 +47,14 @@ class Foreground:
             self._processes = None
 
     def pass_on(self, number: int) -> bool:
-        """Sends signal `number` to the container's first process; False when there is none (yet).
+        """Sends signal `number` to the container's first process; False when there is none (yet). What a keyboard sends
+        goes to its whole process group, as at a terminal.
 
         The kernel keeps a signal without a handler from the first process of a container, which would then run on
         where a process outside would have ended: such a process is killed, and `exit_code` says what ended it.
         """
+        if not self._await_first():
+            return False
         with self._lock:
             first = self._processes()[1] if self._processes is not None else None
             if first is None:
@@ -59,7 +63,20 @@ class Foreground:
             if disposition == "default" and number in _ENDING:
                 self._ended_by = number
                 number = signal.SIGKILL
-            return _send(first, number)
+            return _send(first, number, group=number in _KEYBOARD)
+
+    def _await_first(self) -> bool:
+        """Waits for the container's first process while the runtime is starting it: the process may be heard of (by
+        its output) before the runtime has told its id."""
+        for _ in range(_START_POLLS):
+            with self._lock:
+                runtime, first = self._processes() if self._processes is not None else (None, None)
+            if first is not None:
+                return True
+            if runtime is None:
+                return False
+            time.sleep(_START_POLL_S)
+        return False
 
     def resized(self) -> None:
         """Tells the runtime that our terminal has another size."""
@@ -83,15 +100,20 @@ class Foreground:
         return code
 
 
+_KEYBOARD = frozenset({signal.SIGINT, signal.SIGQUIT})
+_START_POLLS, _START_POLL_S = 300, 0.01
 _MISSING_COMMAND = ("executable file not found", "no such file or directory", "not found in $PATH")
 _ENDING = frozenset(
     {signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2}
 )
 
 
-def _send(pid: int, number: int) -> bool:
+def _send(pid: int, number: int, *, group: bool = False) -> bool:
     try:
-        os.kill(pid, number)
+        if group and os.getpgid(pid) == pid:
+            os.killpg(pid, number)
+        else:
+            os.kill(pid, number)
     except ProcessLookupError:
         return False
     return True

@@ -64,11 +64,14 @@ class Active:
             raise
         return self
 
-    def commit(self, *, description: str = "", created_s: float | None = None) -> str:
+    def commit(
+        self, *, description: str = "", created_s: float | None = None, record_type: str = "regular"
+    ) -> str:
         """Turns what was written into a layer; returns its id. The tree cannot be used any more.
 
-        `created_s` defaults to now. Atomic: a process killed at any instant leaves either the whole layer or none.
-        Raises `EnvironmentFault` (`disk-full`)."""
+        `created_s` defaults to now; `record_type` is what `du` and `prune` call the layer (engine.md §20). Atomic: a
+        process killed at any instant leaves either the whole layer or none. Raises `EnvironmentFault`
+        (`disk-full`)."""
         if self._root is None:
             raise ValueError("commit of a tree that is not open")
         with disk_errors(self._area):
@@ -82,6 +85,7 @@ class Active:
                 description=description,
                 origin="committed",
                 rediff=tuple(os.fsdecode(path) for path in replaced),
+                record_type=record_type,
             )
             layer_id = self._adopt(upper, row, 0 if empty else tree_size(upper))
         self._discard()

@@ -78,8 +78,9 @@ class LayerStore:
         self._find_fetch: FindFetch | None = None
 
     def find_missing_with(self, find: FindFetch) -> None:
-        """Says where blobs come from that no `adopt` of this process told of: `find(digest, size)` gives what brings the
-        blob into the store, or None. So a result of an earlier process can rest on a base that was never downloaded."""
+        """Says where blobs come from that no `adopt` of this process told of: `find(digest, size)` gives what brings
+        the blob into the store, or None. So a result of an earlier process can rest on a base that was never
+        downloaded."""
         self._find_fetch = find
 
     def _fetcher(self, layer_id: str) -> Callable[[], None] | None:

@@ -1,7 +1,8 @@
 """Disk usage and garbage collection (engine.md §20).
 
-Records are layers (with their blobs and directories), persistent mounts and blobs that nothing refers to. A record
-is in use while a live process holds a lease on it, and is shared while a tagged image needs one of its blobs.
+Records are layers (with their blobs and directories), persistent directories (cache mounts, git repositories) and the
+file digests of contexts; blobs that nothing refers to go unrecorded. A record is in use while a live process holds a
+lease on it, and is shared while a tagged image needs one of its blobs.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from pathlib import Path
 from bakehouse.errors import DefinitionError
 from bakehouse.oci.digest import Digest
 from bakehouse.store.blobs import GRACE_S, BlobStore
+from bakehouse.store.contexts import ContextFiles
 from bakehouse.store.images import ImageStore
 from bakehouse.store.layers import LayerTable
 from bakehouse.store.mounts import MountTable
@@ -28,11 +30,12 @@ _FILTER_KEYS = frozenset(
 )
 _BOOLEANS = frozenset({"inuse", "mutable", "immutable", "shared", "private"})
 _SNAPSHOTS = "snapshots"
+_GIT = "git"
 
 
 @dataclass(frozen=True, slots=True)
 class UsageRecord:
-    """One row of `du`. Sizes are bytes, times seconds since the epoch. `kind` is `layer`, `mount` or `blob`."""
+    """One row of `du`. Sizes are bytes, times seconds since the epoch. `kind` is `layer`, `mount` or `context`."""
 
     id: str
     kind: str
@@ -130,6 +133,7 @@ class Collector:
         images: ImageStore,
         layers: LayerTable,
         mounts: MountTable,
+        contexts: ContextFiles,
         owner: Owner,
     ) -> None:
         self._root = root
@@ -137,12 +141,13 @@ class Collector:
         self._images = images
         self._layers = layers
         self._mounts = mounts
+        self._contexts = contexts
         self._owner = owner
 
     def usage(self, filters: Sequence[str] = ()) -> list[UsageRecord]:
         """Every record that the filters let through, oldest first. Raises `DefinitionError` for a bad filter."""
         check_filters(filters)
-        records = self._layer_records() + self._mount_records()
+        records = self._layer_records() + self._mount_records() + self._context_records()
         return [record for record in records if matches(record, filters)]
 
     def _layer_records(self) -> list[UsageRecord]:
@@ -181,18 +186,35 @@ class Collector:
         leased = self._owner.leased(MOUNT)
         return [
             UsageRecord(
-                id=id,
+                id=row.id,
                 kind="mount",
-                size=tree_size(self._mounts.path(id)),
-                record_type=record_type,
-                created_s=created_s,
-                last_used_s=last_used_s,
-                usage_count=usage_count,
-                in_use=id in leased,
+                size=tree_size(self._root / row.path),
+                record_type=row.record_type,
+                created_s=row.created_s,
+                last_used_s=row.last_used_s,
+                usage_count=row.usage_count,
+                in_use=row.id in leased,
                 mutable=True,
-                description=description,
+                description=row.description,
             )
-            for id, record_type, description, created_s, last_used_s, usage_count in self._mounts.all()
+            for row in self._mounts.all()
+        ]
+
+    def _context_records(self) -> list[UsageRecord]:
+        """Never in use: a build has read all of it when it begins, and writes it anew when it ends."""
+        return [
+            UsageRecord(
+                id=file.id,
+                kind="context",
+                size=file.size,
+                record_type="source.local",
+                created_s=file.last_used_s,
+                last_used_s=file.last_used_s,
+                usage_count=1,
+                mutable=True,
+                description="digests of the files of a local source",
+            )
+            for file in self._contexts.all()
         ]
 
     def prune(
@@ -206,6 +228,7 @@ class Collector:
 
         Safe beside builds of other processes: leases and deletions exclude each other in the database. A run that is
         killed leaves at most files that the next one removes."""
+        check_filters(policy.filters)
         now = time.time() if now_s is None else now_s
         records = self.usage()
         budget = self._budget(policy)
@@ -214,6 +237,7 @@ class Collector:
             removed = self._remove_down_to(budget, policy, records, now, on_removed)
         self._sweep_blobs(policy, now)
         self._sweep_directories()
+        self._contexts.sweep(now)
         return removed
 
     def _budget(self, policy: PrunePolicy) -> int | None:
@@ -264,9 +288,9 @@ class Collector:
     def _remove(self, record: UsageRecord) -> bool:
         """Removes one record unless a process has taken hold of it meanwhile."""
         if record.kind == "mount":
-            if record.id in self._owner.leased(MOUNT):
-                return False
-            self._mounts.delete(record.id)
+            return self._mounts.delete_unused(record.id)
+        if record.kind == "context":
+            self._contexts.delete(record.id)
             return True
         return bool(self.delete_layers([record.id]))
 
@@ -305,16 +329,26 @@ class Collector:
                 self._blobs.delete(digest)
 
     def _sweep_directories(self) -> None:
-        """Removes directories of layers that the database does not know (a deletion that was killed half way)."""
-        try:
-            names = os.listdir(self._root / _SNAPSHOTS)
-        except FileNotFoundError:
-            return
+        """Removes directories of layers and git repositories that the database does not know: a deletion that was
+        killed half way, a store of an older Bakehouse."""
         with self._layers.database.transaction():
             # Commits rename their directory within a transaction: what is unknown now is not on its way in.
-            unknown = [name for name in names if name not in self._layers.existing(names)]
-            graves = [self._owner.bury(self._root / _SNAPSHOTS / name) for name in unknown]
+            names = _names(self._root / _SNAPSHOTS)
+            known = self._layers.existing(names)
+            unknown = [self._root / _SNAPSHOTS / name for name in names if name not in known]
+            placed = {self._root / row.path for row in self._mounts.all()}
+            unknown += [
+                path for name in _names(self._root / _GIT) if (path := self._root / _GIT / name) not in placed
+            ]
+            graves = [self._owner.bury(path) for path in unknown]
         self._owner.empty(graves)
+
+
+def _names(directory: Path) -> list[str]:
+    try:
+        return os.listdir(directory)
+    except FileNotFoundError:
+        return []
 
 
 def _candidates(records: Iterable[UsageRecord], policy: PrunePolicy, now: float) -> list[UsageRecord]:

@@ -4,6 +4,8 @@
     blobs/sha256/<hex>    content
     snapshots/<id>/       unpacked layers; `snapshots` owns what is inside
     mounts/<id>/          cache mounts
+    contexts/<id>.index   digests of the files of build contexts; the engine owns what is inside
+    git/<id>/             repositories, one for each remote; recorded as mounts
     locks/                advisory locks by name
     tmp/<owner>/          work in progress of one live process, see `owners`
     quarantine/           blobs that turned out damaged
@@ -22,6 +24,7 @@ from pathlib import Path
 from bakehouse.errors import EnvironmentFault
 from bakehouse.store.blobs import BlobStore
 from bakehouse.store.cachekeys import CacheKeyStore
+from bakehouse.store.contexts import ContextFiles
 from bakehouse.store.database import Database
 from bakehouse.store.faults import disk_errors
 from bakehouse.store.gc import Collector, PrunePolicy, UsageRecord
@@ -48,7 +51,8 @@ class Store:
         self.kv = KeyValueStore(database)
         self.layers = LayerTable(database)
         self.mounts = MountTable(database, root, owner)
-        self.collector = Collector(root, self.blobs, self.images, self.layers, self.mounts, owner)
+        contexts = ContextFiles(root)
+        self.collector = Collector(root, self.blobs, self.images, self.layers, self.mounts, contexts, owner)
         self._closed = False
 
     @classmethod

@@ -82,6 +82,45 @@ def test_remove_tree_handles_depth_beyond_path_max(tmp_path: Path) -> None:
     files.remove_tree(top)
 
 
+@needs_root
+@pytest.mark.parametrize("depth", [3, 700])
+def test_remove_tree_of_a_lower_layer(tmp_path: Path, depth: int) -> None:
+    """Overlayfs answers EXDEV when a directory of a lower layer is renamed."""
+    for name in ("lower", "upper", "work", "merged"):
+        (tmp_path / name).mkdir()
+    lower = tmp_path / "lower" / "gone"
+    lower.mkdir()
+    fd = os.open(lower, os.O_RDONLY)
+    for number in range(depth):
+        for name in ("a", "b"):
+            os.close(os.open(f"{name}{number}", os.O_WRONLY | os.O_CREAT, dir_fd=fd))
+        for name in ("empty", "directory"):
+            os.mkdir(name, 0o500, dir_fd=fd)
+        child = os.open("directory", os.O_RDONLY, dir_fd=fd)
+        os.close(fd)
+        fd = child
+    os.close(fd)
+    (tmp_path / "lower" / "kept").write_text("kept")
+
+    def work() -> None:
+        merged, upper = tmp_path / "merged", tmp_path / "upper"
+        mounts.overlay(merged, [tmp_path / "lower"], upper=upper, work=tmp_path / "work")
+        try:
+            (merged / "gone" / "new").mkdir()
+            (merged / "gone" / "new" / "file").touch()
+            before = len(os.listdir("/proc/self/fd"))
+            files.remove_tree(merged / "gone")
+            assert len(os.listdir("/proc/self/fd")) == before
+            assert os.listdir(merged) == ["kept"]
+        finally:
+            mounts.umount(merged, mounts.MNT_DETACH)
+        assert files.is_whiteout(os.lstat(upper / "gone"))
+        assert os.listdir(upper) == ["gone"]
+
+    in_private_namespace(work)
+    assert lower.is_dir()
+
+
 def test_copy_data_reports_a_short_source(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"x" * 5000)
     source = os.open(tmp_path / "a", os.O_RDONLY)

@@ -13,7 +13,7 @@ from tests.unit.snapshots.trees import describe, tar_of
 from bakehouse.errors import IntegrityError
 from bakehouse.linux.files import get_xattr, is_whiteout
 from bakehouse.snapshots import TarEntry, TarReader, copy_tree, extract_tar, write_tree_tar
-from bakehouse.snapshots.extract import TreeWriter
+from bakehouse.snapshots.treewriter import TreeWriter
 
 LINK, HARD, DIR, FIFO, CHAR = b"2", b"1", b"5", b"6", b"3"
 OPAQUE = "trusted.overlay.opaque"
@@ -163,6 +163,9 @@ def test_owner_override_and_whiteout_names_are_ordinary_in_archives(tmp_path: Pa
     extract_tar(io.BytesIO(data), tmp_path / "out", owner=(7, 8))
     status = (tmp_path / "out" / "d" / ".wh.x").stat()
     assert (status.st_uid, status.st_gid) == (7, 8)
+    # BuildKit's ADD --chown leaves parents that the archive does not hold to root.
+    implied = (tmp_path / "out" / "d").stat()
+    assert (implied.st_uid, implied.st_gid, stat.S_IMODE(implied.st_mode)) == (0, 0, 0o755)
 
 
 def test_whiteouts_take_overlay_form(tmp_path: Path) -> None:

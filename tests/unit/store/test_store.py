@@ -374,6 +374,69 @@ def test_cache_mounts_are_records(store: Store) -> None:
     assert not path.exists()
 
 
+def context_file(store: Store, name: str, *, age_s: float) -> Path:
+    path = store.path("contexts", name)
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(b"x" * 5000)
+    os.utime(path, (time.time() - age_s, time.time() - age_s))
+    return path
+
+
+def test_context_indexes_are_records_that_age(store: Store) -> None:
+    day = 24 * 3600.0
+    old = context_file(store, "aa.index", age_s=3 * day)
+    young = context_file(store, "bb.index", age_s=60)
+    left_over = context_file(store, ".index-killed", age_s=day)
+    being_written = context_file(store, ".index-now", age_s=1)
+    first, second = store.usage(["type==source.local"])
+    assert (first.id, second.id, first.kind, first.mutable, first.in_use) == (
+        "aa",
+        "bb",
+        "context",
+        True,
+        False,
+    )
+    assert first.size == old.stat().st_blocks * 512 >= 5000
+    assert pruned(store, PrunePolicy(keep_duration_s=2 * day, filters=("type==source.local",))) == ["aa"]
+    assert not old.exists()
+    assert young.exists()
+    assert not left_over.exists()
+    assert being_written.exists()
+    assert pruned(store, PrunePolicy(reserved_space=1)) == ["bb"]
+
+
+def test_git_repositories_are_records(store: Store) -> None:
+    with Store.open(store.root) as build:
+        path = build.mounts.open(
+            "f00", record_type="source.git.checkout", description="shared git repo for r", place="git/f00"
+        )
+        assert path == store.root / "git" / "f00"
+        (path / "pack").write_bytes(b"x" * 10000)
+        (record,) = store.usage()
+        assert (record.record_type, record.in_use, record.description) == (
+            "source.git.checkout",
+            True,
+            "shared git repo for r",
+        )
+        assert record.size >= 10000
+        assert pruned(store, PrunePolicy(all=True)) == []
+        assert not store.mounts.delete_unused("f00")
+        assert (path / "pack").exists()
+    assert pruned(store, PrunePolicy(all=True)) == ["f00"]
+    assert not path.exists()
+    assert store.usage() == []
+
+
+def test_directories_that_no_record_knows_are_swept(store: Store) -> None:
+    known = store.mounts.open("k", place="git/k")
+    for name in ("git/older", "snapshots/half"):
+        (store.root / name / "below").mkdir(parents=True)
+    store.prune(PrunePolicy(filters=("id==nothing",)))
+    assert os.listdir(store.root / "git") == ["k"]
+    assert os.listdir(store.root / "snapshots") == []
+    assert known.is_dir()
+
+
 @pytest.mark.parametrize(
     ("text", "wanted"),
     [

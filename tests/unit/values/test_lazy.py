@@ -81,7 +81,7 @@ def test_a_build_from_the_cache_imports_no_more_than_it_needs() -> None:
             "deflate",
             "backports.zstd",
         ),
-        *("bakehouse.runtime.runtime", "bakehouse.snapshots.tarwriter", "bakehouse.snapshots.compression"),
+        *("bakehouse.runtime.runtime", "bakehouse.snapshots.tarwriter"),
         *("bakehouse.engine.exporters.assemble", "bakehouse.engine.exporters.push"),
     )
     imports = ";".join(f"import bakehouse.{name}" for name in needed)

@@ -36,6 +36,10 @@ class ContextIndex:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._known = _load(path)
+        if self._known:
+            # `prune` goes by the age of the file. One that cannot be touched is only removed too early.
+            with contextlib.suppress(OSError):
+                os.utime(path)
         self._seen: dict[bytes, bytes] = {}
         self._changed = False
 

@@ -196,16 +196,22 @@ class GitSource:
         from bakehouse.snapshots import LayerChain
 
         remote = self._reference.remote
-        repository = self._context.store.path("git", hashlib.sha256(remote.encode()).hexdigest()[:40])
+        name = hashlib.sha256(remote.encode()).hexdigest()[:40]
         with (
             self._context.store.locks.locked(f"git-{remote}"),
             git_access(self._attrs, remote, self._context.session) as access,
         ):
+            repository = self._context.store.mounts.open(
+                name,
+                record_type="source.git.checkout",
+                description=f"shared git repo for {redacted(remote)}",
+                place=f"git/{name}",
+            )
             git = Git(context, access, git_dir=repository)
             self._fetch(git, repository, found)
             with self._context.layers.prepare(LayerChain(())) as active:
                 self._check_out(context, access, repository, found, active.root)
-                return active.commit(description=self._name)
+                return active.commit(description=self._name, record_type="source.git.checkout")
 
     def _fetch(self, git: Git, repository: Path, found: _Commit) -> None:
         if not (repository / "HEAD").exists():

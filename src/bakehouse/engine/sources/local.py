@@ -139,7 +139,9 @@ class HostTree:
                     return chain
             with self._context.layers.prepare(LayerChain(())) as active:
                 copy_whole_tree(self, active.root)
-                layer = active.commit(description=f"context {self.directory.name}")
+                layer = active.commit(
+                    description=f"context {self.directory.name}", record_type="source.local"
+                )
             self._context.store.kv.put(_LAYERS_SPACE, key, layer.encode("ascii"))
             return LayerChain((layer,))
 
