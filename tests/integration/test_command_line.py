@@ -1,4 +1,4 @@
-"""The commands as a user types them: bake with its overrides and named contexts, images, import, run, du, prune, help."""
+"""The commands as a user types them: bake with its overrides and named contexts, images, import, run, du, prune."""
 
 from __future__ import annotations
 
@@ -45,8 +45,7 @@ def failure(result: subprocess.CompletedProcess[str], code: int = 1) -> str:
 
 PROJECT = {
     "Dockerfile": (
-        "FROM scratch AS base\nARG WORD=none\nCOPY a /a\nLABEL word=$WORD\n"
-        "FROM base AS extra\nCOPY b /b\n"
+        "FROM scratch AS base\nARG WORD=none\nCOPY a /a\nLABEL word=$WORD\nFROM base AS extra\nCOPY b /b\n"
     ),
     "a": "a\n",
     "b": "b\n",
@@ -78,7 +77,9 @@ def test_group_and_matrix_build_every_target(offline: Bakehouse, tmp_path: Path)
 
 
 def test_overrides_change_the_build(offline: Bakehouse, tmp_path: Path) -> None:
-    project = write(tmp_path / "p", PROJECT | {"docker-bake.hcl": 'target "default" {\n  tags = ["x:1"]\n}\n'})
+    project = write(
+        tmp_path / "p", PROJECT | {"docker-bake.hcl": 'target "default" {\n  tags = ["x:1"]\n}\n'}
+    )
     offline.run(
         "bake",
         *("--set", "default.args.WORD=set", "--set", "default.target=base", "--set", "*.labels.more=yes"),
@@ -160,7 +161,8 @@ def test_inline_dockerfile_and_ignore_files(offline: Bakehouse, tmp_path: Path) 
         tmp_path / "p",
         {
             "docker-bake.hcl": (
-                'target "inline" {\n  dockerfile-inline = <<EOT\nFROM scratch\nCOPY . /\nEOT\n  output = ["type=oci,dest=/o1.tar"]\n}\n'
+                'target "inline" {\n  dockerfile-inline = <<EOT\nFROM scratch\nCOPY . /\nEOT\n'
+                '  output = ["type=oci,dest=/o1.tar"]\n}\n'
                 'target "file" {\n  dockerfile = "D"\n  output = ["type=oci,dest=/o2.tar"]\n}\n'
             ).replace("/o", f"{tmp_path}/o"),
             "D": "FROM scratch\nCOPY . /\n",
@@ -177,29 +179,46 @@ def test_inline_dockerfile_and_ignore_files(offline: Bakehouse, tmp_path: Path) 
 
 
 def test_print_beside_a_build_is_the_same_definition(offline: Bakehouse, tmp_path: Path) -> None:
-    project = write(tmp_path / "p", PROJECT | {"docker-bake.hcl": 'target "default" {\n  output = ["o"]\n}\n'})
+    project = write(
+        tmp_path / "p", PROJECT | {"docker-bake.hcl": 'target "default" {\n  output = ["o"]\n}\n'}
+    )
     printed = json.loads(offline.run("bake", "--print", "--set", "*.args.WORD=x", cwd=project).stdout)
     assert printed["target"]["default"]["args"] == {"WORD": "x"}
     assert not (project / "o").exists()
     assert not (offline.home / "store").exists()
     listed = offline.run("bake", "--list=targets", cwd=project).stdout.splitlines()
     assert [line.split() for line in listed] == [["TARGET", "DESCRIPTION"], ["default"]]
-    assert "mutually exclusive" in failure(offline.run("bake", "--print", "--list=targets", cwd=project, check=False))
+    assert "mutually exclusive" in failure(
+        offline.run("bake", "--print", "--list=targets", cwd=project, check=False)
+    )
 
 
 def test_print_shows_flags_that_cannot_be_built_yet(offline: Bakehouse, buildx: Path, tmp_path: Path) -> None:
     """As the real buildx prints them; a build then refuses them by name."""
     project = write(tmp_path / "p", PROJECT | {"docker-bake.hcl": 'target "default" {}\n'})
     environ = os.environ | {"BUILDX_CONFIG": str(tmp_path / "buildx")}
-    for flags in (["--sbom=true"], ["--provenance=mode=max"], ["--call=check"], ["--check"], ["--provenance=false"]):
+    for flags in (
+        ["--sbom=true"],
+        ["--provenance=mode=max"],
+        ["--call=check"],
+        ["--check"],
+        ["--provenance=false"],
+    ):
         theirs = subprocess.run(
-            [buildx, "bake", "--print", *flags], cwd=project, capture_output=True, text=True, env=environ, check=True
+            [buildx, "bake", "--print", *flags],
+            cwd=project,
+            capture_output=True,
+            text=True,
+            env=environ,
+            check=True,
         )
         assert offline.run("bake", "--print", *flags, cwd=project).stdout == theirs.stdout
     for flag in ("--sbom=true", "--provenance=mode=max", "--call=outline", "--check", "--policy=strict=true"):
         text = failure(offline.run("bake", flag, cwd=project, check=False))
         assert f"{flag.partition('=')[0]} is not supported yet" in text
-    offline.run("bake", "--provenance=false", "--sbom=false", "--call=build", "--policy=disabled=true", cwd=project)
+    offline.run(
+        "bake", "--provenance=false", "--sbom=false", "--call=build", "--policy=disabled=true", cwd=project
+    )
 
 
 @pytest.mark.parametrize(
@@ -214,8 +233,12 @@ def test_print_shows_flags_that_cannot_be_built_yet(offline: Bakehouse, buildx: 
         ('context = "https://127.0.0.1/x.git"', "remote"),
     ],
 )
-def test_target_fields_without_a_room_are_refused_by_name(offline: Bakehouse, tmp_path: Path, line: str, named: str) -> None:
-    project = write(tmp_path / "p", PROJECT | {"docker-bake.hcl": f'target "default" {{\n  {line}\n}}\n', "p.rego": ""})
+def test_target_fields_without_a_room_are_refused_by_name(
+    offline: Bakehouse, tmp_path: Path, line: str, named: str
+) -> None:
+    project = write(
+        tmp_path / "p", PROJECT | {"docker-bake.hcl": f'target "default" {{\n  {line}\n}}\n', "p.rego": ""}
+    )
     text = failure(offline.run("bake", cwd=project, check=False))
     assert named in text
     assert "not supported yet" in text
@@ -225,7 +248,12 @@ def test_metadata_of_every_target(offline: Bakehouse, tmp_path: Path) -> None:
     project = write(
         tmp_path / "p",
         PROJECT
-        | {"docker-bake.hcl": 'group "default" { targets = ["x", "y"] }\ntarget "x" {\n  tags = ["x:1"]\n}\ntarget "y" {}\n'},
+        | {
+            "docker-bake.hcl": (
+                'group "default" { targets = ["x", "y"] }\n'
+                'target "x" {\n  tags = ["x:1"]\n}\ntarget "y" {}\n'
+            )
+        },
     )
     offline.run("bake", "--metadata-file=m.json", cwd=project)
     told = json.loads((project / "m.json").read_text())
@@ -297,7 +325,11 @@ def test_named_contexts_of_every_kind(
     """B1, B2, B4: each kind in COPY --from and in a mount, images in FROM too."""
     git = tmp_path / "served" / "repo"
     write(git, {"tracked": "from git\n"})
-    for command in (["init", "-q", "-b", "main"], ["add", "."], ["-c", "user.name=n", "-c", "user.email=e@x", "commit", "-qm", "m"]):
+    for command in (
+        ["init", "-q", "-b", "main"],
+        ["add", "."],
+        ["-c", "user.name=n", "-c", "user.email=e@x", "commit", "-qm", "m"],
+    ):
         subprocess.run(["git", *command], cwd=git, check=True)
     layout = tmp_path / "layout"
     shutil.copytree(bases.layout(next(base for base in bases.IMAGES if base.key == "alpine")), layout)
@@ -305,7 +337,8 @@ def test_named_contexts_of_every_kind(
         tmp_path / "p",
         {
             "docker-bake.hcl": (
-                'target "base" {\n  dockerfile-inline = "FROM busybox\\nRUN echo linked > /linked\\nENV LINKED=yes"\n}\n'
+                'target "base" {\n'
+                '  dockerfile-inline = "FROM busybox\\nRUN echo linked > /linked\\nENV LINKED=yes"\n}\n'
                 'target "default" {\n  contexts = {\n'
                 '    pinned = "docker-image://alpine:3.13"\n    dir = "../dir"\n    layout = "oci-layout://../layout:latest"\n'
                 f'    web = "{web}/payload"\n    git = "{git_server}/repo#main"\n    base = "target:base"\n  }}\n'
@@ -315,7 +348,8 @@ def test_named_contexts_of_every_kind(
                 "FROM pinned AS one\nRUN --mount=from=layout,target=/l cp /l/etc/alpine-release /layout\n"
                 "FROM base\nCOPY --from=one /etc/alpine-release /pinned\nCOPY --from=one /layout /layout\n"
                 "COPY --from=dir file /dir\nCOPY --from=web context /web\nCOPY --from=git tracked /git\n"
-                'RUN --mount=from=git,target=/g --mount=from=dir,target=/d cat /g/tracked /d/file /linked > /all; echo $LINKED >> /all\n'
+                "RUN --mount=from=git,target=/g --mount=from=dir,target=/d "
+                "cat /g/tracked /d/file /linked > /all; echo $LINKED >> /all\n"
             ),
         },
     )
@@ -336,7 +370,10 @@ def test_named_contexts_of_every_kind(
 
 
 def test_missing_named_context(offline: Bakehouse, tmp_path: Path) -> None:
-    project = write(tmp_path / "p", PROJECT | {"docker-bake.hcl": 'target "default" {\n  contexts = { s = "nowhere" }\n}\n'})
+    project = write(
+        tmp_path / "p",
+        PROJECT | {"docker-bake.hcl": 'target "default" {\n  contexts = { s = "nowhere" }\n}\n'},
+    )
     assert 'path "nowhere" not found' in failure(offline.run("bake", cwd=project, check=False))
     text = failure(offline.run("build", "--build-context", "s=nowhere", ".", cwd=project, check=False))
     assert 'ERROR: failed to build: unable to prepare context: path "nowhere" not found' in text
@@ -348,7 +385,9 @@ def test_missing_named_context(offline: Bakehouse, tmp_path: Path) -> None:
 
 
 @pytest.mark.privileged
-def test_secrets_from_file_and_environment_stay_out_of_the_image(bakehouse: Bakehouse, tmp_path: Path) -> None:
+def test_secrets_from_file_and_environment_stay_out_of_the_image(
+    bakehouse: Bakehouse, tmp_path: Path
+) -> None:
     project = write(
         tmp_path / "p",
         {
@@ -370,7 +409,11 @@ def test_secrets_from_file_and_environment_stay_out_of_the_image(bakehouse: Bake
     assert "size" in image.files
     bakehouse.run("bake", "--set=*.output=out", cwd=project, env=secrets)
     assert (project / "out/size").read_text() == "33\n20\n"
-    blobs = b"".join(path.read_bytes() for path in (bakehouse.home / "store").rglob("*") if path.is_file() and path.stat().st_size < 500_000)
+    blobs = b"".join(
+        path.read_bytes()
+        for path in (bakehouse.home / "store").rglob("*")
+        if path.is_file() and path.stat().st_size < 500_000
+    )
     told = done.stdout.encode() + done.stderr.encode() + blobs + (project / "o.tar").read_bytes()
     for secret in ("file-secret-8471", "env-secret-5523-long", "implied-secret-77"):
         assert secret.encode() not in told
@@ -388,7 +431,10 @@ def test_two_targets_with_different_secrets_under_one_id(bakehouse: Bakehouse, t
                 'target "b" {\n  secret = ["id=t,src=sb"]\n  args = { W = "b" }\n  output = ["out-b"]\n}\n'
                 'target "c" {\n  args = { W = "c" }\n  output = ["out-c"]\n}\n'
             ),
-            "Dockerfile": "FROM busybox\nARG W\nRUN --mount=type=secret,id=t cat /run/secrets/t > /seen || echo none > /seen\n",
+            "Dockerfile": (
+                "FROM busybox\nARG W\n"
+                "RUN --mount=type=secret,id=t cat /run/secrets/t > /seen || echo none > /seen\n"
+            ),
             "sa": "secret of a\n",
             "sb": "secret of b\n",
         },
@@ -408,7 +454,9 @@ def test_ssh_agent_socket(bakehouse: Bakehouse, tmp_path: Path) -> None:
         while not path.exists():
             time.sleep(0.02)
         environ = os.environ | {"SSH_AUTH_SOCK": str(path)}
-        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(tmp_path / "key")], check=True)
+        subprocess.run(
+            ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(tmp_path / "key")], check=True
+        )
         subprocess.run(["ssh-add", "-q", str(tmp_path / "key")], check=True, env=environ)
         project = write(
             tmp_path / "p",
@@ -444,7 +492,9 @@ def test_ssh_agent_socket(bakehouse: Bakehouse, tmp_path: Path) -> None:
 @pytest.fixture
 def images(offline: Bakehouse, tmp_path: Path) -> Bakehouse:
     """A store with `one/app:1`, `one/app:2`, `two:latest` and an image without a name."""
-    project = write(tmp_path / "images", {"Dockerfile": "FROM scratch\nARG N\nLABEL n=$N\nCOPY Dockerfile /$N\n"})
+    project = write(
+        tmp_path / "images", {"Dockerfile": "FROM scratch\nARG N\nLABEL n=$N\nCOPY Dockerfile /$N\n"}
+    )
     for number, name in enumerate(("one/app:1", "one/app:2", "two")):
         offline.run("build", "--build-arg", f"N={number}", "-t", name, ".", cwd=project)
     offline.run("build", "--build-arg", "N=9", ".", cwd=project)
@@ -452,7 +502,9 @@ def images(offline: Bakehouse, tmp_path: Path) -> Bakehouse:
 
 
 def listed(command: Bakehouse, *arguments: str) -> list[str]:
-    rows = [json.loads(line) for line in command.run("images", "--format=json", *arguments).stdout.splitlines()]
+    rows = [
+        json.loads(line) for line in command.run("images", "--format=json", *arguments).stdout.splitlines()
+    ]
     return sorted(f"{row['repository']}:{row['tag']}" for row in rows)
 
 
@@ -492,7 +544,13 @@ def test_removed_images_are_pruned_and_the_rest_stays(images: Bakehouse) -> None
     assert du.splitlines()[0].split() == ["ID", "RECLAIMABLE", "SIZE", "LAST", "ACCESSED"]
     assert re.search(r"^Total:\t\t[0-9.]+k?B$", du, re.MULTILINE)
     images.run("images", "rm", "one/app:1")
-    before = len([line for line in images.run("du", "--format=json").stdout.splitlines() if not json.loads(line)["shared"]])
+    before = len(
+        [
+            line
+            for line in images.run("du", "--format=json").stdout.splitlines()
+            if not json.loads(line)["shared"]
+        ]
+    )
     assert before >= 1
     removed = images.run("prune", "--force", "--verbose").stdout
     assert removed.splitlines()[-1].startswith("Total:\t")
@@ -510,7 +568,9 @@ def test_prune_filters_and_bad_values(images: Bakehouse) -> None:
     assert "Total:\t0B" in images.run("prune", "--force", "--filter=type==exec.cachemount").stdout
     assert "Total:\t0B" in images.run("prune", "--force", "--max-used-space=10gb").stdout
     assert "Total:\t0B" not in images.run("prune", "--force").stdout
-    assert 'invalid duration "5 days"' in failure(images.run("prune", "-f", "--filter=until=5 days", check=False))
+    assert 'invalid duration "5 days"' in failure(
+        images.run("prune", "-f", "--filter=until=5 days", check=False)
+    )
     assert "invalid filter" in failure(images.run("prune", "-f", "--filter=nosuch==1", check=False))
     failure(images.run("prune", "-f", "--max-used-space=lots", check=False))
     assert "invalid filter" in failure(images.run("du", "--filter=nosuch==1", check=False))
@@ -518,7 +578,10 @@ def test_prune_filters_and_bad_values(images: Bakehouse) -> None:
 
 @pytest.mark.privileged
 def test_prune_leaves_what_another_process_uses(bakehouse: Bakehouse, tmp_path: Path) -> None:
-    project = write(tmp_path / "p", {"Dockerfile": "FROM busybox\nRUN echo big > /big\nRUN echo started; sleep 5; cat /big\n"})
+    project = write(
+        tmp_path / "p",
+        {"Dockerfile": "FROM busybox\nRUN echo big > /big\nRUN echo started; sleep 5; cat /big\n"},
+    )
     process = bakehouse.start("build", "--progress=plain", ".", cwd=project)
     assert process.stderr is not None
     for line in process.stderr:
@@ -554,7 +617,9 @@ def test_import_of_a_root_file_system(offline: Bakehouse, root_tar: Path, tool: 
 def test_import_of_an_image(offline: Bakehouse, tmp_path: Path, kind: str) -> None:
     """What skopeo writes: a layout directory, both archives, one compressed, one on standard input."""
     layout = bases.layout(next(base for base in bases.IMAGES if base.key == "alpine"))
-    form = {"oci": "oci", "docker-archive": "docker-archive", "stdin": "docker-archive"}.get(kind, "oci-archive")
+    form = {"oci": "oci", "docker-archive": "docker-archive", "stdin": "docker-archive"}.get(
+        kind, "oci-archive"
+    )
     path = tmp_path / "image"
     reference = "alp:7" if form == "docker-archive" else "docker.io/library/alp:7"
     subprocess.run(
@@ -605,11 +670,31 @@ def test_run_environment_user_workdir_and_entrypoint(box: Bakehouse) -> None:
         return box.run("run", *arguments, env=env).stdout
 
     assert out("box", "sh", "-c", "pwd; echo $FROM_IMAGE") == "/tmp\n1\n"
-    assert out("-e", "FROM_IMAGE=2", "-e", "HOST", "box", "sh", "-c", "echo $FROM_IMAGE $HOST", env={"HOST": "h"}) == "2 h\n"
-    assert out("-w", "/new/dir", "-u", "bob", "box", "sh", "-c", "pwd; id -un; echo $HOME") == "/new/dir\nbob\n/home/bob\n"
+    assert (
+        out(
+            "-e", "FROM_IMAGE=2", "-e", "HOST", "box", "sh", "-c", "echo $FROM_IMAGE $HOST", env={"HOST": "h"}
+        )
+        == "2 h\n"
+    )
+    assert (
+        out("-w", "/new/dir", "-u", "bob", "box", "sh", "-c", "pwd; id -un; echo $HOME")
+        == "/new/dir\nbob\n/home/bob\n"
+    )
     assert out("-u", "123:45", "box", "sh", "-c", "id -u; id -g") == "123\n45\n"
     assert out("--entrypoint", "echo", "box", "a", "b") == "a b\n"
-    assert out("--hostname", "named", "--add-host", "db:10.0.0.9", "box", "sh", "-c", "hostname; grep db /etc/hosts") == "named\n10.0.0.9\tdb\n"
+    assert (
+        out(
+            "--hostname",
+            "named",
+            "--add-host",
+            "db:10.0.0.9",
+            "box",
+            "sh",
+            "-c",
+            "hostname; grep db /etc/hosts",
+        )
+        == "named\n10.0.0.9\tdb\n"
+    )
     assert out("--network", "none", "box", "ls", "/sys/class/net").split() == ["lo"]
     # Flags behind the image belong to the command.
     assert out("box", "echo", "--help", "-D", "--builder", "x") == "--help -D --builder x\n"
@@ -635,7 +720,10 @@ def test_run_exit_codes(box: Bakehouse) -> None:
 @pytest.mark.privileged
 def test_run_standard_input_and_volumes(box: Bakehouse, tmp_path: Path) -> None:
     data = os.urandom(3_000_000)
-    assert box.run("run", "-i", "box", "sha256sum", input=data).stdout.split()[0] == hashlib.sha256(data).hexdigest()
+    assert (
+        box.run("run", "-i", "box", "sha256sum", input=data).stdout.split()[0]
+        == hashlib.sha256(data).hexdigest()
+    )
     assert box.run("run", "box", "cat", input="unseen").stdout == ""
     (tmp_path / "v").mkdir()
     (tmp_path / "v" / "in").write_text("in\n")
@@ -645,7 +733,9 @@ def test_run_standard_input_and_volumes(box: Bakehouse, tmp_path: Path) -> None:
     done = box.run("run", "-v", f"{tmp_path}/v:/v:ro", "box", "touch", "/v/no", check=False)
     assert done.returncode == 1
     assert "Read-only" in done.stderr
-    assert "does not exist" in failure(box.run("run", "-v", f"{tmp_path}/none:/v", "box", "true", check=False))
+    assert "does not exist" in failure(
+        box.run("run", "-v", f"{tmp_path}/none:/v", "box", "true", check=False)
+    )
     assert "invalid volume" in failure(box.run("run", "-v", "x", "box", "true", check=False))
 
 
@@ -660,7 +750,9 @@ def _started(box: Bakehouse, script: str) -> subprocess.Popen[bytes]:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGUSR1])
 def test_signals_reach_the_process(box: Bakehouse, number: signal.Signals) -> None:
     name = number.name.removeprefix("SIG")
-    process = _started(box, f"trap 'echo got {name}; exit 5' {name}; echo ready; while :; do sleep 0.05; done")
+    process = _started(
+        box, f"trap 'echo got {name}; exit 5' {name}; echo ready; while :; do sleep 0.05; done"
+    )
     process.send_signal(number)
     out, _ = process.communicate(timeout=20)
     assert (process.returncode, out) == (5, f"got {name}\n".encode())
@@ -669,7 +761,7 @@ def test_signals_reach_the_process(box: Bakehouse, number: signal.Signals) -> No
 @pytest.mark.privileged
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_process_without_a_handler_ends_at_once(box: Bakehouse, number: signal.Signals) -> None:
-    """The first process of a container never gets a signal that it does not handle; the user sees it end all the same."""
+    """The first process of a container never gets a signal that it does not handle; it ends all the same."""
     process = _started(box, "echo ready; sleep 300; echo never")
     began = time.monotonic()
     process.send_signal(number)
@@ -695,7 +787,9 @@ def test_a_stubborn_process_is_killed_by_the_third_signal(box: Bakehouse) -> Non
 def test_help_of_every_command(offline: Bakehouse) -> None:
     overview = offline.run("--help").stdout
     assert offline.run().stdout == overview
-    commands = re.findall(r"^  ([a-z]+) +\S", overview.partition("Commands:")[2].partition("Options:")[0], re.MULTILINE)
+    commands = re.findall(
+        r"^  ([a-z]+) +\S", overview.partition("Commands:")[2].partition("Options:")[0], re.MULTILINE
+    )
     assert {"bake", "build", "run", "images", "import", "du", "prune", "version"} <= set(commands)
     for command in commands:
         text = offline.run(command, "--help").stdout
@@ -709,7 +803,10 @@ def test_flags_of_buildx_are_all_known(offline: Bakehouse, buildx: Path, tmp_pat
     write(tmp_path, {"docker-bake.hcl": 'target "default" {}\n'})
     for command, arguments in (("build", ["nowhere"]), ("bake", ["nosuch"])):
         text = subprocess.run(
-            [buildx, command, "--help"], capture_output=True, text=True, env=os.environ | {"BUILDX_CONFIG": str(tmp_path)}
+            [buildx, command, "--help"],
+            capture_output=True,
+            text=True,
+            env=os.environ | {"BUILDX_CONFIG": str(tmp_path)},
         ).stdout
         flags = re.findall(r"--([a-z-]+)(?: (string|stringArray|strings|bytes|ulimit))?  ", text)
         assert len(flags) > 15
@@ -732,11 +829,27 @@ def test_flags_of_buildx_are_all_known(offline: Bakehouse, buildx: Path, tmp_pat
         (["build", ".", "--tag"], "ERROR: flag needs an argument: --tag\n"),
         (["build", ".", "-t"], "ERROR: flag needs an argument: 't' in -t\n"),
         (["build", "--label", "=x", "."], 'ERROR: invalid key-value pair "=x": empty key\n'),
-        (["build", "--quiet=maybe", "."], 'ERROR: invalid argument "maybe" for "-q, --quiet" flag: strconv.ParseBool: parsing "maybe": invalid syntax\n'),
-        (["build", "--progress=bogus", "."], "ERROR: invalid progress mode bogus\nhint: Use one of auto, plain, tty, quiet, rawjson.\n"),
-        (["bake", "--progress=none"], "ERROR: invalid progress mode none\nhint: Use one of auto, plain, tty, quiet, rawjson.\n"),
-        (["imagetools", "inspect"], "ERROR: `bakehouse imagetools` is not supported yet: registry tools are not there\n"),
-        (["--builder", "other", "bake"], "ERROR: --builder other is not supported yet: only the embedded engine (`embedded`) is there\n"),
+        (
+            ["build", "--quiet=maybe", "."],
+            'ERROR: invalid argument "maybe" for "-q, --quiet" flag: '
+            'strconv.ParseBool: parsing "maybe": invalid syntax\n',
+        ),
+        (
+            ["build", "--progress=bogus", "."],
+            "ERROR: invalid progress mode bogus\nhint: Use one of auto, plain, tty, quiet, rawjson.\n",
+        ),
+        (
+            ["bake", "--progress=none"],
+            "ERROR: invalid progress mode none\nhint: Use one of auto, plain, tty, quiet, rawjson.\n",
+        ),
+        (
+            ["imagetools", "inspect"],
+            "ERROR: `bakehouse imagetools` is not supported yet: registry tools are not there\n",
+        ),
+        (
+            ["--builder", "other", "bake"],
+            "ERROR: --builder other is not supported yet: only the embedded engine (`embedded`) is there\n",
+        ),
     ],
 )
 def test_wrong_command_lines(offline: Bakehouse, tmp_path: Path, arguments: list[str], expected: str) -> None:
@@ -748,7 +861,9 @@ def test_empty_folder(offline: Bakehouse, tmp_path: Path) -> None:
     empty = tmp_path / "empty"
     empty.mkdir()
     assert "couldn't find a bake definition" in failure(offline.run("bake", cwd=empty, check=False))
-    assert "open Dockerfile: no such file or directory" in failure(offline.run("build", ".", cwd=empty, check=False))
+    assert "open Dockerfile: no such file or directory" in failure(
+        offline.run("build", ".", cwd=empty, check=False)
+    )
     assert "requires 1 argument" in failure(offline.run("build", cwd=empty, check=False))
     assert offline.run("images").stdout.split()[0] == "REPOSITORY"
     assert offline.run("du").stdout.endswith("Total:\t\t0B\n")
@@ -774,10 +889,14 @@ def test_only_the_files_that_the_dockerfile_uses_are_read(offline: Bakehouse, tm
     os.mkfifo(context / "pipe")
     (context / "large").write_bytes(b"x" * 5_000_000)
     for argument, cwd in ((".", context), ("c", tmp_path), (str(context), Path("/"))):
-        done = offline.run("build", "--progress=rawjson", "-o", f"{tmp_path}/out", argument, cwd=cwd, timeout=60)
+        done = offline.run(
+            "build", "--progress=rawjson", "-o", f"{tmp_path}/out", argument, cwd=cwd, timeout=60
+        )
         assert (tmp_path / "out/used").read_text() == "u"
         totals = [
-            status.get("current", 0) for line in done.stderr.splitlines() for status in json.loads(line).get("statuses", ())
+            status.get("current", 0)
+            for line in done.stderr.splitlines()
+            for status in json.loads(line).get("statuses", ())
         ]
         assert max(totals) < 1_000_000
 
@@ -788,7 +907,12 @@ def test_output_into_head(offline: Bakehouse, tmp_path: Path) -> None:
     shell = " ".join([*offline.argv("bake", "--print", "'*'"), "| head -1; exit ${PIPESTATUS[0]}"])
     for command in (shell, shell.replace("--print '*'", "--progress=plain t1 2>&1")):
         done = subprocess.run(
-            ["bash", "-c", command], cwd=tmp_path, env=offline.environ, capture_output=True, text=True, timeout=60
+            ["bash", "-c", command],
+            cwd=tmp_path,
+            env=offline.environ,
+            capture_output=True,
+            text=True,
+            timeout=60,
         )
         assert done.stderr == ""
         assert done.stdout.count("\n") == 1
@@ -800,12 +924,20 @@ def test_printing_imports_nothing_of_the_engine(offline: Bakehouse, tmp_path: Pa
     script = (
         "import sys; from bakehouse.cli.main import main; code = main(['bake', '--print']); "
         "loaded = {name.split('.')[1] for name in sys.modules if name.startswith('bakehouse.')}; "
-        "print(code, sorted(loaded), 'urllib3' in sys.modules, 'dataclasses' in sys.modules, file=sys.stderr)"
+        "print(code, *sorted(loaded & {'builders', 'engine', 'store', 'progress', 'llb', 'dockerfile', 'registry'}), "
+        "*[name for name in ('urllib3', 'dataclasses', 'typing', 're', 'json') if name in sys.modules], "
+        "file=sys.stderr)"
     )
     done = subprocess.run(
-        [sys.executable, "-c", script], cwd=tmp_path, env=offline.environ, capture_output=True, text=True, check=True
+        [sys.executable, "-c", script],
+        cwd=tmp_path,
+        env=offline.environ,
+        capture_output=True,
+        text=True,
+        check=True,
     )
-    assert done.stderr == "0 ['bake', 'cli', 'diagnostics', 'errors', 'hcl', 'version'] False False\n"
+    assert done.stderr.split()[0] == "0"
+    assert set(done.stderr.split()[1:]) <= {"re"}
 
 
 def test_a_build_without_a_registry_does_not_load_http(offline: Bakehouse, tmp_path: Path) -> None:
@@ -815,6 +947,11 @@ def test_a_build_without_a_registry_does_not_load_http(offline: Bakehouse, tmp_p
         "print(code, 'urllib3' in sys.modules, 'ssl' in sys.modules, file=sys.stderr)"
     )
     done = subprocess.run(
-        [sys.executable, "-c", script], cwd=tmp_path, env=offline.environ, capture_output=True, text=True, check=True
+        [sys.executable, "-c", script],
+        cwd=tmp_path,
+        env=offline.environ,
+        capture_output=True,
+        text=True,
+        check=True,
     )
     assert done.stderr == "0 False False\n"

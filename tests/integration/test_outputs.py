@@ -75,7 +75,18 @@ def names_in(data: bytes) -> list[str]:
 def test_push_under_two_tags(bakehouse: Bakehouse, registry: Registry, context: Path, tmp_path: Path) -> None:
     name = f"{registry.host}/out/push"
     metadata = tmp_path / "metadata.json"
-    bakehouse.run("build", "--push", "-t", f"{name}:1", "-t", f"{name}:2", "--metadata-file", str(metadata), ".", cwd=context)
+    bakehouse.run(
+        "build",
+        "--push",
+        "-t",
+        f"{name}:1",
+        "-t",
+        f"{name}:2",
+        "--metadata-file",
+        str(metadata),
+        ".",
+        cwd=context,
+    )
     told = json.loads(metadata.read_text())
     for tag in ("1", "2"):
         raw = registry.get(f"out/push/manifests/{tag}", OCI_MANIFEST)
@@ -89,7 +100,9 @@ def test_push_under_two_tags(bakehouse: Bakehouse, registry: Registry, context: 
     assert {"app/a.txt", "app/b.txt", "bin/tool"} <= set(read_image(tmp_path / "copy").files)
 
 
-def test_registry_output_and_push_by_digest(bakehouse: Bakehouse, registry: Registry, context: Path, tmp_path: Path) -> None:
+def test_registry_output_and_push_by_digest(
+    bakehouse: Bakehouse, registry: Registry, context: Path, tmp_path: Path
+) -> None:
     name = f"{registry.host}/out/registry"
     bakehouse.run("build", "-o", "type=registry", "-t", f"{name}:x", ".", cwd=context)
     assert inspect(f"docker://{name}:x")["Architecture"] in ("amd64", "arm64")
@@ -113,16 +126,31 @@ def test_multi_platform_push_is_one_index(bakehouse: Bakehouse, registry: Regist
     """F1: a manifest a platform, digests printed while it exports; a file says which platform it is for."""
     root = tmp_path / "multi"
     root.mkdir()
-    (root / "Dockerfile").write_text("FROM scratch\nARG TARGETARCH\nARG TARGETVARIANT\nCOPY bin-$TARGETARCH$TARGETVARIANT /bin\n")
+    (root / "Dockerfile").write_text(
+        "FROM scratch\nARG TARGETARCH\nARG TARGETVARIANT\nCOPY bin-$TARGETARCH$TARGETVARIANT /bin\n"
+    )
     for name in ("amd64", "arm64", "armv7"):
         (root / f"bin-{name}").write_text(name)
     tag = f"{registry.host}/out/multi:1"
     done = bakehouse.run(
-        "build", "--platform", "linux/amd64,linux/arm64,linux/arm/v7", "-t", tag, "--push", "--progress=plain", ".", cwd=root
+        "build",
+        "--platform",
+        "linux/amd64,linux/arm64,linux/arm/v7",
+        "-t",
+        tag,
+        "--push",
+        "--progress=plain",
+        ".",
+        cwd=root,
     )
     index = inspect(f"docker://{tag}", raw=True)
     assert index["mediaType"] == OCI_INDEX
-    platforms = ["/".join(item["platform"][key] for key in ("os", "architecture", "variant") if key in item["platform"]) for item in index["manifests"]]
+    platforms = [
+        "/".join(
+            item["platform"][key] for key in ("os", "architecture", "variant") if key in item["platform"]
+        )
+        for item in index["manifests"]
+    ]
     assert platforms == ["linux/amd64", "linux/arm64", "linux/arm/v7"]
     for item, text in zip(index["manifests"], ("amd64", "arm64", "armv7"), strict=True):
         assert f"exporting manifest {item['digest']} " in done.stderr
@@ -131,7 +159,11 @@ def test_multi_platform_push_is_one_index(bakehouse: Bakehouse, registry: Regist
         arch, _, variant = text.partition("v")
         override = ["--override-arch", arch, *(["--override-variant", f"v{variant}"] if variant else [])]
         skopeo(*override, "copy", "--src-tls-verify=false", f"docker://{tag}", f"oci:{tmp_path}/{text}:x")
-        assert read_image(tmp_path / text).files["bin"].digest.endswith(hashlib.sha256(text.encode()).hexdigest())
+        assert (
+            read_image(tmp_path / text)
+            .files["bin"]
+            .digest.endswith(hashlib.sha256(text.encode()).hexdigest())
+        )
     root_digest = hashlib.sha256(registry.get("out/multi/manifests/1", OCI_INDEX)).hexdigest()
     assert f"exporting manifest list sha256:{root_digest} " in done.stderr
 
@@ -176,12 +208,16 @@ def _member(archive: Path, name: str) -> bytes:
         return found.read()
 
 
-def test_layout_directory_opens_with_umoci_and_takes_a_second_image(bakehouse: Bakehouse, context: Path, tmp_path: Path) -> None:
+def test_layout_directory_opens_with_umoci_and_takes_a_second_image(
+    bakehouse: Bakehouse, context: Path, tmp_path: Path
+) -> None:
     layout = tmp_path / "layout"
     bakehouse.run("build", "-t", "app:one", "-o", f"type=oci,tar=false,dest={layout}", ".", cwd=context)
     (context / "files" / "a.txt").write_text("changed\n")
     bakehouse.run("build", "-t", "app:two", "-o", f"type=oci,tar=false,dest={layout}", ".", cwd=context)
-    listed = subprocess.run(["umoci", "ls", "--layout", str(layout)], check=True, capture_output=True, text=True)
+    listed = subprocess.run(
+        ["umoci", "ls", "--layout", str(layout)], check=True, capture_output=True, text=True
+    )
     assert sorted(listed.stdout.split()) == ["one", "two"]
     for tag, text in (("one", "a\n"), ("two", "changed\n")):
         bundle = tmp_path / f"bundle-{tag}"
@@ -194,7 +230,9 @@ def test_layout_directory_opens_with_umoci_and_takes_a_second_image(bakehouse: B
 
 
 def test_docker_archive_opens_with_skopeo(bakehouse: Bakehouse, context: Path, tmp_path: Path) -> None:
-    bakehouse.run("build", "-t", "app:7", "-t", "other/name:8", "-o", "type=docker,dest=app.tar", ".", cwd=context)
+    bakehouse.run(
+        "build", "-t", "app:7", "-t", "other/name:8", "-o", "type=docker,dest=app.tar", ".", cwd=context
+    )
     (entry,) = json.loads(_member(context / "app.tar", "manifest.json"))
     assert entry["RepoTags"] == ["app:7", "other/name:8"]
     skopeo("copy", f"docker-archive:{context}/app.tar:app:7", f"oci:{tmp_path}/copy:x")
@@ -203,7 +241,13 @@ def test_docker_archive_opens_with_skopeo(bakehouse: Bakehouse, context: Path, t
 
 def test_docker_archive_holds_one_platform(bakehouse: Bakehouse, scratch: Path) -> None:
     done = bakehouse.run(
-        "build", "--platform=linux/amd64,linux/arm64", "-o", "type=docker,dest=x.tar", ".", cwd=scratch, check=False
+        "build",
+        "--platform=linux/amd64,linux/arm64",
+        "-o",
+        "type=docker,dest=x.tar",
+        ".",
+        cwd=scratch,
+        check=False,
     )
     assert done.returncode == 1
     assert "docker exporter does not currently support exporting manifest lists" in done.stderr
@@ -218,7 +262,9 @@ def test_docker_archive_holds_one_platform(bakehouse: Bakehouse, scratch: Path) 
         ("uncompressed", "application/vnd.oci.image.layer.v1.tar", b"one"),
     ],
 )
-def test_compression(offline: Bakehouse, scratch: Path, tmp_path: Path, compression: str, media_type: str, magic: bytes) -> None:
+def test_compression(
+    offline: Bakehouse, scratch: Path, tmp_path: Path, compression: str, media_type: str, magic: bytes
+) -> None:
     layout = tmp_path / "layout"
     output = f"type=oci,tar=false,dest={layout},compression={compression}"
     offline.run("build", "-t", "c:1", "-o", output, ".", cwd=scratch)
@@ -239,7 +285,14 @@ def test_annotations_reach_every_level(offline: Bakehouse, scratch: Path, tmp_pa
     offline.run(
         "build",
         *("--platform=linux/amd64,linux/arm64", "-t", "a:1", "-o", f"type=oci,tar=false,dest={layout}"),
-        *("--annotation", "plain=1", "--annotation", "index:whole=2", "--annotation", "index,manifest:both=3"),
+        *(
+            "--annotation",
+            "plain=1",
+            "--annotation",
+            "index:whole=2",
+            "--annotation",
+            "index,manifest:both=3",
+        ),
         *("--annotation", "manifest[linux/arm64]:arm=4", "--annotation", "manifest-descriptor:desc=5"),
         ".",
         cwd=scratch,
@@ -260,9 +313,15 @@ def test_annotations_reach_every_level(offline: Bakehouse, scratch: Path, tmp_pa
 
 def test_tar_and_local(offline: Bakehouse, scratch: Path) -> None:
     offline.run("build", "-o", "type=tar,dest=out.tar", "-o", "type=local,dest=out", ".", cwd=scratch)
-    listed = subprocess.run(["tar", "-tf", "out.tar"], cwd=scratch, check=True, capture_output=True, text=True)
+    listed = subprocess.run(
+        ["tar", "-tf", "out.tar"], cwd=scratch, check=True, capture_output=True, text=True
+    )
     assert sorted(listed.stdout.split()) == ["one", "sub/", "sub/two"]
-    assert sorted(str(path.relative_to(scratch / "out")) for path in (scratch / "out").rglob("*")) == ["one", "sub", "sub/two"]
+    assert sorted(str(path.relative_to(scratch / "out")) for path in (scratch / "out").rglob("*")) == [
+        "one",
+        "sub",
+        "sub/two",
+    ]
     assert (scratch / "out" / "sub" / "two").read_text() == "2\n"
 
 
@@ -284,7 +343,9 @@ def test_local_output_merges_or_deletes(offline: Bakehouse, scratch: Path) -> No
     done = offline.run("build", "-o", "type=local,dest=out,mode=delete", ".", cwd=scratch, check=False)
     assert done.returncode == 1
     assert "buildx.local.delete" in done.stderr
-    offline.run("build", "--allow=buildx.local.delete", "-o", "type=local,dest=out,mode=delete", ".", cwd=scratch)
+    offline.run(
+        "build", "--allow=buildx.local.delete", "-o", "type=local,dest=out,mode=delete", ".", cwd=scratch
+    )
     assert sorted(path.name for path in out.iterdir()) == ["one", "sub"]
 
 
@@ -317,7 +378,9 @@ def test_only_one_output_to_standard_output(offline: Bakehouse, scratch: Path) -
 
 def test_reader_that_goes_away_ends_the_build_quietly(offline: Bakehouse, scratch: Path) -> None:
     (scratch / "one").write_bytes(os.urandom(8 << 20))
-    shell = " ".join(offline.argv("build", "-o", "-", ".")) + " | head -c 100 >/dev/null; exit ${PIPESTATUS[0]}"
+    shell = (
+        " ".join(offline.argv("build", "-o", "-", ".")) + " | head -c 100 >/dev/null; exit ${PIPESTATUS[0]}"
+    )
     done = subprocess.run(
         ["bash", "-c", shell], cwd=scratch, env=offline.environ, capture_output=True, text=True, timeout=60
     )
@@ -329,7 +392,9 @@ def test_reader_that_goes_away_ends_the_build_quietly(offline: Bakehouse, scratc
 def test_cacheonly_keeps_results_but_no_image(offline: Bakehouse, scratch: Path) -> None:
     offline.run("build", "-t", "nothing:1", "-o", "type=cacheonly", ".", cwd=scratch)
     assert "nothing" not in offline.run("images").stdout
-    again = offline.run("build", "-t", "nothing:1", "-o", "type=cacheonly", "--progress=plain", ".", cwd=scratch)
+    again = offline.run(
+        "build", "-t", "nothing:1", "-o", "type=cacheonly", "--progress=plain", ".", cwd=scratch
+    )
     assert again.stderr.count("CACHED") == 2
 
 
@@ -347,7 +412,10 @@ def test_several_outputs_of_one_build(bakehouse: Bakehouse, registry: Registry, 
     for archive in ("a.tar", "b.tar"):
         (root,) = json.loads(_member(context / archive, "index.json"))["manifests"]
         assert root["digest"] == pushed
-    assert "app/a.txt" in subprocess.run(["tar", "-tf", "c.tar"], cwd=context, capture_output=True, text=True).stdout
+    assert (
+        "app/a.txt"
+        in subprocess.run(["tar", "-tf", "c.tar"], cwd=context, capture_output=True, text=True).stdout
+    )
     assert (context / "d/app/b.txt").read_text() == "b\n"
     assert done.stderr.count("COPY files /app\n") == 1
 
@@ -388,7 +456,15 @@ def test_wrong_outputs(offline: Bakehouse, context: Path, output: str, message: 
 
 def test_metadata_and_id_files(offline: Bakehouse, scratch: Path) -> None:
     offline.run(
-        "build", "-t", "m:1", "-o", "type=oci,dest=a.tar", "--metadata-file=meta.json", "--iidfile=id", ".", cwd=scratch
+        "build",
+        "-t",
+        "m:1",
+        "-o",
+        "type=oci,dest=a.tar",
+        "--metadata-file=meta.json",
+        "--iidfile=id",
+        ".",
+        cwd=scratch,
     )
     told = json.loads((scratch / "meta.json").read_text())
     (root,) = json.loads(_member(scratch / "a.tar", "index.json"))["manifests"]
@@ -424,7 +500,9 @@ def test_quiet_prints_the_image_id_and_nothing_else(offline: Bakehouse, scratch:
     assert (done.stdout, done.stderr) == (config + "\n", "")
     failed = offline.run("build", "-q", "--target=nosuch", ".", cwd=scratch, check=False)
     assert (failed.stdout, failed.returncode) == ("", 1)
-    assert failed.stderr.startswith('ERROR: failed to build: failed to solve: target stage "nosuch" could not be found')
+    assert failed.stderr.startswith(
+        'ERROR: failed to build: failed to solve: target stage "nosuch" could not be found'
+    )
 
 
 # -- load -------------------------------------------------------------------------------------------------------------
@@ -450,10 +528,14 @@ def stand_in(folder: Path, name: str, received: Path, *, running: bool = True, l
     (folder / name).chmod(0o755)
 
 
-def test_load_hands_the_image_to_docker(offline: Bakehouse, scratch: Path, engine: Path, tmp_path: Path) -> None:
+def test_load_hands_the_image_to_docker(
+    offline: Bakehouse, scratch: Path, engine: Path, tmp_path: Path
+) -> None:
     stand_in(engine, "docker", tmp_path / "received.tar")
     stand_in(engine, "podman", tmp_path / "wrong.tar")
-    done = offline.run("build", "--load", "-t", "l:1", "--progress=plain", ".", cwd=scratch, env={"PATH": str(engine)})
+    done = offline.run(
+        "build", "--load", "-t", "l:1", "--progress=plain", ".", cwd=scratch, env={"PATH": str(engine)}
+    )
     assert "importing to docker" in done.stderr
     skopeo("copy", f"docker-archive:{tmp_path}/received.tar:l:1", f"oci:{tmp_path}/copy:x")
     assert sorted(read_image(tmp_path / "copy").files) == ["one", "sub", "sub/two"]
@@ -472,23 +554,33 @@ def test_load_hands_the_image_to_podman_when_docker_does_not_run(
     assert entry["RepoTags"] == ["l:2"]
 
 
-def test_load_without_an_engine_keeps_the_image_and_says_so(offline: Bakehouse, scratch: Path, engine: Path) -> None:
+def test_load_without_an_engine_keeps_the_image_and_says_so(
+    offline: Bakehouse, scratch: Path, engine: Path
+) -> None:
     done = offline.run("build", "--load", "-t", "l:3", ".", cwd=scratch, env={"PATH": str(engine)})
     assert "note: neither Docker nor Podman is running here" in done.stderr
     assert offline.run("images", "-q", "l:3").stdout
 
 
-def test_a_load_that_fails_fails_the_build(offline: Bakehouse, scratch: Path, engine: Path, tmp_path: Path) -> None:
+def test_a_load_that_fails_fails_the_build(
+    offline: Bakehouse, scratch: Path, engine: Path, tmp_path: Path
+) -> None:
     stand_in(engine, "docker", tmp_path / "x", loads=False)
     (scratch / "one").write_bytes(os.urandom(4 << 20))
-    done = offline.run("build", "--load", "-t", "l:4", ".", cwd=scratch, env={"PATH": str(engine)}, check=False)
+    done = offline.run(
+        "build", "--load", "-t", "l:4", ".", cwd=scratch, env={"PATH": str(engine)}, check=False
+    )
     assert done.returncode == 1
     assert "docker could not load the image: no space left in the engine" in done.stderr
 
 
-def test_a_failing_build_loads_nothing(offline: Bakehouse, scratch: Path, engine: Path, tmp_path: Path) -> None:
+def test_a_failing_build_loads_nothing(
+    offline: Bakehouse, scratch: Path, engine: Path, tmp_path: Path
+) -> None:
     stand_in(engine, "docker", tmp_path / "received.tar")
     (scratch / "Dockerfile").write_text("FROM scratch\nCOPY nope /\n")
-    done = offline.run("build", "--load", "-t", "l:5", ".", cwd=scratch, env={"PATH": str(engine)}, check=False)
+    done = offline.run(
+        "build", "--load", "-t", "l:5", ".", cwd=scratch, env={"PATH": str(engine)}, check=False
+    )
     assert done.returncode == 1
     assert not (tmp_path / "received.tar").exists()

@@ -32,8 +32,8 @@ class BuildRequest:
     """Everything one build command asks for.
 
     `targets` are resolved ones by name, linked ones included; whatever their `entitlements` name has been granted, and
-    so has what `entitlements` of the request names. `open_stdout` gives the stream of an output to `-`; `loads` takes the
-    images that `--load` hands on, and belongs to the caller.
+    so has what `entitlements` of the request names. `open_stdout` gives the stream of an output to `-`; `loads` takes
+    the images that `--load` hands on, and belongs to the caller.
     """
 
     targets: Mapping[str, Target]

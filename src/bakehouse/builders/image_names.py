@@ -46,8 +46,8 @@ def find_image(store: Store, text: str) -> tuple[str, Descriptor]:
             return next(iter(found.values()))
     import difflib
 
-    familiar = {_familiar(name): name for name, _, _ in images}
-    close = difflib.get_close_matches(text, familiar, 1)
+    familiar = [_familiar(name).removesuffix(":latest") for name, _, _ in images]
+    close = difflib.get_close_matches(text.removesuffix(":latest"), familiar, 1)
     raise NotFoundError(
         f"image {text} is not in the local image store",
         code="image-not-found",

@@ -47,6 +47,7 @@ def find_loader(environ: Mapping[str, str], docker_context: str = "") -> Loader 
     `docker_context` names one of Docker's own contexts (`type=docker,context=NAME`), which must answer then; raises
     `EnvironmentFault` (code `no-container-engine`) when it does not.
     """
+
     import shutil
 
     docker = shutil.which("docker", path=environ.get("PATH", ""))
@@ -93,12 +94,13 @@ class LoadStream(io.RawIOBase):
 
     def start(self) -> None:
         """Starts the program. Raises `EnvironmentFault` when that fails."""
-        import subprocess
-        import tempfile
 
         if self._process is not None:
             return
-        self._said = cast(BinaryIO, tempfile.TemporaryFile())
+        import subprocess
+        import tempfile
+
+        self._said = cast(BinaryIO, tempfile.TemporaryFile())  # noqa: SIM115 (closed by `_message`)
         try:
             self._process = subprocess.Popen(
                 self._loader.argv,
@@ -175,10 +177,11 @@ class LoadExporter:
     """An `Exporter` that pipes the image into a container engine."""
 
     def __init__(self, spec: ExportSpec, stream: LoadStream, engine: str) -> None:
-        from bakehouse.engine.exporters.docker import DockerExporter
 
         attrs = {key: value for key, value in spec.attrs.items() if key != "context"}
         self._spec = replace(spec, attrs=attrs, stdout=cast(BinaryIO, stream))
+        from bakehouse.engine.exporters.docker import DockerExporter
+
         self._archive = DockerExporter(self._spec)
         self.name = self._archive.name
         self.reads_files = self._archive.reads_files

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from bakehouse.builders.plan import PlannedTarget, prefixed
+from bakehouse.builders.sessions import linked_first
 from bakehouse.engine.exporters.model import export_digest
 from bakehouse.engine.graph import post_order
-from bakehouse.builders.sessions import linked_first
 from bakehouse.progress.events import Event, Reporter, VertexEvent
 
 
 def with_target_names(reporter: Reporter, planned: Mapping[str, PlannedTarget]) -> Reporter:
-    """A reporter that puts the target's name in front of a vertex's own: `[app 1/2] FROM …`, `[app] exporting to image`.
+    """A reporter that puts the target's name in front of a vertex's own: `[app 1/2] FROM …`, `[app] exporting …`.
 
     A vertex that several targets share bears the name of the first. With a single target nothing changes.
     """

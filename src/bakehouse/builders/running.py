@@ -56,8 +56,10 @@ def run_image(
     cancel: Cancellation,
     foreground: Foreground,
 ) -> int:
-    """Runs to the end and returns the exit code. `foreground` lends standard input and passes signals on. Raises `NotFoundError` for an image that is neither in the local
-    store nor in a registry, and the runtime's errors."""
+    """Runs to the end and returns the exit code. `foreground` lends standard input and passes signals on.
+
+    Raises `NotFoundError` for an image that is neither in the local store nor in a registry, and the runtime's errors.
+    """
     with open_engine(settings, environ) as engine:
         return engine.call(lambda: _run(engine, request, settings, on_output, cancel, foreground), cancel)
 

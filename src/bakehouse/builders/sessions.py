@@ -105,7 +105,7 @@ def linked_first(planned: Mapping[str, PlannedTarget]) -> list[str]:
 
 
 def _used_ids(item: PlannedTarget, linked: Sequence[PlannedTarget]) -> frozenset[tuple[str, str]]:
-    """(kind, id) of the secrets and agents that the target's own steps mount; those of linked targets are not its own."""
+    """(kind, id) of the secrets and agents that the target's own steps mount; linked targets' are not its own."""
     foreign = {vertex.digest for other in linked for vertex in _vertices(other)}
     used: set[tuple[str, str]] = set()
     for vertex in _vertices(item):

@@ -30,7 +30,15 @@ def command(argv: Sequence[str], *, debug: bool = False) -> int:
     for old, new in (("list-targets", "targets"), ("list-variables", "variables")):
         if parsed.on(old):
             parsed.values["list"] = new
-    from bakehouse.bake import LoadOptions, load, parse_list, parse_vars, print_json, render_list, split_arguments
+    from bakehouse.bake import (
+        LoadOptions,
+        load,
+        parse_list,
+        parse_vars,
+        print_json,
+        render_list,
+        split_arguments,
+    )
 
     overrides, disable_policies = _flag_overrides(parsed)
     listing = parse_list(parsed.text("list")) if parsed.text("list") else None

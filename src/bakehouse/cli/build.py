@@ -39,7 +39,9 @@ def command(argv: Sequence[str], *, debug: bool = False) -> int:
         target, stdin_dockerfile = target_of(parsed, stack)
         _check_id_file(parsed, target)
         try:
-            outcome = _build(parsed, target, stdin_dockerfile, "quiet" if quiet or mode == "none" else mode, debug)
+            outcome = _build(
+                parsed, target, stdin_dockerfile, "quiet" if quiet or mode == "none" else mode, debug
+            )
         except BakehouseError as error:
             error.target = None
             error.during = f"failed to build: {error.during}"
@@ -142,7 +144,7 @@ def target_of(parsed: Parsed, stack: ExitStack) -> tuple[Target, bytes | None]:
     target.cache_from, target.cache_to, target.attest, target.policy = [], [], [], []
     target.entitlements = ["network.host"] if target.network == "host" else []
     _shorthands(parsed, target)
-    if "SOURCE_DATE_EPOCH" in os.environ and os.environ["SOURCE_DATE_EPOCH"]:
+    if os.environ.get("SOURCE_DATE_EPOCH"):
         target.args.setdefault("SOURCE_DATE_EPOCH", os.environ["SOURCE_DATE_EPOCH"])
     return target, stdin_dockerfile
 

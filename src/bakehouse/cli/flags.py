@@ -1,8 +1,8 @@
 """Command-line flags with the semantics of buildx's own parser (Go's pflag), declared as one table a command.
 
-Why not argparse: scripts that call buildx rely on pflag's rules (`--x=false` for booleans, `-t a -ta`, flags and arguments
-in any order, no abbreviations, its error texts), and building an argparse parser costs more than the whole of a small
-`--print`. This module is on the start-up path: no imports but errors.
+Why not argparse: scripts that call buildx rely on pflag's rules (`--x=false` for booleans, `-t a -ta`, flags and
+arguments in any order, no abbreviations, its error texts), and building an argparse parser costs more than the whole of
+a small `--print`. This module is on the start-up path: no imports but errors.
 """
 
 from __future__ import annotations
@@ -35,7 +35,18 @@ class Flag:
     values are split on commas (pflag's string slice).
     """
 
-    __slots__ = ("accept", "default", "help", "hidden", "kind", "metavar", "name", "short", "split", "unbuilt")
+    __slots__ = (
+        "accept",
+        "default",
+        "help",
+        "hidden",
+        "kind",
+        "metavar",
+        "name",
+        "short",
+        "split",
+        "unbuilt",
+    )
 
     def __init__(
         self,

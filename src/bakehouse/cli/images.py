@@ -104,4 +104,3 @@ def _remove(store: Store, names: Sequence[str]) -> int:
     if failed is not None:
         raise failed
     return 0
-

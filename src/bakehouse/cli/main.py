@@ -68,8 +68,8 @@ def entry() -> NoReturn:
 def _collect_rarely() -> None:
     """Lets the cyclic garbage collector rest while a short command runs.
 
-    Python looks for cycles whenever 700 more objects live than before, which the modules and file trees of a build reach
-    hundreds of times, all of it in use: a tenth of the time of a build from the cache. Few of our objects form cycles.
+    Python looks for cycles whenever 700 more objects live than before. The modules and file trees of a build are many
+    times that, and all in use: the search was a tenth of a build from the cache. Few of our objects form cycles.
     """
     import gc
 

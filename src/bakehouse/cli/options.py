@@ -30,6 +30,7 @@ def _attests_nothing(text: str) -> bool:
 def _plain_build(text: str) -> bool:
     return text in ("build", "")
 
+
 PROGRESS = Flag(
     "progress",
     help='Type of progress output ("auto", "plain", "tty", "quiet", "rawjson")',
@@ -146,7 +147,13 @@ BUILD = (
     Flag("compress", BOOL, hidden=True),
     Flag("force-rm", BOOL, hidden=True),
     Flag("rm", BOOL, hidden=True, default=True),
-    Flag("print", STRING, hidden=True, unbuilt="use --call, of which only `build` is there", accept=_plain_build),
+    Flag(
+        "print",
+        STRING,
+        hidden=True,
+        unbuilt="use --call, of which only `build` is there",
+        accept=_plain_build,
+    ),
     Flag(
         "isolation",
         STRING,

@@ -54,7 +54,8 @@ def command(argv: Sequence[str], *, debug: bool = False) -> int:
             return parse_size(parsed.text(name)) if parsed.text(name) else 0
         except ValueError as error:
             raise UsageError(
-                f'invalid argument "{parsed.text(name)}" for "--{name}" flag: {error}', hint="for example 10gb"
+                f'invalid argument "{parsed.text(name)}" for "--{name}" flag: {error}',
+                hint="for example 10gb",
             ) from None
 
     policy = PrunePolicy(

@@ -39,7 +39,9 @@ FLAGS = (
     Flag("interactive", BOOL, "Pass standard input on", short="i"),
     Flag("tty", BOOL, "Give the process a terminal", short="t"),
     Flag("rm", BOOL, "Accepted for Docker's sake: what a run writes is always discarded", hidden=True),
-    Flag("detach", BOOL, hidden=True, short="d", unbuilt="a run lasts as long as its command", accept=is_false),
+    Flag(
+        "detach", BOOL, hidden=True, short="d", unbuilt="a run lasts as long as its command", accept=is_false
+    ),
     Flag(
         "publish",
         LIST,

@@ -8,15 +8,15 @@ import signal
 import sys
 import threading
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from bakehouse.builders.settings import Settings, read_settings
 from bakehouse.bake import Target
 from bakehouse.builders.loading import Loads
-from bakehouse.errors import BakehouseError, DefinitionError, NotBuiltYetError
+from bakehouse.builders.settings import Settings, read_settings
+from bakehouse.errors import BakehouseError, CancelledError, DefinitionError, NotBuiltYetError
 from bakehouse.progress.events import Event, Reporter, WarningEvent
 from bakehouse.progress.select import make_renderer, warning_summary
 from bakehouse.runtime.foreground import Foreground
@@ -79,14 +79,33 @@ def note(text: str) -> None:
     _write_quietly(f"note: {text}\n")
 
 
+#: How long an orderly end may take. The store is sound and its containers end however the process does.
+_UNWINDING_S = 5.0
+
+
+def _end_after(seconds: float, give_up: Callable[[], None]) -> None:
+    def end() -> None:
+        try:
+            give_up()
+        finally:
+            os._exit(130)
+
+    timer = threading.Timer(seconds, end)
+    timer.daemon = True
+    timer.start()
+
+
 @contextmanager
-def interruptible() -> Iterator[Cancellation]:
-    """A cancellation that SIGINT, SIGTERM and SIGHUP fire; a second signal ends the process at once."""
+def interruptible(give_up: Callable[[], None]) -> Iterator[Cancellation]:
+    """A cancellation that SIGINT, SIGTERM and SIGHUP fire. A second signal ends the process at once; so does some time
+    later the first, when something that cannot be interrupted (a server that does not answer) is waited for. `give_up`
+    is called before that."""
     cancel = Cancellation()
 
     def stop(number: int, frame: object) -> None:
         if cancel.cancelled:
             os._exit(130)
+        _end_after(_UNWINDING_S, give_up)
         cancel.cancel()
 
     previous = {
@@ -116,6 +135,7 @@ def signals_to(foreground: Foreground) -> Iterator[Cancellation]:
             os._exit(128 + number)
         received[number] += 1
         if received[number] > _PATIENCE or not foreground.pass_on(number):
+            _end_after(_UNWINDING_S, lambda: None)
             cancel.cancel()
 
     previous = {number: signal.signal(number, handle) for number in _PASSED_ON}
@@ -133,7 +153,7 @@ def building(mode: str, *, debug: bool = False) -> Iterator[tuple[Display, Cance
     display = Display(mode, debug=debug)
     failed = True
     try:
-        with interruptible() as cancel:
+        with interruptible(lambda: _tell_cancelled(display)) as cancel:
             yield display, cancel
         failed = False
     except BakehouseError as error:
@@ -143,6 +163,12 @@ def building(mode: str, *, debug: bool = False) -> Iterator[tuple[Display, Cance
         raise
     finally:
         display.close(failed)
+
+
+def _tell_cancelled(display: Display) -> None:
+    """The last words of a build that could not be unwound in time."""
+    display.close(True)
+    _write_quietly(f"ERROR: failed to solve: Canceled: {CancelledError().message}\n")
 
 
 def stdout_stream() -> BinaryIO:
@@ -162,7 +188,7 @@ def metadata_of(responses: Mapping[str, str]) -> dict[str, Any]:
     out: dict[str, Any] = {}
     for key, value in sorted(responses.items()):
         out[key] = value
-        if key in ("containerimage.descriptor",):
+        if key == "containerimage.descriptor":
             out[key] = json.loads(base64.b64decode(value))
     return out
 

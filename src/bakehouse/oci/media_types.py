@@ -56,6 +56,7 @@ _DISTRIBUTABLE = {
     DOCKER_FOREIGN_LAYER: DOCKER_LAYER,
     DOCKER_FOREIGN_LAYER_GZIP: DOCKER_LAYER_GZIP,
 }
+_NONDISTRIBUTABLE = {ordinary: foreign for foreign, ordinary in _DISTRIBUTABLE.items()}
 
 
 def layer_as(media_type: str, *, oci: bool) -> str:
@@ -66,6 +67,11 @@ def layer_as(media_type: str, *, oci: bool) -> str:
 def distributable(media_type: str) -> str:
     """The ordinary layer type for a foreign ("nondistributable") one."""
     return _DISTRIBUTABLE.get(media_type, media_type)
+
+
+def nondistributable(media_type: str) -> str:
+    """The foreign type for an ordinary layer type; a type that has none is returned as it is."""
+    return _NONDISTRIBUTABLE.get(media_type, media_type)
 
 
 def layer_compression(media_type: str) -> str | None:

@@ -187,8 +187,8 @@ class _Running:
         self._command.delete()
 
     def observable(self) -> Processes:
-        """A function that any thread may call for the ids of the runtime and of the container's first process, as far as
-        they are running. (The pid file's path means something in this thread's mount namespace only.)"""
+        """A function that any thread may call for the ids of the runtime and of the container's first process, as far
+        as they are running. (The pid file's path means something in this thread's mount namespace only.)"""
         pid_file = self._command.pid_file
         directory = self._directory = os.open(pid_file.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
 

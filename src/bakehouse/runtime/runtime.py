@@ -233,8 +233,8 @@ class OciRuntime:
         command: ContainerCommand,
         on_output: OnOutput,
     ) -> str:
-        """Passes the runtime's own complaint on, in runc's words; raises when the machine forbids sandboxes. Returns the
-        complaint."""
+        """Passes the runtime's own complaint on, in runc's words, and returns it; raises when the machine forbids
+        sandboxes."""
         message = last_error(bundle.log) if outcome.exit_code else ""
         if not message:
             if outcome.held_back:

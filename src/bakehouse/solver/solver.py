@@ -281,11 +281,7 @@ class Solver(Generic[R]):
                 return fast
             cache_map: CacheMap = yield from self._mapped(state)
             own, content = yield from self._known_keys(state, cache_map)
-            usable = [
-                [] if source.ignore_cache else keys
-                for (source, _), keys in zip(node.inputs, own, strict=True)
-            ]
-            matched = self._index.match(cache_map, usable, content, output)
+            matched = self._index.match(cache_map, _usable(node, own), content, output)
             keys = self._note(state, output, list(dict.fromkeys([*fast, *matched])))
             if keys:
                 if keys != fast:
@@ -419,7 +415,8 @@ class Solver(Generic[R]):
         keys: dict[int, list[str]] = {}
         for output in state.node.wanted:
             if state.node.inputs:
-                found = self._index.match(ready.cache_map, ready.own, ready.content, output)
+                own = _usable(state.node, ready.own)
+                found = self._index.match(ready.cache_map, own, ready.content, output)
             else:
                 found = root_keys(ready.cache_map, output)
             keys[output], _ = self._index.ranked(found)
@@ -503,6 +500,11 @@ class Solver(Generic[R]):
             elif current.run_task is None or current is state:
                 pending.append((current, True))
                 pending += [(self._state(source), False) for source, _ in current.node.inputs]
+
+
+def _usable(node: Node[Any], own: list[list[str]]) -> list[list[str]]:
+    """The keys of inputs by which `node` may be found: nothing is found through a vertex that ignores the cache."""
+    return [[] if source.ignore_cache else keys for (source, _), keys in zip(node.inputs, own, strict=True)]
 
 
 __all__ = ["Node", "Solver"]

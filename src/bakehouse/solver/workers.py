@@ -76,12 +76,18 @@ class WorkerPool:
                 self._stand_in()
 
     def _stand_in(self) -> None:
-        """Does one job in the place of the thread that could not be started."""
+        """Works in the place of the thread that could not be started: one job, and all that wait while there is no
+        other thread."""
         with self._lock:
             self._threads -= 1
         job = self._jobs.get()
-        if job is not None:
+        while job is not None:
             job()
+            with self._lock:
+                if self._threads > 0 or self._idle >= 0:
+                    return
+                self._idle += 1
+            job = self._jobs.get()
 
     def _work(self) -> None:
         while True:

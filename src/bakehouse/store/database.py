@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,6 +22,7 @@ from bakehouse.store.schema import prepare_schema
 
 #: How long a writer waits for another process's transaction.
 BUSY_TIMEOUT_S = 60.0
+_MODE_POLL_S = 0.005
 
 Row = tuple[Any, ...]
 
@@ -63,9 +65,13 @@ class Database:
         connection = sqlite3.connect(
             os.fspath(self.path), timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
         )
-        connection.execute("PRAGMA journal_mode=WAL")
-        connection.execute("PRAGMA synchronous=NORMAL")
-        connection.execute("PRAGMA foreign_keys=ON")
+        try:
+            _enter_wal_mode(connection)
+            connection.execute("PRAGMA synchronous=NORMAL")
+            connection.execute("PRAGMA foreign_keys=ON")
+        except BaseException:
+            connection.close()
+            raise
         with self._lock:
             if self._closed:
                 connection.close()
@@ -151,3 +157,17 @@ class Database:
             connections, self._connections = self._connections, []
         for _, connection in connections:
             connection.close()
+
+
+def _enter_wal_mode(connection: sqlite3.Connection) -> None:
+    """The file of a new store changes its mode once, and whoever opens it at that moment is told at once that it is
+    locked: SQLite does not wait for a change of mode as it waits for a transaction."""
+    deadline = time.monotonic() + BUSY_TIMEOUT_S
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+        time.sleep(_MODE_POLL_S)

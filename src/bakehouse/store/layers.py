@@ -13,6 +13,7 @@ from bakehouse.values import dataclass
 _LAYER_COLUMNS = (
     "id, diff_id, base, created_s, description, origin, rediff, last_used_s, usage_count, record_type"
 )
+_BLOB_COLUMNS = "variant, media_type, digest, size, diff_id, annotations, urls"
 #: Uses are written to the database at most this often; until then they are kept in memory.
 _FLUSH_EVERY_S = 5.0
 
@@ -36,13 +37,22 @@ class LayerRow:
 
 @dataclass(frozen=True, slots=True)
 class BlobRow:
-    """One form of a layer's tar. `variant` is the compression type, with `@EPOCH` for rewritten timestamps."""
+    """One form of a layer's tar. `variant` is the compression type, with `@EPOCH` for rewritten timestamps.
+
+    `annotations`, sorted pairs, and `urls` are what the image said that the blob came with."""
 
     variant: str
     media_type: str
     digest: str
     size: int
     diff_id: str
+    annotations: tuple[tuple[str, str], ...] = ()
+    urls: tuple[str, ...] = ()
+
+    @property
+    def rewritten(self) -> bool:
+        """True for a tar whose times were lowered."""
+        return "@" in self.variant
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +76,18 @@ def _layer(row: Row) -> LayerRow:
         last_used_s=row[7],
         usage_count=row[8],
         record_type=row[9],
+    )
+
+
+def _blob(row: Row) -> BlobRow:
+    return BlobRow(
+        variant=row[0],
+        media_type=row[1],
+        digest=row[2],
+        size=row[3],
+        diff_id=row[4],
+        annotations=tuple(sorted(json.loads(row[5]).items())) if row[5] else (),
+        urls=tuple(json.loads(row[6])) if row[6] else (),
     )
 
 
@@ -148,25 +170,31 @@ class LayerTable:
     def add_blob(self, id: str, blob: BlobRow) -> None:
         """Adds or replaces one form of the layer's tar. Nothing happens when the layer is gone."""
         self.database.execute(
-            "INSERT OR REPLACE INTO layer_blobs (layer, variant, media_type, digest, size, diff_id)"
-            " SELECT id, ?, ?, ?, ?, ? FROM layers WHERE id=?",
-            (blob.variant, blob.media_type, blob.digest, blob.size, blob.diff_id, id),
+            f"INSERT OR REPLACE INTO layer_blobs (layer, {_BLOB_COLUMNS})"
+            " SELECT id, ?, ?, ?, ?, ?, ?, ? FROM layers WHERE id=?",
+            (
+                blob.variant,
+                blob.media_type,
+                blob.digest,
+                blob.size,
+                blob.diff_id,
+                json.dumps(dict(blob.annotations)) if blob.annotations else "",
+                json.dumps(blob.urls) if blob.urls else "",
+                id,
+            ),
         )
 
     def blobs(self, id: str) -> list[BlobRow]:
         rows = self.database.query(
-            "SELECT variant, media_type, digest, size, diff_id FROM layer_blobs WHERE layer=? ORDER BY variant",
-            (id,),
+            f"SELECT {_BLOB_COLUMNS} FROM layer_blobs WHERE layer=? ORDER BY variant", (id,)
         )
-        return [BlobRow(*row) for row in rows]
+        return [_blob(row) for row in rows]
 
     def all_blobs(self) -> dict[str, list[BlobRow]]:
         """Blobs of every layer, by layer id."""
         found: dict[str, list[BlobRow]] = {}
-        for row in self.database.query(
-            "SELECT layer, variant, media_type, digest, size, diff_id FROM layer_blobs"
-        ):
-            found.setdefault(row[0], []).append(BlobRow(*row[1:]))
+        for row in self.database.query(f"SELECT layer, {_BLOB_COLUMNS} FROM layer_blobs"):
+            found.setdefault(row[0], []).append(_blob(row[1:]))
         return found
 
     def layers_with_blob(self, digest: str) -> list[str]:

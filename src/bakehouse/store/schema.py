@@ -20,7 +20,7 @@ import sqlite3
 
 from bakehouse.errors import EnvironmentFault
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 _VERSION_1 = """
 CREATE TABLE layers (
@@ -102,7 +102,13 @@ CREATE TABLE meta (
 ) WITHOUT ROWID;
 """
 
-_MIGRATIONS = (_VERSION_1,)
+#: What an image said of a blob that came with it: annotations (a JSON object) and URLs (a JSON list), or nothing.
+_VERSION_2 = """
+ALTER TABLE layer_blobs ADD COLUMN annotations TEXT NOT NULL DEFAULT '';
+ALTER TABLE layer_blobs ADD COLUMN urls TEXT NOT NULL DEFAULT ''
+"""
+
+_MIGRATIONS = (_VERSION_1, _VERSION_2)
 
 
 def prepare_schema(connection: sqlite3.Connection) -> None:

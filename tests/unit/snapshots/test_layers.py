@@ -344,6 +344,22 @@ def test_remote_layers_are_fetched_once_when_needed(store: Store, layers: LayerS
     assert calls == [1]
 
 
+def test_facts_of_base_blobs_are_given_back(layers: LayerStore) -> None:
+    """BuildKit keeps the URLs of a base layer and the annotations of lazy pullers (checked in test_reproducible)."""
+    toc = "containerd.io/snapshot/stargz/toc.digest"
+    first = Descriptor(
+        GZIP, EMPTY, 5, {toc: "sha256:t", "org.example": "dropped"}, urls=("https://one.invalid/blob",)
+    )
+    layer = layers.adopt(EMPTY, first, lambda: None)
+    (blob,) = layers.blobs(SCRATCH.then(layer))
+    assert blob.descriptor == Descriptor(GZIP, EMPTY, 5, {toc: "sha256:t"}, urls=first.urls)
+    second = Descriptor(GZIP, EMPTY, 5, {toc: "sha256:other"}, urls=("https://two.invalid/blob",))
+    assert layers.adopt(EMPTY, second) == layer
+    (blob,) = layers.blobs(SCRATCH.then(layer))
+    assert blob.descriptor.annotations == {toc: "sha256:t"}
+    assert blob.descriptor.urls == (*first.urls, *second.urls)
+
+
 def test_damaged_blobs_are_refused(store: Store, layers: LayerStore) -> None:
     data = tar_of((TarEntry(b"f", size=2000), bytes(2000)))
     wrong = LayerChain((layers.adopt(EMPTY, Descriptor(PLAIN.media_type, store.blobs.put(data), len(data))),))

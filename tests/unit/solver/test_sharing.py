@@ -6,12 +6,12 @@ import threading
 from collections.abc import Sequence
 
 import pytest
+from tests.unit.solver.world import Op, World, node
 
 from bakehouse.errors import CancelledError, ExecutionError
 from bakehouse.solver.lookup import root_key
 from bakehouse.solver.model import Cancellation, RunContext
 from bakehouse.solver.solver import Node
-from tests.unit.solver.world import Op, World, node
 
 
 @pytest.fixture

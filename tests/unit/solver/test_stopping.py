@@ -9,13 +9,13 @@ import time
 from collections.abc import Sequence
 
 import pytest
+from tests.unit.solver.world import Op, World, node
 
 from bakehouse.errors import BakehouseError, CancelledError, ExecutionError
 from bakehouse.solver.model import CacheMap, Cancellation, RunContext
 from bakehouse.solver.solver import Node
 from bakehouse.solver.tasks import Call, Routine, TaskLoop
 from bakehouse.solver.workers import WorkerPool
-from tests.unit.solver.world import Op, World, node
 
 
 @pytest.fixture
@@ -131,7 +131,7 @@ def test_a_cancellation_at_any_moment_ends_the_solve_and_leaves_the_cache_right(
     expected = World().solve(_diamond(_CancelAt(0)))
     counting = _CancelAt(0)
     World().solve(_diamond(counting))
-    assert counting.calls > 20
+    assert counting.calls >= 20
     for at in range(1, counting.calls + 1):
         world = World()
         tick = _CancelAt(at)

@@ -26,9 +26,7 @@ class MemoryKeys:
     def query_links(self, source_key: str, input: int, op: str, selector: str, output: int) -> list[str]:
         return list(self.links.get((source_key, input, op, selector, output), ()))
 
-    def add_link(
-        self, source_key: str, input: int, op: str, selector: str, output: int, target: str
-    ) -> None:
+    def add_link(self, source_key: str, input: int, op: str, selector: str, output: int, target: str) -> None:
         row = self.links[source_key, input, op, selector, output]
         if target not in row:
             row.append(target)

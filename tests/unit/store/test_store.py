@@ -198,6 +198,38 @@ def test_processes_share_a_store(tmp_path: Path) -> None:
         assert store.path("counter").read_text() == "180"
 
 
+def test_a_new_store_is_opened_by_many_at_once(tmp_path: Path) -> None:
+    """The change to WAL mode of a new database waits for nobody by itself."""
+    code = "import sys; from bakehouse.store import Store; Store.open(sys.argv[1]).close()"
+    for attempt in range(3):
+        processes = [child(code, str(tmp_path / str(attempt))) for _ in range(6)]
+        for process in processes:
+            process.communicate()
+        assert [process.returncode for process in processes] == [0] * 6
+
+
+def test_a_store_of_version_1_is_upgraded(tmp_path: Path) -> None:
+    from bakehouse.store import schema
+
+    (tmp_path / "store").mkdir()
+    connection = sqlite3.connect(tmp_path / "store" / "bakehouse.db")
+    connection.executescript(schema._VERSION_1)
+    connection.execute(
+        "INSERT INTO layers VALUES ('l', NULL, '[]', 1.0, 'old', 'committed', '[]', 1.0, 1, 'regular')"
+    )
+    connection.execute("INSERT INTO layer_blobs VALUES ('l', 'gzip', 'type', 'sha256:a', 7, 'sha256:b')")
+    connection.execute("PRAGMA user_version=1")
+    connection.commit()
+    connection.close()
+    blob = BlobRow("zstd", "type", "sha256:c", 8, "sha256:b", (("key", "value"),), ("https://host/blob",))
+    with Store.open(tmp_path / "store") as store:
+        assert store.layers.blobs("l") == [BlobRow("gzip", "type", "sha256:a", 7, "sha256:b")]
+        store.layers.add_blob("l", blob)
+    with Store.open(tmp_path / "store") as store:
+        assert store.layers.blobs("l")[1] == store.layers.all_blobs()["l"][1] == blob
+        assert store.db.query_one("PRAGMA user_version") == (2,)
+
+
 def test_lock_excludes_threads(store: Store) -> None:
     order: list[str] = []
 

@@ -35,6 +35,7 @@ from bakehouse.oci.media_types import (
     OCI_MANIFEST,
     distributable,
     layer_as,
+    nondistributable,
 )
 from bakehouse.oci.platform import Platform
 from bakehouse.values import dataclass, field, replace
@@ -205,9 +206,9 @@ def _public(layer: Descriptor, options: ImageOptions) -> Descriptor:
             for key, value in layer.annotations.items()
             if key not in _INTERNAL_ANNOTATIONS and not key.startswith(_SOURCE_ANNOTATION)
         }
-    media_type, urls = layer.media_type, layer.urls
-    if not options.prefer_nondist_layers:
-        media_type, urls = distributable(media_type), ()
+    # A layer is foreign when it can be had elsewhere, whatever it was called when it came.
+    urls = layer.urls if options.prefer_nondist_layers else ()
+    media_type = nondistributable(layer.media_type) if urls else distributable(layer.media_type)
     media_type = layer_as(media_type, oci=options.oci_types)
     return Descriptor(media_type, layer.digest, layer.size, annotations, urls=urls)
 

@@ -1,9 +1,15 @@
-"""Output files that appear whole or not at all: written beside their place under a temporary name, then renamed."""
+"""Output files that appear whole or not at all: written beside their place without a name, which they get at the end.
+
+So a build that is killed leaves nothing in the user's directory. Where the file system knows no nameless files, a
+temporary name takes their part.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
+import secrets
 import stat
 import tempfile
 from collections.abc import Iterator
@@ -58,23 +64,69 @@ def output_stream(spec: ExportSpec) -> Iterator[BinaryIO]:
         # The file behind a symlink is what shall be replaced, not the link.
         target = Path(os.path.realpath(spec.dest))
         target.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(prefix=f".{target.name[:100]}.", dir=target.parent)
-        try:
-            with open(handle, "wb", buffering=_BUFFER_BYTES) as stream:
-                yield stream
-            os.chmod(temporary, _file_mode(target))
+        with _replacing(target) as stream:
+            yield stream
+
+
+@contextlib.contextmanager
+def _replacing(target: Path) -> Iterator[BinaryIO]:
+    """A new file that takes the place of `target` when the block ends well."""
+    handle = _nameless_file(target.parent)
+    temporary = None
+    if handle is None:
+        handle, temporary = tempfile.mkstemp(prefix=_prefix(target), dir=target.parent)
+    try:
+        with open(handle, "wb", buffering=_BUFFER_BYTES) as stream:
+            yield stream
+            stream.flush()
+            os.fchmod(handle, _file_mode(target))
+            temporary = temporary or _named(handle, target)
+        if temporary:
             os.replace(temporary, target)
-        except BaseException:
+    except BaseException:
+        if temporary:
             with contextlib.suppress(OSError):
                 os.unlink(temporary)
-            raise
+        raise
+
+
+def _prefix(target: Path) -> str:
+    return f".{target.name[:100]}."
+
+
+def _nameless_file(directory: Path) -> int | None:
+    """A file without a name that may be given one, or None where there is no such thing."""
+    try:
+        return os.open(directory, os.O_TMPFILE | os.O_WRONLY | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        # EISDIR and ENOENT come from kernels and file systems that do not know the flag.
+        if error.errno in (errno.EOPNOTSUPP, errno.EISDIR, errno.ENOENT, errno.EINVAL):
+            return None
+        raise
+
+
+def _named(handle: int, target: Path) -> str:
+    """Gives a nameless file the name `target`, or, when that is taken, another one in its directory, and returns it: a
+    link cannot replace a file. "" when there is nothing left to rename."""
+    source = f"/proc/self/fd/{handle}"
+    # Only with a directory descriptor does Python follow the link in /proc to the file itself.
+    directory = os.open(target.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        with contextlib.suppress(FileExistsError):
+            os.link(source, target.name, src_dir_fd=directory, dst_dir_fd=directory)
+            return ""
+        while True:
+            name = _prefix(target) + secrets.token_hex(6)
+            with contextlib.suppress(FileExistsError):
+                os.link(source, name, src_dir_fd=directory, dst_dir_fd=directory)
+                return os.fspath(target.parent / name)
+    finally:
+        os.close(directory)
 
 
 @contextlib.contextmanager
 def translated(dest: Path) -> Iterator[None]:
     """Turns failures of the file system into `EnvironmentFault` with the destination's name."""
-    import errno
-
     try:
         yield
     except OSError as error:
