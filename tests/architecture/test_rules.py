@@ -47,7 +47,9 @@ def test_style() -> None:
 
 
 def test_every_room_has_a_floor() -> None:
-    layers = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"][0]["layers"]
+    layers = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"][0][
+        "layers"
+    ]
     named = {name.strip().removeprefix("bakehouse.") for layer in layers for name in layer.split("|")}
     rooms = {path.stem if path.is_file() else path.name for path in (ROOT / "src/bakehouse").iterdir()}
     assert rooms - named - {"__init__", "__main__", "__pycache__", "py", "version"} == set()
@@ -76,7 +78,11 @@ def test_no_committed_file_names(pattern: str) -> None:
             text = path.read_text("utf-8")
         except UnicodeDecodeError:
             continue
-        found += [f"{path.relative_to(ROOT)}: {line.strip()[:100]}" for line in text.splitlines() if re.search(pattern, line)]
+        found += [
+            f"{path.relative_to(ROOT)}: {line.strip()[:100]}"
+            for line in text.splitlines()
+            if re.search(pattern, line)
+        ]
     assert found == []
 
 
@@ -129,4 +135,10 @@ def test_printing_a_definition_imports_no_engine() -> None:
         " 'subprocess', 'inspect', 'logging') or n.startswith(('bakehouse.engine', 'bakehouse.builders',"
         " 'bakehouse.store', 'bakehouse.registry'))]; sys.exit(' '.join(bad) if bad else 0)"
     )
-    run(str(PYTHON), "-S", "-c", "import sys; sys.path.insert(0, 'src');" + code, "examples/demo/docker-bake.hcl")
+    run(
+        str(PYTHON),
+        "-S",
+        "-c",
+        "import sys; sys.path.insert(0, 'src');" + code,
+        "examples/demo/docker-bake.hcl",
+    )

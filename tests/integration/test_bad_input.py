@@ -39,7 +39,9 @@ def assert_store_is_clean(bakehouse: Bakehouse) -> None:
     assert str(store) not in Path("/proc/self/mounts").read_text()
     if not store.exists():
         return
-    leftovers = [path for path in (store / "tmp").rglob("*") if path.is_file() and not path.name.endswith("lock")]
+    leftovers = [
+        path for path in (store / "tmp").rglob("*") if path.is_file() and not path.name.endswith("lock")
+    ]
     assert leftovers == []
     import hashlib
 
@@ -75,7 +77,7 @@ def test_missing_dockerfile_and_context(offline: Bakehouse, tmp_path: Path) -> N
     text = failure(offline.run("build", ".", cwd=tmp_path, check=False))
     assert "failed to read dockerfile: open Dockerfile: no such file or directory" in text
     text = failure(offline.run("build", "nowhere", cwd=tmp_path, check=False))
-    assert "nowhere\" not found" in text
+    assert 'nowhere" not found' in text
 
 
 def test_cycles(offline: Bakehouse, tmp_path: Path) -> None:
@@ -128,7 +130,9 @@ def test_copy_of_a_missing_file_names_it_and_the_line(offline: Bakehouse, tmp_pa
 
 @pytest.mark.privileged
 def test_missing_secret(bakehouse: Bakehouse, tmp_path: Path) -> None:
-    context = context_of(tmp_path, "FROM busybox\nRUN --mount=type=secret,id=token,required cat /run/secrets/token\n")
+    context = context_of(
+        tmp_path, "FROM busybox\nRUN --mount=type=secret,id=token,required cat /run/secrets/token\n"
+    )
     text = failure(bakehouse.run("build", ".", cwd=context, check=False))
     assert "secret token: not found" in text
     text = failure(bakehouse.run("build", "--secret", "id=token,src=nofile", ".", cwd=context, check=False))
@@ -152,13 +156,17 @@ def test_image_that_does_not_exist(bakehouse: Bakehouse, registry: Registry, tmp
     assert "not found" in text
 
 
-def test_wrong_digest_from_the_registry_is_refused(bakehouse: Bakehouse, registry: Registry, tmp_path: Path) -> None:
+def test_wrong_digest_from_the_registry_is_refused(
+    bakehouse: Bakehouse, registry: Registry, tmp_path: Path
+) -> None:
     """A layer whose bytes were changed behind the registry's back."""
     from tests.support import bases
 
     base = next(item for item in bases.IMAGES if item.key == "busybox")
     registry.push_layout(bases.layout(base), "corrupt/base:1")
-    manifest = json.loads(registry.get("corrupt/base/manifests/1", "application/vnd.oci.image.manifest.v1+json"))
+    manifest = json.loads(
+        registry.get("corrupt/base/manifests/1", "application/vnd.oci.image.manifest.v1+json")
+    )
     digest = manifest["layers"][0]["digest"].partition(":")[2]
     blob = registry.root / f"data/docker/registry/v2/blobs/sha256/{digest[:2]}/{digest}/data"
     good = blob.read_bytes()
@@ -214,7 +222,9 @@ def test_full_disk(bakehouse: Bakehouse, tmp_path: Path) -> None:
         text = failure(bakehouse.run("build", "-o", f"type=oci,dest={out}", ".", cwd=context, check=False))
         assert "no space left" in text
         assert not out.exists()
-        assert not [path for path in (store / "tmp").rglob("*") if path.is_file() and path.stat().st_size > 4096]
+        assert not [
+            path for path in (store / "tmp").rglob("*") if path.is_file() and path.stat().st_size > 4096
+        ]
         (context / "big").write_bytes(b"small")
         bakehouse.run("build", "-o", f"type=oci,dest={out}", ".", cwd=context)
         assert out.exists()
@@ -224,7 +234,13 @@ def test_full_disk(bakehouse: Bakehouse, tmp_path: Path) -> None:
 
 def test_flags_without_a_room_are_refused_by_name(offline: Bakehouse, tmp_path: Path) -> None:
     context = context_of(tmp_path, "FROM scratch\nENV A=1\n")
-    for flag in ("--sbom=true", "--attest=type=sbom", "--cache-to=type=inline", "--policy=x", "--call=outline"):
+    for flag in (
+        "--sbom=true",
+        "--attest=type=sbom",
+        "--cache-to=type=inline",
+        "--policy=x",
+        "--call=outline",
+    ):
         text = failure(offline.run("build", flag, ".", cwd=context, check=False))
         assert flag.partition("=")[0] in text
         assert "not supported yet" in text
@@ -260,7 +276,9 @@ def test_interrupt_leaves_nothing_behind(bakehouse: Bakehouse, tmp_path: Path) -
 def test_a_killed_build_leaves_a_usable_store(bakehouse: Bakehouse, tmp_path: Path) -> None:
     """kill -9 in the middle of a step: its processes end, and the next build needs no repair."""
     marker = f"{time.time_ns()}"[-6:]
-    context = context_of(tmp_path, f"FROM busybox\nRUN echo kept > /kept\nRUN echo started; sleep 301{marker}\n")
+    context = context_of(
+        tmp_path, f"FROM busybox\nRUN echo kept > /kept\nRUN echo started; sleep 301{marker}\n"
+    )
     process = bakehouse.start("build", "--progress=plain", ".", cwd=context)
     assert process.stderr is not None
     for line in process.stderr:

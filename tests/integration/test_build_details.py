@@ -34,17 +34,30 @@ def test_an_oci_layout_is_a_named_context(offline: Bakehouse, tmp_path: Path) ->
     base = next(item for item in bases.IMAGES if item.key == "nginx")
     layout = bases.layout(base)
     context = context_of(
-        tmp_path, "FROM base AS a\nFROM scratch\nCOPY --from=base /etc/nginx/nginx.conf /one\nCOPY --from=a /etc/passwd /two\n"
+        tmp_path,
+        "FROM base AS a\nFROM scratch\nCOPY --from=base /etc/nginx/nginx.conf /one\nCOPY --from=a /etc/passwd /two\n",
     )
     offline.run(
-        "build", "--build-context", f"base=oci-layout://{layout}:latest", "-o", "type=local,dest=out", ".", cwd=context
+        "build",
+        "--build-context",
+        f"base=oci-layout://{layout}:latest",
+        "-o",
+        "type=local,dest=out",
+        ".",
+        cwd=context,
     )
     assert "listen 80" in (context / "out" / "one").read_text()
     assert "root:" in (context / "out" / "two").read_text()
 
 
 @pytest.mark.parametrize(
-    "line", ["docker/dockerfile:1", "docker/dockerfile:1.7-labs", "docker.io/docker/dockerfile:1.4", "docker/dockerfile"]
+    "line",
+    [
+        "docker/dockerfile:1",
+        "docker/dockerfile:1.7-labs",
+        "docker.io/docker/dockerfile:1.4",
+        "docker/dockerfile",
+    ],
 )
 def test_the_official_syntax_is_accepted_offline(offline: Bakehouse, tmp_path: Path, line: str) -> None:
     """D5."""

@@ -250,8 +250,7 @@ def test_metadata_of_every_target(offline: Bakehouse, tmp_path: Path) -> None:
         PROJECT
         | {
             "docker-bake.hcl": (
-                'group "default" { targets = ["x", "y"] }\n'
-                'target "x" {\n  tags = ["x:1"]\n}\ntarget "y" {}\n'
+                'group "default" { targets = ["x", "y"] }\ntarget "x" {\n  tags = ["x:1"]\n}\ntarget "y" {}\n'
             )
         },
     )

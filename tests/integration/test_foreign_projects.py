@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.integration.test_walkthroughs import fetch
 from tests.support.command import Bakehouse
 from tests.support.paths import CACHE
 from tests.support.services import free_port, stop
-from tests.integration.test_walkthroughs import fetch
 
 pytestmark = pytest.mark.privileged
 
@@ -27,7 +27,19 @@ def source_package(name: str, version: str, tmp_path: Path) -> Path:
     pattern = f"{name}-{version}.tar.gz"
     if not (folder / pattern).exists():
         subprocess.run(
-            [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--no-binary", ":all:", "--dest", str(folder), f"{name}=={version}"],
+            [
+                sys.executable,
+                "-m",
+                "pip",
+                "download",
+                "--quiet",
+                "--no-deps",
+                "--no-binary",
+                ":all:",
+                "--dest",
+                str(folder),
+                f"{name}=={version}",
+            ],
             check=True,
         )
     with tarfile.open(folder / pattern) as archive:
@@ -49,8 +61,18 @@ def test_gunicorn_example_builds_and_answers(bakehouse: Bakehouse, tmp_path: Pat
         "build", "-t", "chat", "-f", "examples/streaming_chat/Dockerfile", ".", cwd=project, timeout=900
     )
     port = free_port()
-    process = bakehouse.start("run", "-e", f"PORT={port}", "chat", "gunicorn", "streaming_chat.main:app",
-                              "-c", "streaming_chat/gunicorn_conf.py", "--bind", f"127.0.0.1:{port}")
+    process = bakehouse.start(
+        "run",
+        "-e",
+        f"PORT={port}",
+        "chat",
+        "gunicorn",
+        "streaming_chat.main:app",
+        "-c",
+        "streaming_chat/gunicorn_conf.py",
+        "--bind",
+        f"127.0.0.1:{port}",
+    )
     try:
         assert "<html" in fetch(f"http://127.0.0.1:{port}/", process).lower()
     finally:

@@ -96,12 +96,12 @@ class OverlayDriver:
         if not lowers:
             return upper
         work.mkdir()
+        _inherit_owner(lowers[-1], upper)
         if len(lowers) > MAX_OVERLAY_LAYERS:
             base = area / "base"
             base.mkdir()
             CopyDriver().view(lowers, base)
             lowers = [base]
-        _inherit_owner(lowers[-1], upper)
         overlay(at, lowers, upper=upper, work=work, userxattr=self._userxattr)
         return at
 

@@ -14,10 +14,10 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from bakehouse.errors import EnvironmentFault
-from bakehouse.store.faults import disk_full, is_disk_full
+from bakehouse.store.faults import database_fault
 from bakehouse.store.schema import prepare_schema
 
 #: How long a writer waits for another process's transaction.
@@ -47,8 +47,9 @@ class Database:
             prepare_schema(self._connection())
         except sqlite3.Error as error:
             self.close()
-            if is_disk_full(error):
-                raise disk_full(path) from error
+            fault = database_fault(error, path)
+            if fault is not None:
+                raise fault from error
             raise EnvironmentFault(
                 f"cannot open the store's database {path}: {error}",
                 code="store-unusable",
@@ -120,16 +121,26 @@ class Database:
         try:
             return connection.execute(sql, params)
         except sqlite3.Error as error:
-            if is_disk_full(error):
-                raise disk_full(self.path) from error
-            raise
+            self._raise(error)
+
+    def _raise(self, error: sqlite3.Error) -> NoReturn:
+        fault = database_fault(error, self.path)
+        if fault is None:
+            raise error
+        raise fault from error
 
     def query(self, sql: str, params: Sequence[Any] = ()) -> list[Row]:
         """All rows of a SELECT."""
-        return self._execute(self._connection(), sql, params).fetchall()
+        try:
+            return self._connection().execute(sql, params).fetchall()
+        except sqlite3.Error as error:
+            self._raise(error)
 
     def query_one(self, sql: str, params: Sequence[Any] = ()) -> Row | None:
-        row: Row | None = self._execute(self._connection(), sql, params).fetchone()
+        try:
+            row: Row | None = self._connection().execute(sql, params).fetchone()
+        except sqlite3.Error as error:
+            self._raise(error)
         return row
 
     def execute(self, sql: str, params: Sequence[Any] = ()) -> int:
@@ -146,9 +157,7 @@ class Database:
             try:
                 self._connection().executemany(sql, rows)
             except sqlite3.Error as error:
-                if is_disk_full(error):
-                    raise disk_full(self.path) from error
-                raise
+                self._raise(error)
 
     def close(self) -> None:
         """Closes every connection. Idempotent; later use raises `sqlite3.ProgrammingError`."""

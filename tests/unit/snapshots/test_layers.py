@@ -23,6 +23,7 @@ from bakehouse.linux.files import get_xattr
 from bakehouse.oci.digest import Digest
 from bakehouse.oci.image import Descriptor
 from bakehouse.snapshots import SCRATCH, Compression, LayerChain, LayerStore, TarEntry
+from bakehouse.snapshots.tarformat import DIRECTORY, HARDLINK, REGULAR
 from bakehouse.snapshots.trees import merge_layer
 from bakehouse.store import PrunePolicy, Store
 
@@ -204,6 +205,45 @@ def test_chain_of_120_layers(layers: LayerStore) -> None:
         chain = chain.then(active.commit())
     with layers.view(chain) as root:
         assert not (root / "f3").exists()
+
+
+def test_chain_of_500_layers(store: Store, layers: LayerStore) -> None:
+    """More than overlayfs can stack: the tree below is put together by copying, and means the same."""
+    count = 500
+    chain = SCRATCH
+    for number in range(count):
+        entries: list[tuple[TarEntry, bytes | None]] = [
+            (TarEntry(b"d", DIRECTORY, 0o755), None),
+            (TarEntry(b"d/f%d" % number, REGULAR, 0o640, 5, 6, 10**9 * number, 3), b"%03d" % number),
+            (TarEntry(b"same", REGULAR, 0o644, size=3), b"%03d" % number),
+        ]
+        if number % 10 == 9:
+            # What the layer before brought goes; what this one brings has a second name.
+            entries.append((TarEntry(b"d/.wh.f%d" % (number - 1)), None))
+            entries.append((TarEntry(b"d/hard%d" % number, HARDLINK, linkname=b"d/f%d" % number), None))
+        chain = chain.then(adopted(store, layers, tar_of(*entries)))
+    wanted = {f"f{number}" for number in range(count) if number % 10 != 8}
+    wanted |= {f"hard{number}" for number in range(9, count, 10)}
+    with layers.view(chain) as root:
+        assert set(os.listdir(root / "d")) == wanted
+        assert (root / "same").read_text() == "499"
+        assert (root / "d" / "hard9").samefile(root / "d" / "f9")
+        status = (root / "d" / "f7").stat()
+        assert (status.st_mode & 0o7777, status.st_uid, status.st_gid, status.st_mtime) == (0o640, 5, 6, 7)
+    with layers.prepare(chain) as active:
+        (active.root / "d" / "f3").unlink()
+        (active.root / "d" / "f4").write_text("changed")
+        (active.root / "d" / "new").mkdir()
+        layer = active.commit()
+    with layers.view(chain.then(layer)) as root:
+        assert set(os.listdir(root / "d")) == wanted - {"f3"} | {"new"}
+        assert (root / "d" / "f4").read_text() == "changed"
+        assert (root / "d" / "f4").stat().st_uid == 5
+    with layers.view(chain) as root:
+        assert (root / "d" / "f3").read_text() == "003"
+        assert (root / "d" / "f4").read_text() == "004"
+    blob = layers.blob(chain.then(layer), count, PLAIN)
+    assert members(store, blob.descriptor.digest) == ["d", "d/.wh.f3", "d/f4", "d/new"]
 
 
 def layers_packed(layers: LayerStore, chain: LayerChain, *entries: tuple[TarEntry, bytes | None]) -> str:

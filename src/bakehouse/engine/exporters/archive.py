@@ -20,7 +20,6 @@ from bakehouse.engine.exporters.response import image_response
 from bakehouse.errors import DefinitionError
 from bakehouse.oci import gojson
 from bakehouse.oci.image import Descriptor, Index, Manifest
-from bakehouse.oci.media_types import FOREIGN_LAYERS
 from bakehouse.oci.reference import Reference
 from bakehouse.registry.archive import ArchiveWriter
 from bakehouse.registry.layout import LAYOUT_FILE, OciLayout, blob_name, named
@@ -74,8 +73,7 @@ class ArchiveExporter:
         try:
             image = assemble(result, self._options, context, vertex, cancel)
             for layer in image.layers:
-                if layer.media_type not in FOREIGN_LAYERS:
-                    ensure_layer_blob(context, image, layer)
+                ensure_layer_blob(context, image, layer)
             root = self._dated(image.root, result, self._options)
             self._write(image, root, context, vertex, cancel)
         except BaseException as error:
@@ -111,12 +109,9 @@ class ArchiveExporter:
         with translated(dest), vertex.status("copying files"):
             for descriptor, raw in image.documents:
                 layout.put(descriptor, [raw])
-            for layer in self._stored_layers(image):
+            for layer in image.layers:
                 layout.put(layer, _blob_chunks(context, layer, cancel))
             layout.add(root, names=self._names, tags=() if self._names else ("latest",))
-
-    def _stored_layers(self, image: AssembledImage) -> list[Descriptor]:
-        return [layer for layer in image.layers if layer.media_type not in FOREIGN_LAYERS]
 
     def _write_tar(
         self,
@@ -132,7 +127,7 @@ class ArchiveExporter:
         blobs: dict[str, tuple[Descriptor, bytes | None]] = {
             blob_name(descriptor.digest): (descriptor, raw) for descriptor, raw in image.documents
         }
-        for layer in self._stored_layers(image):
+        for layer in image.layers:
             blobs.setdefault(blob_name(layer.digest), (layer, None))
         directory = ""
         for name in sorted(blobs):

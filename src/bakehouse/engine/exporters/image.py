@@ -10,7 +10,6 @@ from bakehouse.engine.exporters.options import parse_image_options
 from bakehouse.engine.exporters.push import ensure_layer_blob, push_image, push_reference
 from bakehouse.engine.exporters.response import image_response
 from bakehouse.errors import DefinitionError
-from bakehouse.oci.media_types import FOREIGN_LAYERS
 from bakehouse.oci.platform import Platform, best_match
 from bakehouse.oci.reference import Reference
 
@@ -103,8 +102,7 @@ class ImageExporter:
         if not names:
             return
         for layer in image.layers:
-            if layer.media_type not in FOREIGN_LAYERS:
-                ensure_layer_blob(context, image, layer)
+            ensure_layer_blob(context, image, layer)
         for name in names:
             with vertex.status(f"naming to {name}"):
                 context.store.images.tag(name, image.root)
