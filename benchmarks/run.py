@@ -2,10 +2,10 @@
 
     python benchmarks/run.py [--rounds N] [--only NAME …] [--write docs/benchmarks.md]
 
-Every case does the same work with every tool, the tools taking turns within a round, so that noise of the machine hits
-all alike. Reported are medians of wall time, the ratio of ours to buildx's, the peak memory of our process tree's
-largest process, and the size of what was exported. All files lie on tmpfs: a disk's own habits (delayed allocation, slow
-inode reuse) would drown what is measured. Ours runs from a compiled, non-editable installation.
+Every case does the same work with every tool, the tools taking turns within a round, so that noise of the machine
+hits all alike. Reported are medians of wall time, the ratio of ours to buildx's, the peak memory of our process tree's
+largest process, and the size of what was exported. All files lie on tmpfs: a disk's own habits (delayed allocation,
+slow inode reuse) would drown what is measured. Ours runs from a compiled, non-editable installation.
 """
 
 from __future__ import annotations
@@ -392,9 +392,10 @@ def report(measured: list[Case]) -> str:
     lines = [
         "# Benchmarks",
         "",
-        "Written by `make bench`: ours beside real buildx with buildkitd, and buildah where it can do the same, taking turns",
-        "in one run, on the same files, all on tmpfs. Times are medians of wall seconds; the ratio is ours to buildx's,",
-        "below 1 is faster. Memory is the peak of our largest process. What is measured is described in `benchmarks/run.py`.",
+        "Written by `make bench`: ours beside real buildx with buildkitd, and buildah where it can do the same, taking",
+        "turns in one run, on the same files, all on tmpfs. Times are medians of wall seconds; the ratio is ours to",
+        "buildx's, below 1 is faster. Memory is the peak of our largest process. What is measured stands in",
+        "`benchmarks/run.py`.",
         "",
         f"Machine: {os.cpu_count()} cores, Linux {platform.release()}, Python {platform.python_version()}.",
         "Peers: " + peers() + ".",

@@ -15,9 +15,9 @@ class BakehouseError(Exception):
 
     `code` is stable and serves tests and documentation; `hint` is one sentence saying what to do; `vertex` is the
     display name of the build step in which the error arose and `excerpt` the rendered source lines it points at,
-    both added as the error rises. `log_tail` holds the last output lines of a failed step, `target` the Bake target that
-    failed, `during` what was being done in the words of BuildKit's clients (`failed to solve: `). `str(error)` is the
-    message alone.
+    both added as the error rises. `log_tail` holds the last output lines of a failed step, `target` the Bake target
+    that failed, `during` what was being done in the words of BuildKit's clients (`failed to solve: `). `str(error)` is
+    the message alone.
     """
 
     category = "internal"

@@ -233,10 +233,11 @@ def compare_config(ours: Image, theirs: Image) -> list[str]:
         return dict(config)
 
     a, b = normal(ours), normal(theirs)
-    lines = []
-    for key in sorted(set(a) | set(b)):
-        if a.get(key) != b.get(key):
-            lines.append(f"config {key}: {json.dumps(a.get(key))}, BuildKit {json.dumps(b.get(key))}")
+    lines = [
+        f"config {key}: {json.dumps(a.get(key))}, BuildKit {json.dumps(b.get(key))}"
+        for key in sorted(set(a) | set(b))
+        if a.get(key) != b.get(key)
+    ]
     if list(a) != list(b):
         lines.append(f"config member order {list(a)}, BuildKit {list(b)}")
     return lines

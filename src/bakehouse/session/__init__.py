@@ -66,8 +66,8 @@ class NoCredentials:
 
 @dataclass(frozen=True)
 class Session:
-    """Everything a build may ask of its client. `local_dirs` maps `local://` names, or
-    `SESSION:NAME` where sources of one build bear several session ids, to host directories; `oci_layouts` maps store names to OCI
+    """Everything a build may ask of its client. `local_dirs` maps `local://` names, or `SESSION:NAME`
+    where sources of one build bear several session ids, to host directories; `oci_layouts` maps store names to OCI
     layout directories, `ssh` agent ids to socket paths."""
 
     local_dirs: Mapping[str, Path] = field(default_factory=dict)

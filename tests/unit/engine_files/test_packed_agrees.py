@@ -11,9 +11,9 @@ import tempfile
 from contextlib import ExitStack
 from pathlib import Path
 
-import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
+from tests.support.needs import needs_root
 from tests.unit.engine_files.trees import (
     TIME_NS,
     make_tree,
@@ -31,7 +31,7 @@ from bakehouse.engine.sources.context_walk import ContextDirectory
 from bakehouse.errors import BakehouseError
 from bakehouse.llb.ops import Action, Copy, MkDir, MkFile, Symlink
 
-pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="owners are set")
+pytestmark = needs_root
 
 NAMES = ["a", "b", "c.txt", "é", "B"]
 STAMP = 1_500_000_000_000_000_000

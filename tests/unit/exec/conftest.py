@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
+from tests.support.needs import need, need_command
 
 from bakehouse.engine.layer_tree import LayerTree
 from bakehouse.engine.ops.exec import ExecOperation, ExecOptions
@@ -67,9 +68,7 @@ class Builder:
 
     def base(self) -> LayerTree:
         """One layer with busybox."""
-        busybox = shutil.which("busybox")
-        if busybox is None:
-            pytest.skip("busybox is not installed")
+        busybox = need_command("busybox")
         return self.tree(lambda root: _install(root, busybox))
 
     def tree(self, fill: Callable[[Path], None], below: LayerChain | None = None) -> LayerTree:
@@ -153,8 +152,7 @@ BuildTest = Callable[[Callable[[Builder], None]], None]
 @pytest.fixture
 def building(tmp_path: Path) -> Iterator[Callable[..., None]]:
     """`building(body, session)` runs `body(builder)`."""
-    if os.geteuid() != 0:
-        pytest.skip("needs root")
+    need(os.geteuid() == 0, "root")
 
     def run(body: Callable[[Builder], None], session: Session | None = None) -> None:
         def whole() -> None:

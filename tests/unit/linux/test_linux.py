@@ -12,11 +12,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from tests.support.needs import needs_root
 
 from bakehouse.linux import files, mounts, namespaces
 from bakehouse.linux.locks import FileLock
-
-needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="mounts need root")
 
 
 def in_private_namespace(work: Callable[[], None]) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
+from tests.support.needs import need, need_command
 
 from bakehouse.runtime import OciRuntime, Step
 from bakehouse.runtime.namespace import private_mounts
@@ -59,9 +60,7 @@ def in_engine_thread(function: Callable[[], T]) -> T:
 @pytest.fixture
 def rootfs(tmp_path: Path) -> Path:
     """A root directory with busybox and nothing else."""
-    busybox = shutil.which("busybox")
-    if busybox is None:
-        pytest.skip("busybox is not installed")
+    busybox = need_command("busybox")
     root = tmp_path / "rootfs"
     (root / "bin").mkdir(parents=True)
     shutil.copy(busybox, root / "bin" / "busybox")
@@ -73,10 +72,8 @@ def rootfs(tmp_path: Path) -> Path:
 @pytest.fixture(params=["crun", "runc"])
 def runtime(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[OciRuntime]:
     """Each of the two runtimes in turn."""
-    if os.geteuid() != 0:
-        pytest.skip("needs root")
-    if shutil.which(request.param, path=os.environ["PATH"] + ":/usr/sbin") is None:
-        pytest.skip(f"{request.param} is not installed")
+    need(os.geteuid() == 0, "root")
+    need_command(request.param)
     environ = {**os.environ, "BAKEHOUSE_RUNTIME": request.param}
     found = in_engine_thread(lambda: OciRuntime.discover(environ, tmp_path / "state"))
     yield found

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.support.needs import need, need_command
 
 import bakehouse
 from bakehouse.runtime import rootless
@@ -50,8 +51,8 @@ print(*sorted(os.listdir(base / "upper")))
 @pytest.fixture(scope="module")
 def user() -> Iterator[str]:
     """A user with subordinate ids, removed afterwards."""
-    if os.geteuid() != 0 or shutil.which("useradd") is None:
-        pytest.skip("needs root and useradd")
+    need(os.geteuid() == 0, "root")
+    need_command("useradd")
     name = f"bakeuser{os.getpid()}"
     subprocess.run(["useradd", "--create-home", name], check=True, capture_output=True)
     yield name
@@ -79,7 +80,8 @@ def _python() -> str:
         path = Path(os.path.realpath(candidate))
         if path.exists() and all(os.stat(p).st_mode & stat.S_IXOTH for p in (path, *path.parents)):
             return candidate
-    pytest.skip("no Python that another user may run")
+    need(False, "a Python that another user may run")
+    raise AssertionError
 
 
 def run_as(user: str, home: Path, search: str, runtime: str) -> list[str]:
@@ -128,8 +130,7 @@ def test_without_the_tools_there_are_no_ranges(tmp_path: Path) -> None:
 
 
 def test_root_stays_as_it_is() -> None:
-    if os.geteuid() != 0:
-        pytest.skip("needs root")
+    need(os.geteuid() == 0, "root")
     assert reexec_in_user_namespace() is False
 
 

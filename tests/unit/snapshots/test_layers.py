@@ -14,6 +14,7 @@ import threading
 from pathlib import Path
 
 import pytest
+from tests.support.needs import needs_root
 from tests.unit.snapshots.conftest import in_private_namespace
 from tests.unit.snapshots.trees import describe, tar_of
 
@@ -526,7 +527,7 @@ def test_delete_and_prune(store: Store, layers: LayerStore) -> None:
     assert [record.id for record in store.prune(PrunePolicy(all=True))] == [chain.layers[0]]
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="needs a tmpfs of its own")
+@needs_root
 @pytest.mark.parametrize("driver", ["overlay", "copy"])
 def test_full_disk(tmp_path: Path, driver: str) -> None:
     def work() -> list[str | None]:

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from tests.support.needs import needs_root
 
 from bakehouse.errors import DefinitionError, EnvironmentFault, IntegrityError, NotFoundError
 from bakehouse.linux import mounts, namespaces
@@ -105,7 +106,7 @@ def test_copy_is_independent(store: Store, tmp_path: Path) -> None:
     assert store.blobs.read(HELLO, 5) == b"hello"
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="needs a tmpfs of its own")
+@needs_root
 def test_full_disk_leaves_nothing_behind(tmp_path: Path) -> None:
     seen: list[str | BaseException] = []
 
