@@ -14,7 +14,8 @@ import stat
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from bakehouse.linux.files import fd_path, get_xattr, is_whiteout
+from bakehouse.linux.files import fd_path, get_xattr
+from bakehouse.snapshots.marks import is_whiteout
 
 ADD = "add"
 MODIFY = "modify"

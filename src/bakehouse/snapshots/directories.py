@@ -12,8 +12,9 @@ import stat
 from collections.abc import Callable
 
 from bakehouse.errors import IntegrityError
-from bakehouse.linux.files import fd_path, is_whiteout, open_in_root
+from bakehouse.linux.files import open_in_root
 from bakehouse.snapshots.attributes import copy_attributes, shown
+from bakehouse.snapshots.marks import is_whiteout, mark_opaque
 
 _CACHED = 128
 _MAX_LINKS = 40
@@ -84,6 +85,15 @@ class Directories:
         self.remember(path, fd)
         return fd
 
+    def mark_opaque(self, parent_fd: int, name: bytes) -> None:
+        """Makes the directory `name` hide what is below. Only in the overlay form."""
+        assert self._opaque is not None
+        fd = os.open(name, OPEN_DIR | os.O_NOFOLLOW, dir_fd=parent_fd)
+        try:
+            mark_opaque(fd, self._opaque)
+        finally:
+            os.close(fd)
+
     def remember(self, path: bytes, fd: int) -> None:
         """Takes `fd` over as the descriptor of the directory `path`."""
         if len(self._open) >= _CACHED:
@@ -150,7 +160,7 @@ class Directories:
             if is_whiteout(status) and self._opaque is not None:
                 os.unlink(part, dir_fd=here)
                 os.mkdir(part, 0o755, dir_fd=here)
-                os.setxattr(fd_path(here, part), self._opaque, b"y", follow_symlinks=False)
+                self.mark_opaque(here, part)
             elif not stat.S_ISDIR(status.st_mode):
                 raise IntegrityError(
                     f"invalid tar archive: {shown(path)} is used as a directory but is not one",

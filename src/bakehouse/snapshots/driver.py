@@ -14,11 +14,12 @@ from pathlib import Path
 from typing import Protocol
 
 from bakehouse.errors import EnvironmentFault
-from bakehouse.linux.files import get_xattr, make_whiteout, remove_tree
+from bakehouse.linux.files import get_xattr, remove_tree
 from bakehouse.linux.mounts import MNT_DETACH, can_mount_overlay, overlay, umount
 from bakehouse.linux.namespaces import in_user_namespace, is_privileged
 from bakehouse.snapshots.changes import DELETE, UNMODIFIED, Change, double_walk
-from bakehouse.snapshots.trees import OPAQUE_XATTRS, merge_layer
+from bakehouse.snapshots.marks import make_whiteout, opaque_xattrs_of
+from bakehouse.snapshots.trees import merge_layer
 
 #: Overlayfs takes 500 lower directories; above this the tree is put together by copying.
 MAX_OVERLAY_LAYERS = 480
@@ -46,11 +47,6 @@ class Driver(Protocol):
     def close(self, at: Path) -> None:
         """Takes away what was shown at `at`. Idempotent."""
         ...
-
-
-def opaque_xattr() -> str:
-    """The attribute that overlayfs reads in this process's user namespace."""
-    return OPAQUE_XATTRS[1] if in_user_namespace() or not is_privileged() else OPAQUE_XATTRS[0]
 
 
 def choose_driver(wanted: str, directory: Path) -> Driver:
@@ -227,7 +223,7 @@ def has_opaque_marks(upper: int) -> bool:
     for name in names:
         child = os.open(name, _OPEN_DIR, dir_fd=upper)
         try:
-            if any(get_xattr(child, key) == b"y" for key in OPAQUE_XATTRS) or has_opaque_marks(child):
+            if opaque_xattrs_of(child) or has_opaque_marks(child):
                 return True
         finally:
             os.close(child)
@@ -253,7 +249,7 @@ def _normalise(upper: int, lower: int | None, prefix: bytes, replaced: list[byte
         child = os.open(name, _OPEN_DIR, dir_fd=upper)
         base = _lower_directory(lower, name)
         try:
-            marks = [key for key in OPAQUE_XATTRS if get_xattr(child, key) == b"y"]
+            marks = opaque_xattrs_of(child)
             if marks:
                 if base is not None:
                     replaced.append(prefix + name)
@@ -306,5 +302,4 @@ __all__ = [
     "choose_driver",
     "has_opaque_marks",
     "normalise_upper",
-    "opaque_xattr",
 ]

@@ -12,14 +12,14 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-from bakehouse.linux.files import copy_data, fd_path, get_xattr, is_whiteout, list_xattrs, remove_tree
+from bakehouse.linux.files import copy_data, fd_path, get_xattr, list_xattrs, remove_tree
 from bakehouse.linux.namespaces import is_privileged
 from bakehouse.snapshots.compression import ByteSink
+from bakehouse.snapshots.marks import is_opaque, is_whiteout
 from bakehouse.snapshots.tarformat import HARDLINK, SYMLINK, TarEntry
 from bakehouse.snapshots.tarwriter import Source, TarWriter, entry_of
 from bakehouse.store.faults import disk_errors
 
-OPAQUE_XATTRS = ("trusted.overlay.opaque", "user.overlay.opaque")
 _OVERLAY_XATTRS = ("trusted.overlay.", "user.overlay.")
 _OPEN_DIR = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _NO_LINK = frozenset({errno.EXDEV, errno.EMLINK, errno.EPERM, errno.EOPNOTSUPP})
@@ -56,7 +56,7 @@ class TreeCopier:
     ) -> None:
         child = os.open(name, _OPEN_DIR, dir_fd=source)
         try:
-            if self._overlay and any(get_xattr(child, key) == b"y" for key in OPAQUE_XATTRS):
+            if self._overlay and is_opaque(child):
                 _remove(name, target)
             try:
                 os.mkdir(name, 0o700, dir_fd=target)

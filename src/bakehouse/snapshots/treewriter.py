@@ -2,7 +2,7 @@
 
 No member leaves the directory: parents are found by `directories`, the last component is never followed, what exists
 is replaced rather than written through. In the overlay form whiteouts become 0/0 character devices and opaque markers
-become an xattr. Behaviour follows containerd's archive.Apply.
+become an xattr (see `marks`). Behaviour follows containerd's archive.Apply.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 from bakehouse.errors import IntegrityError
 from bakehouse.lazy import regex
-from bakehouse.linux.files import copy_data, fd_path, is_whiteout, make_whiteout, remove_tree, write_all
+from bakehouse.linux.files import copy_data, fd_path, remove_tree, write_all
 from bakehouse.linux.namespaces import is_privileged, may_create_devices
 from bakehouse.snapshots.attributes import (
     OwnerPolicy,
@@ -23,6 +23,7 @@ from bakehouse.snapshots.attributes import (
     shown,
 )
 from bakehouse.snapshots.directories import OPEN_DIR, Directories, LowerTree
+from bakehouse.snapshots.marks import is_whiteout, make_whiteout, mark_opaque
 from bakehouse.snapshots.tarformat import (
     BLOCK_DEVICE,
     CHARACTER,
@@ -171,7 +172,7 @@ class TreeWriter:
         os.mkdir(name, 0o700, dir_fd=parent_fd)
         if path in self._whiteouts and self._opaque is not None:
             # The archive deletes the name and then makes it a directory: nothing below shows through.
-            os.setxattr(fd_path(parent_fd, name), self._opaque, b"y", follow_symlinks=False)
+            self._directories.mark_opaque(parent_fd, name)
 
     def _write_special(self, parent_fd: int, path: bytes, name: bytes, entry: TarEntry) -> None:
         try:
@@ -247,7 +248,7 @@ class TreeWriter:
 
     def _write_whiteout(self, parent_fd: int, parent: bytes, name: bytes, opaque: str) -> None:
         if name == OPAQUE_MARKER:
-            os.setxattr(parent_fd, opaque, b"y")
+            mark_opaque(parent_fd, opaque)
             return
         if name.startswith(WHITEOUT_PREFIX * 2):
             return  # AUFS's own bookkeeping (.wh..wh.plnk and the like)
@@ -261,7 +262,7 @@ class TreeWriter:
             # must not be merged with the lower one.
             status = os.stat(hidden, dir_fd=parent_fd, follow_symlinks=False)
             if stat.S_ISDIR(status.st_mode):
-                os.setxattr(fd_path(parent_fd, hidden), opaque, b"y", follow_symlinks=False)
+                self._directories.mark_opaque(parent_fd, hidden)
             return
         self._whiteouts.add(parent + b"/" + hidden if parent else hidden)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from bakehouse.errors import IntegrityError
 from bakehouse.snapshots.compression import DecompressingReader, Prefetched
-from bakehouse.snapshots.driver import opaque_xattr
+from bakehouse.snapshots.marks import opaque_xattr
 from bakehouse.snapshots.tarreader import TarLimits, TarReader
 from bakehouse.snapshots.treewriter import TreeWriter
 from bakehouse.store.blobs import BlobStore
