@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from typing import Protocol
 
@@ -64,11 +64,25 @@ class KeyIndex:
 
     def link(self, cache_map: CacheMap, own: InputKeys, content: InputKeys, output: int, target: str) -> None:
         """Makes every known key of every input lead to `target`, so that the next search is a fast one."""
+        self._add(_sources(cache_map, own, content), cache_map.digest, output, target)
+
+    def missing_links(
+        self, cache_map: CacheMap, own: InputKeys, content: InputKeys, output: int, target: str
+    ) -> Callable[[], None] | None:
+        """What `link` would write that is not there yet, as a function that writes it; None when all is there. Reading
+        is cheap, while writing waits for every other writer of the store."""
+        digest = cache_map.digest
+        missing = [
+            (number, selector, source)
+            for number, selector, source in _sources(cache_map, own, content)
+            if target not in self.store.query_links(source, number, digest, selector, output)
+        ]
+        return (lambda: self._add(missing, digest, output, target)) if missing else None
+
+    def _add(self, sources: Iterable[tuple[int, str, str]], op: str, output: int, target: str) -> None:
         with self.store.batch():
-            for number, key in enumerate(cache_map.inputs):
-                for selector, sources in ((key.selector, own[number]), ("", content[number])):
-                    for source in sources:
-                        self.store.add_link(source, number, cache_map.digest, selector, output, target)
+            for number, selector, source in sources:
+                self.store.add_link(source, number, op, selector, output, target)
 
     def ranked(self, keys: Iterable[str]) -> tuple[list[str], bool]:
         """`keys`, the one with the newest result first and those without any last; and whether any has one."""
@@ -95,3 +109,12 @@ class KeyIndex:
             selector = "" if content[number] else key.selector
             hasher.update(f"\0{selector}\0{named}".encode())
         return "step-" + hasher.hexdigest()
+
+
+def _sources(cache_map: CacheMap, own: InputKeys, content: InputKeys) -> Iterator[tuple[int, str, str]]:
+    """(number of the input, selector, key) of every known key: content is a key of its own, without a selector."""
+    for number, key in enumerate(cache_map.inputs):
+        for source in own[number]:
+            yield number, key.selector, source
+        for source in content[number]:
+            yield number, "", source

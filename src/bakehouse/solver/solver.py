@@ -284,11 +284,18 @@ class Solver(Generic[R]):
             matched = self._index.match(cache_map, _usable(node, own), content, output)
             keys = self._note(state, output, list(dict.fromkeys([*fast, *matched])))
             if keys:
-                if keys != fast:
-                    self._index.link(cache_map, own, content, output, keys[0])
+                yield from self._linked(cache_map, own, content, output, keys[0])
                 return keys
         yield [self._run(state)]
         return state.found.get(output, [])
+
+    def _linked(
+        self, cache_map: CacheMap, own: list[list[str]], content: list[list[str]], output: int, target: str
+    ) -> Routine:
+        """Writes the links that are missing; in a worker, because it may wait for other writers."""
+        write = self._index.missing_links(cache_map, own, content, output, target)
+        if write is not None:
+            yield Call(write)
 
     def _known_keys(self, state: _State[R], cache_map: CacheMap) -> Routine:
         """(own keys, content keys) of every input, inputs resolved at once in parallel."""
@@ -374,7 +381,8 @@ class Solver(Generic[R]):
         if not state.node.wanted <= led.results.keys():
             return None
         for output in led.keys:
-            self._index.link(ready.cache_map, ready.own, ready.content, output, led.keys[output][0])
+            target = led.keys[output][0]
+            yield from self._linked(ready.cache_map, ready.own, ready.content, output, target)
         return _Outcome(led.results, led.keys, ran=False)
 
     def _lead(self, state: _State[R], ready: _Ready[R]) -> Routine:
