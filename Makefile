@@ -4,6 +4,7 @@ SHELL := /bin/bash
 VENV := .venv
 PYTHON := $(VENV)/bin/python
 PYTEST_ARGS ?=
+SOAK_ARGS ?=
 
 .PHONY: help
 help: ## show this list
@@ -37,6 +38,10 @@ bench: setup-test ## measure ours beside buildx+buildkitd and buildah, and write
 .PHONY: fuzz
 fuzz: setup-test ## long property tests of the parsers (not part of `make test`)
 	@BAKEHOUSE_HYPOTHESIS_PROFILE=fuzz $(PYTHON) -m pytest -q tests/unit -k 'property or mutated or generated'
+
+.PHONY: soak
+soak: setup-test ## kill builds at random moments for ten minutes (not part of `make test`; SOAK_ARGS="--minutes 60")
+	@$(PYTHON) -m tests.fault.soak $(SOAK_ARGS)
 
 .PHONY: clean
 clean: ## remove everything that the other targets made in this folder

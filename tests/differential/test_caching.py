@@ -300,6 +300,9 @@ def steps_of(progress: str) -> dict[str, bool]:
     """Whether each Dockerfile step of a rawjson stream was cached in the end, by its name without its number."""
     last: dict[str, dict[str, object]] = {}
     for line in progress.splitlines():
+        if not line.startswith("{"):
+            # A remark of buildx's beside its progress.
+            continue
         for vertex in json.loads(line).get("vertexes") or ():
             last[vertex["digest"]] = vertex
     steps = {}

@@ -53,10 +53,10 @@ if TYPE_CHECKING:
         parse_vars,
         split_arguments,
     )
-    from bakehouse.bake.limits import Ulimit, parse_resources, parse_size, parse_ulimit
+    from bakehouse.bake.limits import Ulimit, parse_resources, parse_ulimit
     from bakehouse.bake.listing import ListedTarget, ListedVariable, list_targets, list_variables, render_list
     from bakehouse.bake.needs import dockerfile_path
-    from bakehouse.bake.printing import print_json, render_json, resolved_as_json, target_as_json
+    from bakehouse.bake.printing import print_json, resolved_as_json, target_as_json
     from bakehouse.bake.remote import is_git_ssh, is_remote_url
     from bakehouse.bake.target import Granted, Group, Resolved, Target
 
@@ -119,7 +119,6 @@ _HOMES = {
     "limits": (
         "Ulimit",
         "parse_resources",
-        "parse_size",
         "parse_ulimit",
     ),
     "listing": (
@@ -132,7 +131,6 @@ _HOMES = {
     "needs": ("dockerfile_path",),
     "printing": (
         "print_json",
-        "render_json",
         "resolved_as_json",
         "target_as_json",
     ),
@@ -201,13 +199,11 @@ __all__ = [
     "parse_resources",
     "parse_secret",
     "parse_secrets",
-    "parse_size",
     "parse_ssh",
     "parse_sshs",
     "parse_ulimit",
     "parse_vars",
     "print_json",
-    "render_json",
     "render_list",
     "resolved_as_json",
     "split_arguments",

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from bakehouse.bake.gotext import quote
 from bakehouse.errors import DefinitionError
+from bakehouse.go.text import quote
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -12,11 +12,10 @@ import stat
 from bakehouse.bake.annotations import parse_annotations
 from bakehouse.bake.contexts import printed_context
 from bakehouse.bake.entries import SshEntry
-from bakehouse.bake.gotext import os_error_text, parse_bool, quote_list
-from bakehouse.bake.limits import parse_resources, parse_size, parse_ulimit
 from bakehouse.bake.remote import is_git_ssh
-from bakehouse.bake.ssh_keys import check_private_key
 from bakehouse.errors import DefinitionError, NotFoundError
+from bakehouse.go.text import os_error_text, plain_list
+from bakehouse.go.values import parse_bool
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -74,6 +73,13 @@ def _check_target(target: Target, around: Surroundings) -> None:
     target.output = check_outputs(target.output or (), around)
     parse_annotations(target.annotations or ())
     _check_source_policy(around)
+    if target.ulimits or target.resources is not None:
+        _check_limits(target)
+
+
+def _check_limits(target: Target) -> None:
+    from bakehouse.bake.limits import parse_resources, parse_ulimit
+
     for ulimit in target.ulimits or ():
         parse_ulimit(ulimit)
     if target.resources is not None:
@@ -81,8 +87,10 @@ def _check_target(target: Target, around: Surroundings) -> None:
 
 
 def _check_shm_size(text: str) -> None:
+    from bakehouse.go.units import parse_ram_bytes
+
     try:
-        parse_size(text)
+        parse_ram_bytes(text)
     except ValueError:
         raise _error(
             f"invalid value {text} for membytes key shm-size", "invalid-size", "Write a size such as 128m."
@@ -128,7 +136,7 @@ def check_ssh(entries: Iterable[SshEntry], around: Surroundings) -> None:
         if id in seen:
             raise _error(f'duplicate agent ID "{id}"', "ssh-duplicate")
         seen.add(id)
-        prefix = f"failed to convert agent config {{{id} {quote_list(entry.paths)} false}}: "
+        prefix = f"failed to convert agent config {{{id} {plain_list(entry.paths)} false}}: "
         paths = entry.paths
         if paths in ((), ("",)):
             paths = (around.environ.get("SSH_AUTH_SOCK", ""),)
@@ -162,6 +170,8 @@ def _ssh_problem(paths: Iterable[str], around: Surroundings) -> str | None:
             return f"failed to read {path}: {os_error_text('read', path, error)}"
         except OSError as error:
             return f"failed to open {path}: {os_error_text('open', path, error)}"
+        from bakehouse.bake.ssh_keys import check_private_key
+
         problem = check_private_key(data)
         if problem:
             return f"failed to parse {path}: {problem}"

@@ -11,9 +11,10 @@ from __future__ import annotations
 import os
 
 from bakehouse.bake.fields import FIELDS
-from bakehouse.bake.gotext import parse_bool, quote
 from bakehouse.bake.needs import Needs, device_name
 from bakehouse.errors import DefinitionError
+from bakehouse.go.text import quote
+from bakehouse.go.values import parse_bool
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -8,9 +8,10 @@ with the peers' wording. Whether a source or destination exists is checked elsew
 
 from __future__ import annotations
 
-from bakehouse.bake.csvline import CsvError, join_csv, split_csv
-from bakehouse.bake.gotext import parse_bool, parse_int, quote
 from bakehouse.errors import DefinitionError
+from bakehouse.go.csvline import CsvError, split_csv
+from bakehouse.go.text import quote
+from bakehouse.go.values import parse_bool, parse_int
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -425,3 +426,14 @@ def policy_from_fields(fields: Iterable[str]) -> PolicyEntry:
 
 def parse_policies(texts: Iterable[str]) -> list[PolicyEntry]:
     return [parse_policy(text) for text in texts]
+
+
+def join_csv(pairs: Mapping[str, str]) -> str:
+    """`key=value` fields of `pairs` in their order, a field quoted where it holds a comma or a quote."""
+    out = []
+    for key, value in pairs.items():
+        field = f"{key}={value}"
+        if "," in field or '"' in field:
+            field = '"' + field.replace('"', '""') + '"'
+        out.append(field)
+    return ",".join(out)

@@ -6,8 +6,9 @@ from __future__ import annotations
 import os
 import stat
 
-from bakehouse.bake.gotext import os_error_text, parse_bool, quote
 from bakehouse.errors import DefinitionError, NotBuiltYetError, NotFoundError
+from bakehouse.go.text import os_error_text, quote
+from bakehouse.go.values import parse_bool
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -3,11 +3,12 @@ flags stand for (reference bake.md §1)."""
 
 from __future__ import annotations
 
-from bakehouse.bake.csvline import CsvError, split_csv
 from bakehouse.bake.entries import attest_flag, parse_policy
-from bakehouse.bake.gotext import parse_bool, quote
 from bakehouse.bake.remote import is_remote_url
 from bakehouse.errors import DefinitionError
+from bakehouse.go.csvline import CsvError, split_csv
+from bakehouse.go.text import quote
+from bakehouse.go.values import parse_bool
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -23,8 +23,9 @@ from bakehouse.bake.entries import (
     parse_ssh,
     policy_from_fields,
 )
-from bakehouse.bake.gotext import MAX_INT64, quote
 from bakehouse.errors import DefinitionError
+from bakehouse.go.text import quote
+from bakehouse.go.values import MAX_INT64
 from bakehouse.hcl import numbers
 from bakehouse.hcl.types import BOOL, NUMBER, STRING, ListType, MapType, ObjectType, Type
 from bakehouse.hcl.values import UNKNOWN, Value, boolean, list_, map_, null, number, object_, string

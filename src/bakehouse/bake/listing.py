@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bakehouse.bake.printing import render_json
+from bakehouse.go.jsontext import indented_json
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -54,11 +54,11 @@ def render_list(definition: Definition, option: ListOption) -> str:
     if option.type == "targets":
         entries = list_targets(definition)
         if option.format == "json":
-            return render_json([_target_members(entry) for entry in entries] or None) + "\n"
+            return indented_json([_target_members(entry) for entry in entries] or None) + "\n"
         return _table(["TARGET", "DESCRIPTION"], [[entry.name, entry.description] for entry in entries])
     variables = list_variables(definition)
     if option.format == "json":
-        return render_json([_variable_members(variable) for variable in variables]) + "\n"
+        return indented_json([_variable_members(variable) for variable in variables]) + "\n"
     rows = [[v.name, v.type, "<null>" if v.value is None else v.value, v.description] for v in variables]
     return _table(["VARIABLE", "TYPE", "VALUE", "DESCRIPTION"], rows)
 

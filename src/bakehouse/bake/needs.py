@@ -4,10 +4,11 @@ they are granted is decided in `entitlements`. Pure: paths are collected as writ
 from __future__ import annotations
 
 from bakehouse.bake.contexts import local_path
-from bakehouse.bake.csvline import CsvError, split_csv
-from bakehouse.bake.gotext import join_path, quote
 from bakehouse.bake.remote import is_remote_url
 from bakehouse.errors import DefinitionError
+from bakehouse.go.csvline import CsvError, split_csv
+from bakehouse.go.paths import join_path
+from bakehouse.go.text import quote
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -22,9 +22,10 @@ from bakehouse.bake.entries import (
     parse_secrets,
     parse_sshs,
 )
-from bakehouse.bake.gotext import parse_bool, quote
 from bakehouse.bake.merge_rules import merge_by_id, merge_by_type, unique_entries
 from bakehouse.errors import DefinitionError
+from bakehouse.go.text import quote
+from bakehouse.go.values import parse_bool
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

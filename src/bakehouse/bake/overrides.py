@@ -7,9 +7,7 @@ Keys and what they do come from the field table. Differences from buildx v0.37, 
 from __future__ import annotations
 
 from bakehouse.bake.fields import ARGUMENT, LIST, NAMED, NAMED_STRICT, OVERRIDE_KEYS, SCALAR
-from bakehouse.bake.gotext import BadPatternError, match_path
 from bakehouse.bake.override_rules import Grants, Override, invalid
-from bakehouse.bake.suggestions import suggestion
 from bakehouse.errors import DefinitionError, NotFoundError
 
 TYPE_CHECKING = False
@@ -73,11 +71,15 @@ def _expand(pattern: str, target_names: Sequence[str], known: set[str]) -> list[
     """The targets that a pattern means: the one of that very name, else all that match."""
     if pattern in known:
         return [pattern]
+    from bakehouse.go.globs import BadPatternError, match_path
+
     try:
         names = [name for name in target_names if match_path(pattern, name)]
     except BadPatternError as error:
         raise invalid(f"could not match targets with '{pattern}': {error}") from None
     if not names:
+        from bakehouse.bake.suggestions import suggestion
+
         raise NotFoundError(
             f"could not find any target matching '{pattern}'",
             code="unknown-target",
@@ -91,6 +93,8 @@ def apply_overrides(target: Target, overrides: Sequence[Override], granted: Gran
     grants = Grants(granted)
     for override in sorted(overrides, key=_rank):
         if override.key not in OVERRIDE_KEYS:
+            from bakehouse.bake.suggestions import suggestion
+
             raise DefinitionError(
                 f"unknown key: {override.key}",
                 code="invalid-override",

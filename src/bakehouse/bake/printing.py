@@ -1,51 +1,18 @@
-"""JSON as Go's `encoding/json` writes it with two-space indent, and the printed definition (reference bake.md §17).
+"""The printed definition (reference bake.md §17): resolved targets as JSON.
 
-A dict is written in its own order: callers sort where Go would. On the start-up path: Python's `json` is not needed.
+Members are in buildx's order, maps sorted as Go sorts them.
 """
 
 from __future__ import annotations
 
 from bakehouse.bake.fields import FIELDS
+from bakehouse.go.jsontext import indented_json
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from bakehouse.bake.target import Group, Resolved, Target
 
-_ESCAPES = {code: f"\\u{code:04x}" for code in (*range(0x20), 0x2028, 0x2029, *map(ord, "<>&"))}
-_ESCAPES.update({8: "\\b", 9: "\\t", 10: "\\n", 12: "\\f", 13: "\\r", 34: '\\"', 92: "\\\\"})
-# What is no Unicode text (bytes of the environment that are not UTF-8) becomes the replacement character.
-_ESCAPES.update(dict.fromkeys(range(0xD800, 0xE000), "\\ufffd"))
 _ESCAPED_MARKERS = (("${", "$${"), ("%{", "%%{"))
-
-
-def quote_json(text: str) -> str:
-    """`text` as a JSON string literal in Go's escaping."""
-    if text.isalnum() and text.isascii():
-        return f'"{text}"'
-    return f'"{text.translate(_ESCAPES)}"'
-
-
-def render_json(value: object, indent: str = "") -> str:
-    """`value` (dict, list, tuple, str, bool, int, None) indented by two blanks a level, without a final newline."""
-    if isinstance(value, str):
-        return quote_json(value)
-    if value is None:
-        return "null"
-    if value is True or value is False:
-        return "true" if value else "false"
-    if isinstance(value, int):
-        return str(value)
-    inner = indent + "  "
-    if isinstance(value, dict):
-        if not value:
-            return "{}"
-        members = (f"{inner}{quote_json(key)}: {render_json(member, inner)}" for key, member in value.items())
-        return "{\n" + ",\n".join(members) + f"\n{indent}}}"
-    assert isinstance(value, (list, tuple))
-    if not value:
-        return "[]"
-    elements = (inner + render_json(element, inner) for element in value)
-    return "[\n" + ",\n".join(elements) + f"\n{indent}]"
 
 
 def group_as_json(group: Group) -> dict[str, object]:
@@ -103,4 +70,4 @@ def resolved_as_json(resolved: Resolved) -> dict[str, object]:
 
 def print_json(resolved: Resolved) -> str:
     """What `bake --print` writes, byte for byte as buildx does, with the final newline."""
-    return render_json(resolved_as_json(resolved)) + "\n"
+    return indented_json(resolved_as_json(resolved)) + "\n"

@@ -8,11 +8,10 @@ from __future__ import annotations
 from bakehouse.bake.contexts import TARGET_PREFIX, merge_bases, rebase
 from bakehouse.bake.entries import Output
 from bakehouse.bake.fields import FIELDS
-from bakehouse.bake.gotext import quote_list
 from bakehouse.bake.overrides import apply_overrides
-from bakehouse.bake.suggestions import suggestion
 from bakehouse.bake.target import Target
 from bakehouse.errors import DefinitionError, NotFoundError
+from bakehouse.go.text import plain_list
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -105,6 +104,8 @@ class Resolver:
             return self._finished[name], False
         definition = self._targets.get(name)
         if definition is None:
+            from bakehouse.bake.suggestions import suggestion
+
             raise NotFoundError(
                 f"failed to find target {name}",
                 code="unknown-target",
@@ -179,8 +180,8 @@ def _join(user: Target, linked: Target) -> None:
     wanted, offered = user.platforms or [], linked.platforms or []
     if len(wanted) > 1 and len(offered) > 1 and not set(wanted) <= set(offered):
         raise DefinitionError(
-            f"target {linked.name} can't be used by {user.name} because its platforms {quote_list(wanted)} "
-            f"are not a subset of {quote_list(offered)}",
+            f"target {linked.name} can't be used by {user.name} because its platforms {plain_list(wanted)} "
+            f"are not a subset of {plain_list(offered)}",
             code="platform-mismatch",
             hint=f"Add the missing platforms to target {linked.name}.",
         )

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from bakehouse.bake.gotext import BadPatternError, match_path, quote
-from bakehouse.bake.suggestions import suggestion
 from bakehouse.bake.target import Group
 from bakehouse.errors import NotFoundError
+from bakehouse.go.text import quote
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -47,11 +46,15 @@ def select(requested: Iterable[str], groups: Mapping[str, Group], target_names: 
 def _match(pattern: str, known: list[str]) -> list[str]:
     if _PATTERN_CHARS.isdisjoint(pattern):
         return [pattern]
+    from bakehouse.go.globs import BadPatternError, match_path
+
     try:
         found = [name for name in known if match_path(pattern, name)]
     except BadPatternError:
         found = []
     if not found:
+        from bakehouse.bake.suggestions import suggestion
+
         raise NotFoundError(
             f"could not find any target matching {quote(pattern)}",
             code="unknown-target",

@@ -5,8 +5,8 @@ Pure. What a text cannot become is a `VariableError` in buildx's words.
 
 from __future__ import annotations
 
-from bakehouse.bake.csvline import CsvError, split_csv
-from bakehouse.bake.gotext import parse_bool, parse_float
+from bakehouse.go.csvline import CsvError, split_csv
+from bakehouse.go.values import parse_bool, parse_float
 from bakehouse.hcl.types import BOOL, DYNAMIC, NUMBER, STRING, ListType, MapType, SetType, TupleType
 from bakehouse.hcl.values import Value, boolean, list_, map_, number, set_, string, tuple_
 

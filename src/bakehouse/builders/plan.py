@@ -11,12 +11,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from bakehouse.bake import Target, parse_size
+from bakehouse.bake import Target
 from bakehouse.builders.context import DockerfileText, context_identity, read_dockerfile, require_directory
 from bakehouse.builders.syntax import require_known_syntax
 from bakehouse.dockerfile.ignore import read_ignore_file
 from bakehouse.dockerfile.lowering import InputContext, Lowered, LowerRequest, MetaResolver, lower
 from bakehouse.errors import BakehouseError, DefinitionError, NotBuiltYetError, NotFoundError
+from bakehouse.go.units import parse_ram_bytes as parse_size
 from bakehouse.lazy import regex
 from bakehouse.llb.ops import NETWORK_HOST, NETWORK_NONE, NETWORK_SANDBOX, Ulimit
 from bakehouse.oci.platform import Platform

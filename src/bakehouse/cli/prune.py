@@ -44,9 +44,9 @@ def command(argv: Sequence[str], *, debug: bool = False) -> int:
         sys.stderr.flush()
         if sys.stdin.readline().strip().lower() not in ("y", "yes"):
             return 0
-    from bakehouse.bake import parse_size
     from bakehouse.cli.session import enter_user_namespace, settings
     from bakehouse.cli.tables import human_size
+    from bakehouse.go.units import parse_ram_bytes as parse_size
     from bakehouse.store import PrunePolicy, Store
 
     def size(name: str) -> int:

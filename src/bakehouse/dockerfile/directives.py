@@ -9,8 +9,8 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 
-from bakehouse.dockerfile.gotext import SPACES
 from bakehouse.dockerfile.positions import DockerfileError, LineRange
+from bakehouse.go.text import SPACES
 from bakehouse.lazy import regex
 from bakehouse.values import dataclass
 

@@ -11,12 +11,12 @@ from collections.abc import Iterator
 from bakehouse.diagnostics import DiagnosticsError
 from bakehouse.dockerfile import lint_rules
 from bakehouse.dockerfile.directives import Directive
-from bakehouse.dockerfile.gotext import lower, upper
 from bakehouse.dockerfile.instruction_parser import parse_instruction
 from bakehouse.dockerfile.instructions import ArgCommand, Command, Stage
 from bakehouse.dockerfile.lint import Linter, LintWarning, make_linter
 from bakehouse.dockerfile.parser import ParsedFile, parse_nodes
 from bakehouse.dockerfile.positions import DockerfileError, LineRange, to_diagnostics
+from bakehouse.go.text import lower, upper
 from bakehouse.values import dataclass, replace
 
 _RESERVED_STAGE_NAMES = ("context", "scratch")

@@ -4,8 +4,9 @@ business."""
 from __future__ import annotations
 
 from bakehouse.dockerfile.directives import MAX_LINE_BYTES
-from bakehouse.dockerfile.gotext import SPACES, clean_path
 from bakehouse.dockerfile.positions import DockerfileError, LineRange
+from bakehouse.go.paths import clean_path
+from bakehouse.go.text import SPACES
 
 _BOM = b"\xef\xbb\xbf"
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from bakehouse.dockerfile.gotext import did_you_mean, lower
 from bakehouse.dockerfile.positions import DockerfileError
+from bakehouse.dockerfile.suggestions import did_you_mean
+from bakehouse.go.text import lower
 
 BOOL = "bool"
 STRING = "string"

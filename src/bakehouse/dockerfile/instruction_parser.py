@@ -9,14 +9,16 @@ from typing import TypedDict
 
 from bakehouse.dockerfile import instructions as typed
 from bakehouse.dockerfile import lint_rules
-from bakehouse.dockerfile.gotext import SPACES, did_you_mean, lower, quote, upper
-from bakehouse.dockerfile.govalues import parse_duration, parse_int32
 from bakehouse.dockerfile.heredoc import chomp_content, parse_heredoc
 from bakehouse.dockerfile.instruction_flags import BOOL, STRING, STRINGS, Flags
 from bakehouse.dockerfile.lint import Linter
 from bakehouse.dockerfile.mounts import parse_device, parse_mount
 from bakehouse.dockerfile.positions import DockerfileError, LineRange
 from bakehouse.dockerfile.splitting import KEYWORDS, Node
+from bakehouse.dockerfile.suggestions import did_you_mean
+from bakehouse.go.text import SPACES, lower, quote, upper
+from bakehouse.go.units import parse_duration
+from bakehouse.go.values import parse_int
 from bakehouse.lazy import regex
 
 _STAGE_NAME = regex(r"[a-z][a-z0-9\-_.]*")
@@ -383,7 +385,7 @@ def _retries(text: str) -> int:
     if not text:
         return 0
     try:
-        retries = parse_int32(text)
+        retries = parse_int(text, 32)
     except ValueError as error:
         raise DockerfileError(str(error), code="invalid-retries") from None
     if retries < 0:

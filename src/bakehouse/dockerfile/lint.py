@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from bakehouse.dockerfile.directives import DirectiveReader, directive_value
-from bakehouse.dockerfile.gotext import SPACES, quote
-from bakehouse.dockerfile.govalues import parse_bool
 from bakehouse.dockerfile.lint_rules import Rule
 from bakehouse.dockerfile.positions import DockerfileError, LineRange
+from bakehouse.go.text import SPACES, quote
+from bakehouse.go.values import parse_bool
 from bakehouse.values import dataclass, field, replace
 
 

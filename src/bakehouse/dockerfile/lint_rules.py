@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from bakehouse.dockerfile.gotext import quote
+from bakehouse.go.text import quote
 from bakehouse.values import dataclass
 
 _URL = "https://docs.docker.com/go/dockerfile/rule/"

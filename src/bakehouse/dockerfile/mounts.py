@@ -8,9 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from bakehouse.dockerfile.gotext import did_you_mean, lower, quote
-from bakehouse.dockerfile.govalues import csv_fields, parse_bool, parse_ram_bytes, parse_uint32
 from bakehouse.dockerfile.positions import DockerfileError
+from bakehouse.dockerfile.suggestions import did_you_mean
+from bakehouse.go.csvline import split_csv
+from bakehouse.go.text import lower, quote
+from bakehouse.go.units import parse_ram_bytes
+from bakehouse.go.values import parse_bool, parse_uint
 from bakehouse.values import dataclass, replace
 
 BIND = "bind"
@@ -202,7 +205,7 @@ def parse_device(text: str) -> Device:
 
 def _fields(text: str, what: str) -> list[str]:
     try:
-        return csv_fields(text)
+        return split_csv(text)
     except ValueError as error:
         raise _error(f"failed to parse csv {what}: {error}") from None
 
@@ -229,7 +232,7 @@ def _size(key: str, value: str) -> int:
 
 def _number(key: str, value: str, base: int) -> int:
     try:
-        return parse_uint32(value, base)
+        return parse_uint(value, base, 32)
     except ValueError:
         raise _error(f"invalid value {value} for {key}") from None
 

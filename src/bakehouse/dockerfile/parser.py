@@ -8,10 +8,10 @@ concerned and, as in BuildKit, without the prefix `dockerfile parse error`, whic
 from __future__ import annotations
 
 from bakehouse.dockerfile.directives import ESCAPE, MAX_LINE_BYTES, Directive, DirectiveReader, too_long
-from bakehouse.dockerfile.gotext import SPACES
 from bakehouse.dockerfile.heredoc import Heredoc, heredocs_of_line
 from bakehouse.dockerfile.positions import DockerfileError, LineRange
 from bakehouse.dockerfile.splitting import Node, parse_node
+from bakehouse.go.text import SPACES
 from bakehouse.lazy import regex
 from bakehouse.values import dataclass, replace
 

@@ -13,8 +13,8 @@ from collections.abc import Iterable, Sequence
 from functools import reduce
 
 from bakehouse.dockerfile.charset import WORD, CharSet
-from bakehouse.dockerfile.gotext import replace_invalid
 from bakehouse.dockerfile.pattern_regex import Kind, Step
+from bakehouse.go.text import replace_invalid
 
 #: What stands on one side of a position. The text's edge counts as no word character.
 _EDGE, _WORD, _OTHER = range(3)

@@ -23,9 +23,8 @@ from bakehouse.dockerfile.charset import (
     spans,
     unicode_categories,
 )
-from bakehouse.dockerfile.globs import bad_pattern
-from bakehouse.dockerfile.gotext import replace_invalid
-from bakehouse.dockerfile.positions import DockerfileError
+from bakehouse.dockerfile.positions import DockerfileError, bad_pattern
+from bakehouse.go.text import replace_invalid
 from bakehouse.lazy import regex
 from bakehouse.values import dataclass
 

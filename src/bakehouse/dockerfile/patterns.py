@@ -11,11 +11,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
-from bakehouse.dockerfile.globs import check_glob
-from bakehouse.dockerfile.gotext import SPACES, clean_path
 from bakehouse.dockerfile.pattern_automaton import Automaton
 from bakehouse.dockerfile.pattern_regex import Step, parse_pattern
-from bakehouse.dockerfile.positions import DockerfileError
+from bakehouse.dockerfile.positions import DockerfileError, bad_pattern
+from bakehouse.go.globs import BadPatternError, match_file_path
+from bakehouse.go.paths import clean_path
+from bakehouse.go.text import SPACES
 from bakehouse.values import dataclass
 
 _MAGIC = frozenset("*?[]\\")
@@ -119,7 +120,10 @@ def _parse_all(patterns: Iterable[str]) -> Iterable[Pattern]:
             text = text[1:]
             if not text:
                 raise DockerfileError('illegal exclusion pattern: "!"', code="bad-pattern")
-        check_glob(text)
+        try:
+            match_file_path(text, ".")
+        except BadPatternError:
+            raise bad_pattern() from None
         yield Pattern(text, exclusion)
 
 

@@ -54,6 +54,15 @@ class DockerfileError(DefinitionError):
         )
 
 
+def bad_pattern() -> DockerfileError:
+    """The error for a malformed pattern of a source or an ignore file."""
+    return DockerfileError(
+        "syntax error in pattern",
+        code="bad-pattern",
+        hint="Close every `[` and do not end a pattern with a backslash.",
+    )
+
+
 def to_diagnostics(error: DockerfileError, filename: str, text: str) -> DiagnosticsError:
     """`error` as the project's error for findings in a source file, excerpt included. The message stays as it
     is."""

@@ -9,7 +9,7 @@ the regular expressions that BuildKit builds, `*` and `?` do not match a line fe
 
 from __future__ import annotations
 
-from bakehouse.dockerfile.gotext import REPLACEMENT
+from bakehouse.go.text import REPLACEMENT
 
 
 class ShellPattern:

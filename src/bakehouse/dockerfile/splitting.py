@@ -6,9 +6,9 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 
-from bakehouse.dockerfile.gotext import SPACES, lower, quote, replace_invalid
 from bakehouse.dockerfile.heredoc import Heredoc
 from bakehouse.dockerfile.positions import DockerfileError, LineRange
+from bakehouse.go.text import SPACES, lower, quote, replace_invalid
 from bakehouse.lazy import regex
 from bakehouse.values import dataclass
 

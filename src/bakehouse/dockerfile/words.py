@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Protocol
 
-from bakehouse.dockerfile.gotext import REPLACEMENT, SPACES, quote, replace_invalid
 from bakehouse.dockerfile.positions import DockerfileError
 from bakehouse.dockerfile.shellpattern import ShellPattern, reverse_pattern
+from bakehouse.go.text import REPLACEMENT, SPACES, quote, replace_invalid
 from bakehouse.values import dataclass, field
 
 _SPECIAL_PARAMETERS = frozenset("@*#?-$!0")

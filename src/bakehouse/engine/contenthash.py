@@ -18,12 +18,13 @@ from bakehouse.engine.nodes import DirectoryTree, EmptyTree, FileTree, Node, Tre
 from bakehouse.engine.path_patterns import (
     Match,
     PathFilter,
-    contains_wildcards,
     go_match,
     split_wildcards,
 )
 from bakehouse.engine.tree import Selection
 from bakehouse.errors import NotFoundError
+from bakehouse.go.globs import has_wildcard
+from bakehouse.go.paths import rooted_path
 
 EMPTY_DIGEST = "sha256:" + hashlib.sha256(b"").hexdigest()
 
@@ -138,10 +139,10 @@ class ContentHasher:
 
     def checksum(self, selection: Selection) -> str:
         """The digest of one selection. Raises `NotFoundError` for an absent literal or required path."""
-        path = clean(selection.path)
+        path = rooted_path(selection.path)
         if isinstance(self._tree, EmptyTree):
             return self._nothing(path)
-        wildcard = selection.wildcard and contains_wildcards(path)
+        wildcard = selection.wildcard and has_wildcard(path)
         if not wildcard and not selection.include_patterns and not selection.exclude_patterns:
             return self._plain(path, selection.follow_symlink)
         return self._filtered(path, wildcard, selection)
@@ -310,12 +311,6 @@ class _FilteredWalk:
     def _relative(self, name: str) -> str:
         top = self._matched_at if self._wildcard else self._base
         return (name + "/").removeprefix(top + "/").removesuffix("/")
-
-
-def clean(path: str) -> str:
-    """`path` made absolute and clean; never escapes the root."""
-    cleaned = posixpath.normpath("/" + path)
-    return "/" + cleaned.lstrip("/")
 
 
 def not_found(path: str) -> NotFoundError:

@@ -218,6 +218,8 @@ class Engine:
         except BaseException:
             solver.finish(cancelled=True)
             raise
+        finally:
+            factory.close()
         solver.finish(cancelled=False)
         return {job.name: result for job, result in zip(jobs, results, strict=True)}
 

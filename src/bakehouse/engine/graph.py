@@ -57,6 +57,7 @@ class Graph:
                 [(self.nodes[source.vertex.digest], source.index) for source in vertex.inputs],
                 ignore_cache=joined.ignore_cache,
                 files_needed=vertex.digest in needed,
+                local=_is_local(vertex),
                 progress_group=_progress_group(joined),
             )
 
@@ -122,6 +123,13 @@ def _reads_files(vertex: Vertex, input: int, result_is_read: bool) -> bool:
     if isinstance(op, MergeOp | DiffOp):
         return result_is_read
     return isinstance(op, ExecOp)
+
+
+def _is_local(vertex: Vertex) -> bool:
+    """Whether the work of a vertex is this process's own: files read, hashed, packed."""
+    if isinstance(vertex.op, SourceOp):
+        return source_scheme(vertex) == "local"
+    return isinstance(vertex.op, FileOp | DiffOp | MergeOp)
 
 
 def _names_owner(action: object) -> bool:

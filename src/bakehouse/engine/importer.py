@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from bakehouse.errors import DefinitionError, IntegrityError, NotFoundError
-from bakehouse.oci import gojson
+from bakehouse.go.timestamps import format_time_ns
 from bakehouse.oci.digest import Digest
 from bakehouse.oci.image import (
     MAX_CONFIG_BYTES,
@@ -111,7 +111,7 @@ def import_rootfs(
             writer.abandon()
         digest, size = blob.commit()
     layer = Descriptor(wanted.media_type, digest, size)
-    created = gojson.format_time_ns(int(time.time() if created_s is None else created_s) * 1_000_000_000)
+    created = format_time_ns(int(time.time() if created_s is None else created_s) * 1_000_000_000)
     config_raw = _rootfs_config(platform or Platform.local(), changes or ConfigChanges(), diff_id, created)
     config = Descriptor.of(OCI_CONFIG, config_raw)
     manifest = Manifest.build(config, [layer])

@@ -16,6 +16,7 @@ from bakehouse.solver.model import Operation
 
 if TYPE_CHECKING:
     from bakehouse.engine.ops.exec import ExecOptions
+    from bakehouse.engine.sources.context_index import ContextIndexes
     from bakehouse.engine.sources.image import ImageResolver
     from bakehouse.runtime import OciRuntime
 
@@ -38,6 +39,12 @@ class OperationFactory:
         self._environ = environ
         self._entitlements = entitlements
         self._exec_options: ExecOptions | None = None
+        self._indexes: ContextIndexes | None = None
+
+    def close(self) -> None:
+        """Keeps what the solve has learned about context directories."""
+        if self._indexes is not None:
+            self._indexes.save()
 
     def operation(self, vertex: Vertex) -> Operation[Tree]:
         """The operation of `vertex`. Raises `NotBuiltYetError` for a source of a kind that is not there."""
@@ -67,7 +74,11 @@ class OperationFactory:
         if scheme == "local":
             from bakehouse.engine.sources.local import LocalSource
 
-            return LocalSource(vertex, self._context)
+            if self._indexes is None:
+                from bakehouse.engine.sources.context_index import ContextIndexes
+
+                self._indexes = ContextIndexes(self._context.store.path("contexts"))
+            return LocalSource(vertex, self._context, self._indexes)
         if scheme in ("docker-image", "oci-layout"):
             from bakehouse.engine.sources.image import ImageSource
 

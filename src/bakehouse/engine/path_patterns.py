@@ -6,12 +6,11 @@ a directory is worth entering. The pattern language itself lives in `dockerfile.
 
 from __future__ import annotations
 
-import posixpath
 from collections.abc import Sequence
 
-from bakehouse.dockerfile.globs import go_path_match
 from bakehouse.dockerfile.patterns import MatchState, PatternMatcher
-from bakehouse.errors import DefinitionError
+from bakehouse.go.globs import BadPatternError, has_wildcard, match_file_path
+from bakehouse.go.paths import clean_path
 
 #: Whether a directory matched, and what its children are matched with; None = nothing is known yet.
 Match = tuple[bool, MatchState] | None
@@ -32,6 +31,17 @@ class PathFilter:
     def is_trivial(self) -> bool:
         """Whether every path is included."""
         return self._include is None and self._exclude is None
+
+    @property
+    def literal_includes(self) -> tuple[str, ...] | None:
+        """The include patterns as relative paths, when all of them are plain ones; None when everything or a wildcard
+        is included, so that one has to look at every file."""
+        if self._include is None:
+            return None
+        patterns = self._include.patterns
+        if any(pattern.exclusion or not _MAGIC.isdisjoint(pattern.text) for pattern in patterns):
+            return None
+        return tuple(pattern.text for pattern in patterns)
 
     def decide(self, path: str, include: Match, exclude: Match) -> tuple[bool, Match, Match]:
         """(wanted, include match, exclude match) of relative `path`, given the matches of its directory."""
@@ -75,32 +85,19 @@ def _some_below(slashed: str, prefixes: tuple[str, ...] | None) -> bool:
     return prefixes is None or any(prefix.startswith(slashed) for prefix in prefixes)
 
 
-def contains_wildcards(name: str) -> bool:
-    """Whether a copy source holds an unescaped `*`, `?` or `[`."""
-    escaped = False
-    for character in name:
-        if escaped:
-            escaped = False
-        elif character == "\\":
-            escaped = True
-        elif character in "*?[":
-            return True
-    return False
-
-
 def split_wildcards(path: str) -> tuple[str, str]:
     """(literal directory prefix, rest beginning with the first component that holds a wildcard)."""
-    parts = posixpath.normpath(path).split("/")
+    parts = clean_path(path).split("/")
     for position, part in enumerate(parts):
-        if contains_wildcards(part):
+        if has_wildcard(part):
             literal = "/".join(parts[:position])
             return (literal or ("/" if path.startswith("/") else ""), "/".join(parts[position:]))
-    return posixpath.normpath(path), ""
+    return clean_path(path), ""
 
 
 def go_match(pattern: str, name: str) -> bool:
-    """Go's path.Match: one level, `*`, `?`, `[…]`, backslash escapes. A malformed pattern matches nothing."""
+    """Go's `filepath.Match` of one level; a malformed pattern matches nothing."""
     try:
-        return go_path_match(pattern, name)
-    except DefinitionError:
+        return match_file_path(pattern, name)
+    except BadPatternError:
         return False

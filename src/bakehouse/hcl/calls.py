@@ -105,8 +105,8 @@ class FunctionCall(Node):
         return None, allowed
 
     def _unknown(self, context: EvalContext | None, allowed: bool) -> tuple[Value, list[Diagnostic]]:
+        from bakehouse.go.text import quote
         from bakehouse.hcl.evaluation import suggestion
-        from bakehouse.hcl.quoting import go_quote
 
         if not allowed:
             return self._failure([], "Function calls not allowed", "Functions may not be called here.")
@@ -116,9 +116,9 @@ class FunctionCall(Node):
             detail = _unknown_in_namespace(self.name, names)
         else:
             close = suggestion(self.name, names)
-            detail = f"There is no function named {go_quote(self.name)}."
+            detail = f"There is no function named {quote(self.name)}."
             if close:
-                detail += f" Did you mean {go_quote(close)}?"
+                detail += f" Did you mean {quote(close)}?"
         return self._failure([], "Call to unknown function", detail, self.name_range)
 
     def _expanded(
@@ -155,13 +155,13 @@ class FunctionCall(Node):
     def _check_count(
         self, function: Function, arguments: list[Expression]
     ) -> tuple[Value, list[Diagnostic]] | None:
-        from bakehouse.hcl.quoting import go_quote
+        from bakehouse.go.text import quote
 
         wanted = len(function.params)
-        name = go_quote(self.name)
+        name = quote(self.name)
         if len(arguments) < wanted:
             at_least = " at least" if function.variadic is not None else ""
-            missing = go_quote(function.params[len(arguments)].name)
+            missing = quote(function.params[len(arguments)].name)
             return self._failure(
                 [],
                 "Not enough function arguments",
@@ -205,11 +205,11 @@ class FunctionCall(Node):
             return value
 
     def _bad_argument(self, argument: Expression, parameter: Parameter, message: str) -> Diagnostic:
-        from bakehouse.hcl.quoting import go_quote
+        from bakehouse.go.text import quote
 
         return Diagnostic(
             "Invalid function argument",
-            f"Invalid value for {go_quote(parameter.name)} parameter: {message}.",
+            f"Invalid value for {quote(parameter.name)} parameter: {message}.",
             subject=argument.start_range,
             context=self.range,
         )
@@ -217,30 +217,30 @@ class FunctionCall(Node):
     def _call(
         self, function: Function, arguments: list[Expression], values: list[Value]
     ) -> tuple[Value, list[Diagnostic]]:
+        from bakehouse.go.text import quote
         from bakehouse.hcl.function import ArgumentError, FunctionError
-        from bakehouse.hcl.quoting import go_quote
 
         try:
             return function.call(values), []
         except ArgumentError as error:
             return self._refused(function, arguments, error)
         except FunctionError as error:
-            detail = f"Call to function {go_quote(self.name)} failed: {error.message}."
+            detail = f"Call to function {quote(self.name)} failed: {error.message}."
             return self._failure([], "Error in function call", detail, self.start_range)
 
     def _refused(
         self, function: Function, arguments: list[Expression], error: ArgumentError
     ) -> tuple[Value, list[Diagnostic]]:
-        from bakehouse.hcl.quoting import go_quote
+        from bakehouse.go.text import quote
         from bakehouse.hcl.values import DYNAMIC_UNKNOWN
 
         known = error.index < len(function.params)
         parameter = function.params[error.index] if known else function.variadic
         if parameter is None:
-            detail = f"Call to function {go_quote(self.name)} failed: {error.message}."
+            detail = f"Call to function {quote(self.name)} failed: {error.message}."
             return self._failure([], "Error in function call", detail, self.start_range)
         if error.index >= len(arguments):
-            detail = f"Invalid value for {go_quote(parameter.name)} parameter: {error.message}."
+            detail = f"Invalid value for {quote(parameter.name)} parameter: {error.message}."
             return self._failure([], "Invalid function argument", detail)
         finding = self._bad_argument(arguments[error.index], parameter, error.message)
         return DYNAMIC_UNKNOWN, [finding]
@@ -254,14 +254,14 @@ def _parameter(function: Function, index: int) -> Parameter:
 
 
 def _unknown_in_namespace(full_name: str, names: list[str]) -> str:
+    from bakehouse.go.text import quote
     from bakehouse.hcl.evaluation import suggestion
-    from bakehouse.hcl.quoting import go_quote
 
     cut = full_name.rindex("::") + 2
     namespace, name = full_name[:cut], full_name[cut:]
     members = [member for member in names if member.startswith(namespace)]
     if not members:
-        return f"There are no functions in namespace {go_quote(namespace)}."
+        return f"There are no functions in namespace {quote(namespace)}."
     close = suggestion(name, members)
     hint = f" Did you mean {namespace}{close}?" if close else ""
-    return f"There is no function named {go_quote(name)} in namespace {namespace}.{hint}"
+    return f"There is no function named {quote(name)} in namespace {namespace}.{hint}"

@@ -145,19 +145,19 @@ def describe_mismatch(positive: Type, negative: Type) -> str:
 
 
 def _describe_objects(positive: object, negative: object) -> str:
-    from bakehouse.hcl.quoting import go_quote
+    from bakehouse.go.text import quote
     from bakehouse.hcl.types import ObjectType
 
     assert isinstance(positive, ObjectType) and isinstance(negative, ObjectType)
     for name, mine in positive.attributes.items():
         other = negative.attributes.get(name)
         if other is None:
-            return f"The 'true' value includes object attribute {go_quote(name)}, which is absent in the 'false' value"
+            return f"The 'true' value includes object attribute {quote(name)}, which is absent in the 'false' value"
         if mine != other:
-            return f"Type mismatch for object attribute {go_quote(name)}: {describe_mismatch(mine, other)}"
+            return f"Type mismatch for object attribute {quote(name)}: {describe_mismatch(mine, other)}"
     for name in negative.attributes:
         if name not in positive.attributes:
-            return f"The 'false' value includes object attribute {go_quote(name)}, which is absent in the 'true' value"
+            return f"The 'false' value includes object attribute {quote(name)}, which is absent in the 'true' value"
     return ""
 
 

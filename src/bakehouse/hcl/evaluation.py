@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from bakehouse.go.text import edit_distance
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -45,16 +47,3 @@ def suggestion(given: str, names: Iterable[str]) -> str:
         if abs(len(name) - len(given)) < 3 and edit_distance(given, name) < 3:
             return name
     return ""
-
-
-def edit_distance(left: str, right: str) -> int:
-    """Levenshtein's distance in code points."""
-    row = list(range(len(right) + 1))
-    for index, char in enumerate(left, 1):
-        previous, row[0] = row[0], index
-        for column, other in enumerate(right, 1):
-            previous, row[column] = (
-                row[column],
-                min(row[column] + 1, row[column - 1] + 1, previous + (char != other)),
-            )
-    return row[-1]

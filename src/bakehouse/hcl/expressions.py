@@ -154,8 +154,8 @@ class ScopeTraversal(Node):
         return self._missing(context, allowed)
 
     def _missing(self, context: EvalContext | None, allowed: bool) -> tuple[Value, list[Diagnostic]]:
+        from bakehouse.go.text import quote
         from bakehouse.hcl.evaluation import suggestion
-        from bakehouse.hcl.quoting import go_quote
         from bakehouse.hcl.values import DYNAMIC_UNKNOWN
 
         where = self.root.range
@@ -168,9 +168,9 @@ class ScopeTraversal(Node):
             names += sorted(context.variables or ())
             context = context.parent
         close = suggestion(self.root.name, names)
-        detail = f"There is no variable named {go_quote(self.root.name)}."
+        detail = f"There is no variable named {quote(self.root.name)}."
         if close:
-            detail += f" Did you mean {go_quote(close)}?"
+            detail += f" Did you mean {quote(close)}?"
         return DYNAMIC_UNKNOWN, [Diagnostic("Unknown variable", detail, subject=where)]
 
     def as_traversal(self) -> Traversal | None:

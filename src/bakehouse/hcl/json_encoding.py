@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import re
-
+from bakehouse.go.jsontext import quote_json
+from bakehouse.go.text import replace_invalid
 from bakehouse.hcl import numbers
 from bakehouse.hcl.convert import ConversionError, convert
 from bakehouse.hcl.types import (
@@ -30,28 +30,12 @@ from bakehouse.hcl.values import (
     string,
     tuple_,
 )
-from bakehouse.lazy import regex
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, NoReturn
 
     from bakehouse.hcl.convert import Path
-
-_ESCAPED = regex('[\x00-\x1f"\\\\<>&\u2028\u2029\ud800-\udfff]')
-_SHORT = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t", "\b": "\\b", "\f": "\\f"}
-
-
-def encode_string(text: str) -> str:
-    """A JSON string as Go's encoder writes it: `<`, `>`, `&` and the line separators are escaped."""
-    return '"' + _ESCAPED.sub(_escape, text) + '"'
-
-
-def _escape(found: re.Match[str]) -> str:
-    char = found.group()
-    if char in _SHORT:
-        return _SHORT[char]
-    return "\\ufffd" if "\ud800" <= char <= "\udfff" else f"\\u{ord(char):04x}"
 
 
 def to_json(value: Value, type_: Type | None = None) -> str:
@@ -84,7 +68,7 @@ def _encode(value: Value, type_: Type, path: Path, out: list[str]) -> None:
     elif value.type is NUMBER:
         out.append(_number_text(value.raw, path))
     else:
-        out.append(encode_string(value.raw) if value.type is STRING else "true" if value.raw else "false")
+        out.append(quote_json(value.raw) if value.type is STRING else "true" if value.raw else "false")
 
 
 def _encode_members(value: Value, type_: Type, path: Path, out: list[str]) -> None:
@@ -92,7 +76,7 @@ def _encode_members(value: Value, type_: Type, path: Path, out: list[str]) -> No
     for index, (key, element) in enumerate(value.raw.items()):
         if index:
             out.append(",")
-        out.append(encode_string(key) + ":")
+        out.append(quote_json(key) + ":")
         _encode(element, _element_type(type_, key, element), (*path, key), out)
     out.append("}")
 
@@ -123,7 +107,7 @@ def type_to_json(type_: Type) -> str:
     if isinstance(type_, TupleType):
         return f'["tuple",[{",".join(map(type_to_json, type_.elements))}]]'
     if isinstance(type_, ObjectType):
-        inner = ",".join(f"{encode_string(name)}:{type_to_json(of)}" for name, of in type_.attributes.items())
+        inner = ",".join(f"{quote_json(name)}:{type_to_json(of)}" for name, of in type_.attributes.items())
         return f'["object",{{{inner}}}]'
     return '"dynamic"' if type_ is DYNAMIC else f'"{type_.kind}"'
 
@@ -193,13 +177,9 @@ def _decoder_message(text: str, at: int, message: str) -> str:
 
 def go_char(char: str) -> str:
     """A character as Go quotes it."""
-    from bakehouse.hcl.quoting import go_quote
+    from bakehouse.go.text import quote
 
-    return "'" + go_quote(char)[1:-1] + "'"
-
-
-def _text(data: str) -> str:
-    return data if data.isascii() else re.sub("[\ud800-\udfff]", "\ufffd", data)
+    return "'" + quote(char)[1:-1] + "'"
 
 
 def from_json(text: str) -> Value:
@@ -220,7 +200,7 @@ def _implied(data: Any) -> Value:
     if isinstance(data, _Literal):
         return _number(data, ())
     if isinstance(data, str):
-        return string(_text(data))
+        return string(replace_invalid(data))
     if not isinstance(data, _Pairs):
         return tuple_([_implied(element) for element in data])
     members: dict[str, Value] = {}
@@ -228,7 +208,7 @@ def _implied(data: Any) -> Value:
         value = _implied(element)
         if key in members and members[key].type != value.type:
             raise ConversionError((), f'duplicate "{key}" property in JSON object')
-        members[_text(key)] = value
+        members[replace_invalid(key)] = value
     return object_(members)
 
 
@@ -272,7 +252,7 @@ def _typed(data: Any, type_: Type, path: Path) -> Value:
 def _typed_members(data: _Pairs, type_: MapType | ObjectType, path: Path) -> Value:
     members: dict[str, Value] = {}
     for key, element in data:
-        key = _text(key)
+        key = replace_invalid(key)
         if isinstance(type_, MapType):
             members[key] = _typed(element, type_.element, (*path, key))
             continue
@@ -289,7 +269,7 @@ def _typed_members(data: _Pairs, type_: MapType | ObjectType, path: Path) -> Val
 def _primitive(data: Any, type_: Type, path: Path) -> Value:
     if isinstance(data, str) and (type_ is not BOOL or not isinstance(data, _Literal)):
         if type_ is STRING:
-            return string(_text(data))
+            return string(replace_invalid(data))
         if type_ is NUMBER:
             return _number(data, path)
         try:

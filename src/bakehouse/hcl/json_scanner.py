@@ -319,8 +319,8 @@ class _Parser:
         return None
 
     def _keyword(self) -> JsonNode | None:
+        from bakehouse.go.text import quote
         from bakehouse.hcl.evaluation import suggestion
-        from bakehouse.hcl.quoting import go_quote
 
         token = self.read()
         word = token.text
@@ -329,11 +329,11 @@ class _Parser:
         if word == "null":
             return JsonNode("null", None, token.range)
         if word in ("undefined", "NaN", "Infinity"):
-            detail = f"The JavaScript identifier {go_quote(word)} cannot be used in JSON."
+            detail = f"The JavaScript identifier {quote(word)} cannot be used in JSON."
         else:
             close = suggestion(word, ("false", "true", "null"))
-            hint = f" Did you mean {go_quote(close)}?" if close else ""
-            detail = f"{go_quote(word)} is not a valid JSON keyword.{hint}"
+            hint = f" Did you mean {quote(close)}?" if close else ""
+            detail = f"{quote(word)} is not a valid JSON keyword.{hint}"
         self.error("Invalid JSON keyword", detail, token.range)
         return None
 

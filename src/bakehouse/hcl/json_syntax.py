@@ -265,8 +265,8 @@ class JsonBody(Body):
         return BodyContent(attributes, blocks, self.missing_item_range, remain), found
 
     def _report_rest(self, remain: JsonBody, schema: BodySchema, found: list[Diagnostic]) -> None:
+        from bakehouse.go.text import quote
         from bakehouse.hcl.evaluation import suggestion
-        from bakehouse.hcl.quoting import go_quote
 
         names = [wanted.name for wanted in schema.attributes if wanted.name not in remain.hidden]
         names += [wanted.type for wanted in schema.blocks]
@@ -274,8 +274,8 @@ class JsonBody(Body):
             if item.name == "//" or item.name in remain.hidden:
                 continue
             close = suggestion(item.name, names)
-            hint = f" Did you mean {go_quote(close)}?" if close else ""
-            detail = f"No argument or block type is named {go_quote(item.name)}.{hint}"
+            hint = f" Did you mean {quote(close)}?" if close else ""
+            detail = f"No argument or block type is named {quote(item.name)}.{hint}"
             found.append(Diagnostic("Extraneous JSON object property", detail, subject=item.name_range))
 
     def just_attributes(self) -> tuple[dict[str, Attribute], list[Diagnostic]]:

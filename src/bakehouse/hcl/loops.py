@@ -212,11 +212,11 @@ class For(Node):
         return None
 
     def _duplicate(self, name: str) -> Diagnostic:
-        from bakehouse.hcl.quoting import go_quote
+        from bakehouse.go.text import quote
 
         return self._finding(
             "Duplicate object key",
-            f"Two different items produced the key {go_quote(name)} in this 'for' expression. If duplicates are "
+            f"Two different items produced the key {quote(name)} in this 'for' expression. If duplicates are "
             "expected, use the ellipsis (...) after the value expression to enable grouping by key.",
             self.key,
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bakehouse.hcl.quoting import go_quote
+from bakehouse.go.text import quote
 from bakehouse.hcl.types import (
     BOOL,
     DYNAMIC,
@@ -46,16 +46,16 @@ def _objects(got: ObjectType, want: ObjectType) -> str:
 
     missing = [name for name in want.attributes if name not in got.attributes and name not in want.optional]
     if missing:
-        return _missing_attributes([go_quote(name) for name in missing])
+        return _missing_attributes([quote(name) for name in missing])
     safe = ""
     for name, wanted in want.attributes.items():
         mine = got.attributes.get(name)
         if mine is None or mine == wanted:
             continue
         if conversion(mine, wanted, True) is None:
-            return f"attribute {go_quote(name)}: {mismatch_message(mine, wanted)}"
+            return f"attribute {quote(name)}: {mismatch_message(mine, wanted)}"
         if not safe and conversion(mine, wanted, False) is None:
-            safe = f"attribute {go_quote(name)}: {mismatch_message(mine, wanted)}"
+            safe = f"attribute {quote(name)}: {mismatch_message(mine, wanted)}"
     return safe or "incorrect object attributes"
 
 
@@ -81,7 +81,7 @@ def _collection_from_structure(got: TupleType | ObjectType, want: CollectionType
 def _members(structure: TupleType | ObjectType) -> Iterator[tuple[str, Type]]:
     if isinstance(structure, TupleType):
         return ((str(index), element) for index, element in enumerate(structure.elements))
-    return ((go_quote(name), element) for name, element in structure.attributes.items())
+    return ((quote(name), element) for name, element in structure.attributes.items())
 
 
 def _collection_from_collection(got: CollectionType, want: CollectionType) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from bakehouse.hcl.quoting import go_quote
+from bakehouse.go.text import quote
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -56,6 +56,6 @@ def _escape(stream: TokenStream, piece: str, at: int) -> str:
             stream.error(_SUMMARY, f"Cannot encode character U+{code:04x} in UTF-8.", at, end)
             return piece
         return chr(code)
-    detail = f"The symbol {go_quote(piece[1:])} is not a valid escape sequence selector."
+    detail = f"The symbol {quote(piece[1:])} is not a valid escape sequence selector."
     stream.error(_SUMMARY, detail, at, end)
     return piece[1:]

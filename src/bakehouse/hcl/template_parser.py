@@ -9,6 +9,7 @@ trimmed, and the directives are nested (hashicorp/hcl `hclsyntax/parser_template
 
 from __future__ import annotations
 
+from bakehouse.go.text import SPACES, quote
 from bakehouse.hcl.conditionals import Conditional
 from bakehouse.hcl.expressions import Literal, Node
 from bakehouse.hcl.lexer import (
@@ -36,11 +37,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from bakehouse.hcl.expression_parser import ExpressionParser
 
-# What Go's unicode.IsSpace accepts.
-SPACES = (
-    "\t\n\v\f\r \x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a"
-    "\u2028\u2029\u202f\u205f\u3000"
-)
 _TEXT, _VALUE, _IF, _FOR, _MARK, _END = range(6)
 
 
@@ -267,11 +263,10 @@ class _PartReader:
 
     def _unknown_directive(self, name: str, keyword: int, start: int) -> None:
         from bakehouse.hcl.evaluation import suggestion
-        from bakehouse.hcl.quoting import go_quote
 
         close = suggestion(name, ("if", "for", "else", "endif", "endfor"))
-        hint = f" Did you mean {go_quote(close)}?" if close else ""
-        detail = f"{go_quote(name)} is not a valid template control keyword.{hint}"
+        hint = f" Did you mean {quote(close)}?" if close else ""
+        detail = f"{quote(name)} is not a valid template control keyword.{hint}"
         self._give_up("Invalid template control keyword", detail, keyword, start)
 
     def _loop(self, start: int) -> _Part | None:

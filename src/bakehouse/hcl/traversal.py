@@ -130,18 +130,18 @@ def get_attribute(value: Value, name: str, where: Spanned) -> tuple[Value, list[
             if value.raw is UNKNOWN:
                 return Value(kind.attributes[name], UNKNOWN), []
             return value.raw[name], []
-        from bakehouse.hcl.quoting import go_quote
+        from bakehouse.go.text import quote
 
-        detail = f"This object does not have an attribute named {go_quote(name)}."
+        detail = f"This object does not have an attribute named {quote(name)}."
         return _failed("Unsupported attribute", detail, where)
     if isinstance(kind, MapType):
         if value.raw is UNKNOWN:
             return Value(kind.element, UNKNOWN), []
         if name in value.raw:
             return value.raw[name], []
-        from bakehouse.hcl.quoting import go_quote
+        from bakehouse.go.text import quote
 
-        detail = f"This map does not have an element with the key {go_quote(name)}."
+        detail = f"This map does not have an element with the key {quote(name)}."
         return _failed("Missing map element", detail, where)
     if kind.kind == "dynamic":
         return DYNAMIC_UNKNOWN, []
@@ -149,11 +149,11 @@ def get_attribute(value: Value, name: str, where: Spanned) -> tuple[Value, list[
 
 
 def _no_attributes(kind: Type, name: str) -> str:
-    from bakehouse.hcl.quoting import go_quote
+    from bakehouse.go.text import quote
     from bakehouse.hcl.types import ListType, ObjectType, SetType
 
     if isinstance(kind, ListType) and isinstance(kind.element, ObjectType):
-        what = f"attribute {go_quote(name)}" if name in kind.element.attributes else "an attribute"
+        what = f"attribute {quote(name)}" if name in kind.element.attributes else "an attribute"
         return (
             f"Can't access attributes on a list of objects. Did you mean to access {what} for a specific element of "
             "the list, or across all elements of the list?"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bakehouse.diagnostics import Diagnostic
-from bakehouse.hcl.quoting import go_quote
+from bakehouse.go.text import quote
 from bakehouse.hcl.static import as_keyword
 from bakehouse.hcl.syntax import range_between
 from bakehouse.hcl.types import (
@@ -60,7 +60,7 @@ def parse_type(expression: Expression) -> tuple[Type, list[Diagnostic]]:
     if keyword in _COLLECTIONS or keyword in _ARGUMENT:
         return _wrong(_argument_required(keyword), expression.range)
     if keyword:
-        detail = f"The keyword {go_quote(keyword)} is not a valid type specification."
+        detail = f"The keyword {quote(keyword)} is not a valid type specification."
         return _wrong(detail, expression.range)
     call = expression.as_call()
     if call is None:
@@ -76,7 +76,7 @@ def _from_call(call: StaticCall, expression: Expression) -> tuple[Type, list[Dia
     name = call.name
     if name in _KEYWORDS:
         kind = "Type constraint" if name == "any" else "Primitive type"
-        detail = f"{kind} keyword {go_quote(name)} does not expect arguments."
+        detail = f"{kind} keyword {quote(name)} does not expect arguments."
         return _wrong(detail, call.arguments_range)
     if name in _COLLECTIONS or name in _ARGUMENT:
         if len(call.arguments) != 1:
@@ -91,9 +91,9 @@ def _from_call(call: StaticCall, expression: Expression) -> tuple[Type, list[Dia
             return _object(call.arguments[0], expression)
         return _tuple(call.arguments[0], expression)
     if name == "optional":
-        detail = f"Keyword {go_quote(name)} is valid only as a modifier for object type attributes."
+        detail = f"Keyword {quote(name)} is valid only as a modifier for object type attributes."
         return _wrong(detail, call.name_range)
-    return _wrong(f"Keyword {go_quote(name)} is not a valid type constructor.", expression.range)
+    return _wrong(f"Keyword {quote(name)} is not a valid type constructor.", expression.range)
 
 
 def _tuple(argument: Expression, expression: Expression) -> tuple[Type, list[Diagnostic]]:

@@ -313,13 +313,13 @@ def _hash_text(value: Value) -> str:
     if kind == "bool":
         return "T" if raw else "F"
     if kind == "string":
-        from bakehouse.hcl.quoting import go_quote
+        from bakehouse.go.text import quote
 
-        return go_quote(raw)
+        return quote(raw)
     if kind == "map":
-        from bakehouse.hcl.quoting import go_quote
+        from bakehouse.go.text import quote
 
-        return "{" + "".join(f"{go_quote(key)}:{_hash_text(item)};" for key, item in raw.items()) + "}"
+        return "{" + "".join(f"{quote(key)}:{_hash_text(item)};" for key, item in raw.items()) + "}"
     inner = "".join(f"{_hash_text(item)};" for item in value.elements())
     return f"<{inner}>" if kind in ("object", "tuple") else f"[{inner}]"
 

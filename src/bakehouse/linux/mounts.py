@@ -13,6 +13,7 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 
+from bakehouse.linux.files import is_whiteout, make_whiteout
 from bakehouse.linux.libc import (
     AT_FDCWD,
     SYS_FSCONFIG,
@@ -159,32 +160,32 @@ def _overlay_by_fsopen(
             _fsconfig(context, _FSCONFIG_SET_STRING, "upperdir", upper)
             _fsconfig(context, _FSCONFIG_SET_STRING, "workdir", work)
         _fsconfig(context, _FSCONFIG_CMD_CREATE, None, None)
-        attributes = 0 if upper is not None else _MOUNT_ATTR_RDONLY
-        fd = check(
-            call(
-                ctypes.c_long(SYS_FSMOUNT),
-                ctypes.c_int(context),
-                ctypes.c_uint(_FSMOUNT_CLOEXEC),
-                ctypes.c_uint(attributes),
-            ),
-            target,
+        flags = (
+            ctypes.c_uint(_FSMOUNT_CLOEXEC),
+            ctypes.c_uint(0 if upper is not None else _MOUNT_ATTR_RDONLY),
         )
+        fd = check(call(ctypes.c_long(SYS_FSMOUNT), ctypes.c_int(context), *flags), target)
     finally:
         os.close(context)
     try:
-        check(
-            call(
-                ctypes.c_long(SYS_MOVE_MOUNT),
-                ctypes.c_int(fd),
-                b"",
-                ctypes.c_int(AT_FDCWD),
-                encoded(target),
-                ctypes.c_uint(_MOVE_MOUNT_F_EMPTY_PATH),
-            ),
-            target,
-        )
+        _move_mount(fd, target)
     finally:
         os.close(fd)
+
+
+def _move_mount(fd: int, target: AnyPath) -> None:
+    """move_mount(2): attaches the detached mount `fd`."""
+    check(
+        library().syscall(
+            ctypes.c_long(SYS_MOVE_MOUNT),
+            ctypes.c_int(fd),
+            b"",
+            ctypes.c_int(AT_FDCWD),
+            encoded(target),
+            ctypes.c_uint(_MOVE_MOUNT_F_EMPTY_PATH),
+        ),
+        target,
+    )
 
 
 def _overlay_by_mount(
@@ -241,15 +242,26 @@ def can_mount_overlay(directory: AnyPath, *, userxattr: bool = False) -> bool:
 
 
 def _probe(base: Path, userxattr: bool) -> bool:
-    """Mounts, removes a lower file, and looks for the whiteout in the upper directory."""
-    for name in ("lower", "upper", "work", "merged"):
+    """Mounts two directories of which the upper one hides what the lower one holds, deletes a file, and looks whether
+    all three marks mean what they should."""
+    for name in ("lower", "lower/hidden", "marks", "marks/hidden", "upper", "work", "merged"):
         (base / name).mkdir()
-    (base / "lower" / "file").touch()
-    overlay(base / "merged", [base / "lower"], upper=base / "upper", work=base / "work", userxattr=userxattr)
+    for name in ("lower/gone", "lower/file", "lower/hidden/file"):
+        (base / name).touch()
+    make_whiteout(base / "marks" / "gone")
+    opaque = "user.overlay.opaque" if userxattr else "trusted.overlay.opaque"
+    os.setxattr(base / "marks" / "hidden", opaque, b"y")
+    overlay(
+        base / "merged",
+        [base / "lower", base / "marks"],
+        upper=base / "upper",
+        work=base / "work",
+        userxattr=userxattr,
+    )
     try:
+        hides = sorted(os.listdir(base / "merged")) == ["file", "hidden"]
+        hides = hides and not os.listdir(base / "merged" / "hidden")
         (base / "merged" / "file").unlink()
     finally:
         umount(base / "merged", MNT_DETACH)
-    status = os.lstat(base / "upper" / "file")
-    (base / "upper" / "file").unlink()
-    return status.st_rdev == 0
+    return hides and is_whiteout(os.lstat(base / "upper" / "file"))

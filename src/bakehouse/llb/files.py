@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from posixpath import normpath
 
 from bakehouse.errors import InternalError
+from bakehouse.go.paths import clean_path
 from bakehouse.lazy import regex
 from bakehouse.llb import caps
 from bakehouse.llb.draft import Constraints, InputList, Node, Output, SealDefaults, finish
@@ -108,21 +108,15 @@ def _placed(step: Step, directory: str, base: int) -> Action:
 def absolute_path(parent: str, path: str, *, keep_slash: bool = False) -> str:
     """`path` cleaned and absolute, below `parent` when it is relative. `keep_slash` keeps a final `/` or `/.`, which
     says that a copy destination is a directory."""
-    out = clean(path)
+    out = clean_path(path)
     if not out.startswith("/"):
-        out = clean(f"/{parent}/{out}")
+        out = clean_path(f"/{parent}/{out}")
     if keep_slash:
         if path.endswith("/") and not out.endswith("/"):
             out += "/"
         elif path.endswith("/."):
             out = (out if out == "/" else out + "/") + "."
     return out
-
-
-def clean(path: str) -> str:
-    """Go's `path.Clean`: like `normpath`, but two leading slashes are one."""
-    out = normpath(path)
-    return out[1:] if out.startswith("//") else out
 
 
 def _looked_up_in(owner: Chown | None, base: int) -> Chown | None:

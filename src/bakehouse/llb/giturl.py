@@ -6,10 +6,10 @@ Only text is looked at here; nothing is fetched.
 from __future__ import annotations
 
 import re
-from posixpath import normpath
 from urllib.parse import quote, unquote
 
 from bakehouse.errors import DefinitionError
+from bakehouse.go.paths import rooted_path
 from bakehouse.lazy import regex
 from bakehouse.values import dataclass, field, replace
 
@@ -115,7 +115,7 @@ def parse_query(query: str) -> tuple[tuple[str, str], ...]:
 
 def _split_fragment(fragment: str) -> tuple[str, str]:
     ref, _, sub_dir = fragment.partition(":")
-    return ref, normpath("/" + sub_dir).lstrip("/") if fragment else ""
+    return ref, rooted_path(sub_dir)[1:] if fragment else ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,13 +7,13 @@ for the same options, present only when they differ from the default.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from posixpath import normpath
 
+from bakehouse.go.jsontext import compact_json
+from bakehouse.go.paths import rooted_path
 from bakehouse.llb import caps
 from bakehouse.llb.draft import Constraints, Node, Output, SealDefaults, finish
 from bakehouse.llb.giturl import GitUrl, UnknownProtocol, parse_git_url
 from bakehouse.llb.ops import Edge, SourceOp, Vertex
-from bakehouse.oci import gojson
 from bakehouse.values import dataclass
 
 RESOLVE_DEFAULT = "default"
@@ -197,8 +197,7 @@ def git(
 def _git_identifier(url: str, remote: GitUrl | None, options: GitOptions) -> str:
     if remote is None:
         return url
-    # Two leading slashes mean something to POSIX, not to Go.
-    path = "/" + normpath("/" + remote.path).lstrip("/")
+    path = rooted_path(remote.path)
     identifier = remote.host + path
     if options.ref or options.sub_dir:
         identifier += "#" + options.ref
@@ -208,4 +207,4 @@ def _git_identifier(url: str, remote: GitUrl | None, options: GitOptions) -> str
 
 
 def _json_list(values: Sequence[str]) -> str:
-    return gojson.encode(list(values)).decode() if values else ""
+    return compact_json(list(values)) if values else ""

@@ -12,10 +12,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from bakehouse.go.paths import clean_path
 from bakehouse.llb import caps, sources
 from bakehouse.llb.draft import Constraints, Node, Output, SealDefaults, finish, seal
 from bakehouse.llb.env import EnvList
-from bakehouse.llb.files import CopyFrom, FileNode, Step, clean
+from bakehouse.llb.files import CopyFrom, FileNode, Step
 from bakehouse.llb.ops import (
     NETWORK_SANDBOX,
     SECURITY_SANDBOX,
@@ -69,7 +70,7 @@ class State:
     def with_directory(self, path: str) -> "State":
         """Relative paths are below the current directory."""
         if not path.startswith("/"):
-            path = clean(f"{self.directory or '/'}/{path}")
+            path = clean_path(f"{self.directory or '/'}/{path}")
         return replace(self, directory=path)
 
     def with_user(self, user: str) -> "State":

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
 from bakehouse.errors import DefinitionError, IntegrityError
-from bakehouse.oci import gojson
+from bakehouse.go.jsontext import compact_json, indented_json
 from bakehouse.oci.digest import Digest
 from bakehouse.oci.media_types import (
     CONFIGS,
@@ -264,7 +264,7 @@ class Manifest:
             value["subject"] = subject.as_json()
         if annotations:
             value["annotations"] = dict(sorted(annotations.items()))
-        raw = gojson.encode(value, indent=2)
+        raw = indented_json(value).encode()
         return cls(raw, media_type, config, tuple(layers), annotations, artifact_type, subject)
 
     def descriptor(
@@ -312,7 +312,7 @@ class Index:
         value["manifests"] = [item.as_json() for item in manifests] or None
         if annotations:
             value["annotations"] = dict(sorted(annotations.items()))
-        raw = gojson.encode(value, indent=2 if indented else None)
+        raw = (indented_json(value) if indented else compact_json(value)).encode()
         return cls(raw, media_type, tuple(manifests), annotations)
 
     def descriptor(self, *, annotations: Mapping[str, str] = NO_ANNOTATIONS) -> Descriptor:
@@ -385,7 +385,7 @@ def encode_config(value: Mapping[str, object]) -> bytes:
         elif name == "history" and isinstance(item, Sequence):
             item = encode_history(item)
         out[name] = item
-    return gojson.encode(out)
+    return compact_json(out).encode()
 
 
 @dataclass(frozen=True, slots=True)

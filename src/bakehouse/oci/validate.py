@@ -10,11 +10,11 @@ import zlib
 from collections.abc import Callable, Generator, Iterator
 
 from bakehouse.errors import BakehouseError, IntegrityError
-from bakehouse.oci import gojson
 from bakehouse.oci.digest import Digest
 from bakehouse.oci.image import Descriptor, ImageConfig, Index, Manifest
 from bakehouse.oci.media_types import CONFIGS, DOCKER_MANIFEST, FOREIGN_LAYERS, OCI_EMPTY, layer_compression
 from bakehouse.oci.platform import Platform
+from bakehouse.oci.timestamps import parse_time_ns
 from bakehouse.values import dataclass
 
 ReadBlob = Callable[[Descriptor], bytes]
@@ -128,7 +128,7 @@ def _validate_config(config: ImageConfig, manifest: Manifest, platform: Platform
         created = entry.get("created")
         try:
             if created is not None:
-                gojson.parse_time_ns(str(created))
+                parse_time_ns(str(created))
         except BakehouseError as error:
             yield Finding("history", where, error.message)
 

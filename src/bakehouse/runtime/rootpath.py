@@ -46,15 +46,3 @@ def resolve_in_root(root: str, path: str) -> str:
 def _parts(path: str) -> list[str]:
     """The components of `path`, last first."""
     return [part for part in reversed(path.split("/")) if part not in ("", ".")]
-
-
-def clean_path(path: str) -> str:
-    """`path` as an absolute path without `.`, `..` and doubled slashes, by its text alone (Go's `path.Join`)."""
-    done: list[str] = []
-    for part in path.split("/"):
-        if part == "..":
-            if done:
-                done.pop()
-        elif part not in ("", "."):
-            done.append(part)
-    return "/" + "/".join(done)

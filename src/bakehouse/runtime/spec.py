@@ -10,9 +10,9 @@ import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from bakehouse.go.paths import rooted_path
 from bakehouse.runtime.cgroups import Cgroups, group_path
 from bakehouse.runtime.resolvconf import DEFAULT_HOSTNAME
-from bakehouse.runtime.rootpath import clean_path
 from bakehouse.runtime.seccomp import default_profile
 from bakehouse.runtime.seccomp_bpf import ANNOTATION
 from bakehouse.runtime.step import SECURITY_INSECURE, Step, StepMount
@@ -267,7 +267,7 @@ def _mounts(step: Step, machine: Machine, place: Placement, insecure: bool) -> l
     mounts += [_step_mount(mount, machine) for mount in step.mounts]
     by_dest: dict[str, dict[str, object]] = {}
     for mount in mounts:
-        by_dest[clean_path(str(mount["destination"]))] = mount
+        by_dest[rooted_path(str(mount["destination"]))] = mount
     return list(by_dest.values())
 
 

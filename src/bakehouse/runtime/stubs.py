@@ -11,7 +11,8 @@ import os
 import stat
 from collections.abc import Sequence
 
-from bakehouse.runtime.rootpath import clean_path, resolve_in_root
+from bakehouse.go.paths import rooted_path
+from bakehouse.runtime.rootpath import resolve_in_root
 
 _ALWAYS = ("/etc/resolv.conf", "/etc/hosts")
 _ABSENT = frozenset({errno.ENOENT, errno.ENOTDIR})
@@ -27,7 +28,7 @@ class MountStubs:
         self._root = root
         self._paths: list[str] = []
         for dest in (*_ALWAYS, *dests):
-            path = clean_path(dest)
+            path = rooted_path(dest)
             if path != "/":
                 self._note(path, recursive)
 

@@ -7,6 +7,7 @@ Directories are `layerstore`'s business, making blobs `layerblobs`'. Whatever a 
 from __future__ import annotations
 
 import base64
+import hashlib
 import os
 import threading
 import time
@@ -77,7 +78,7 @@ class LayerRecords:
     ) -> str:
         """See `LayerStore.adopt`."""
         checked = Digest(diff_id)
-        layer_id = layer_id_of(checked)
+        layer_id = layer_id_of(checked, descriptor.digest)
         with self._store.db.transaction():
             self._store.layers.insert(
                 LayerRow(
@@ -233,10 +234,15 @@ def files_missing(layer_id: str) -> NotFoundError:
     )
 
 
-def layer_id_of(diff_id: str) -> str:
-    """The id of an adopted layer."""
+def layer_id_of(diff_id: str, blob: str) -> str:
+    """The id of the adopted layer that an image says has `diff_id` and is kept in the blob `blob`.
+
+    Both are in it: until the blob is unpacked the diff ID is a mere claim, and an image of a stranger that claims the
+    diff ID of a well-known layer must not take that layer's place."""
     checked = Digest(diff_id)
-    return f"{checked.algorithm}-{checked.encoded}"
+    if checked == blob:
+        return f"{checked.algorithm}-{checked.encoded}"
+    return f"sha256-{hashlib.sha256(f'{checked} {blob}'.encode()).hexdigest()}"
 
 
 def new_layer_id() -> str:

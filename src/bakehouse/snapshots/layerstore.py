@@ -120,7 +120,7 @@ class LayerStore:
         created: float | None = None,
         description: str = "",
     ) -> str:
-        """Makes a layer known by its diff ID; returns its id. Idempotent by diff ID.
+        """Makes a layer known by its diff ID and its blob; returns its id (`layer_id_of`). Idempotent.
 
         The blob that `descriptor` names may be remote: `fetch()` puts it into the store when it is needed. Its URLs
         are remembered, and those annotations that BuildKit remembers (`layerrecords.KEPT_ANNOTATIONS`)."""

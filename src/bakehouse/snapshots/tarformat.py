@@ -113,27 +113,17 @@ def _encode_slowly(
     minor: int,
     xattrs: Iterable[tuple[str, bytes]],
 ) -> bytes:
-    records: dict[bytes, bytes] = {}
-    split = _split_name(path)
-    ustar = True
-    if len(path) > NAME_SIZE or not path.isascii():
-        records[b"path"] = path
-        ustar = split is not None
-    if len(linkname) > NAME_SIZE or not linkname.isascii():
-        records[b"linkpath"] = linkname
-        ustar = False
-    for key, value, limit in (
-        (b"uid", uid, _MAX_OCTAL_7),
-        (b"gid", gid, _MAX_OCTAL_7),
-        (b"size", size, _MAX_OCTAL_11),
-        (b"mtime", mtime, _MAX_OCTAL_11),
-    ):
-        if not 0 <= value <= limit:
-            records[key] = b"%d" % value
-            ustar = False
+    records = _number_records(uid, gid, size, mtime)
     for name, data in xattrs:
         records[_PAX_XATTR + name.encode("utf-8", "surrogateescape")] = data
-        ustar = False
+    if len(linkname) > NAME_SIZE or not linkname.isascii():
+        records[b"linkpath"] = linkname
+    ustar = not records
+    split = _split_name(path)
+    if len(path) > NAME_SIZE or not path.isascii():
+        records[b"path"] = path
+        # A long name alone needs no record when it can be split.
+        ustar = ustar and split is not None
     if not (0 <= major <= _MAX_OCTAL_7 and 0 <= minor <= _MAX_OCTAL_7):
         raise IntegrityError(
             f"device number {major}:{minor} of {path.decode(errors='replace')!r} does not fit into a tar header",
@@ -147,6 +137,17 @@ def _encode_slowly(
         return _block(suffix, numbers, large, kind, linkname, devices, prefix)
     extended = _extended_header(path, records)
     return extended + _block(_short_name(path), numbers, large, kind, _short_name(linkname), devices, b"")
+
+
+def _number_records(uid: int, gid: int, size: int, mtime: int) -> dict[bytes, bytes]:
+    """Records for the numbers that do not fit into their fields."""
+    fields = (
+        (b"uid", uid, _MAX_OCTAL_7),
+        (b"gid", gid, _MAX_OCTAL_7),
+        (b"size", size, _MAX_OCTAL_11),
+        (b"mtime", mtime, _MAX_OCTAL_11),
+    )
+    return {key: b"%d" % value for key, value, limit in fields if not 0 <= value <= limit}
 
 
 def _octal(value: int, limit: int) -> int:

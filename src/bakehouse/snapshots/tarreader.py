@@ -98,6 +98,43 @@ def pax_records(data: bytes) -> dict[bytes, bytes]:
     return records
 
 
+def _header_entry(block: bytes, long_name: bytes | None, long_link: bytes | None) -> TarEntry:
+    """What a header block says, with GNU's long names; type and device number are left to the caller."""
+    if long_name is not None:
+        path = long_name
+    else:
+        path = block[0:100].partition(b"\0")[0]
+        if block[257:263] == b"ustar\0" and (prefix := block[345:500].partition(b"\0")[0]):
+            path = prefix + b"/" + path
+    return TarEntry(
+        path,
+        REGULAR,
+        parse_number(block[100:108]) & 0o7777,
+        parse_number(block[108:116]),
+        parse_number(block[116:124]),
+        parse_number(block[136:148]) * 1_000_000_000,
+        parse_number(block[124:136]),
+        block[157:257].partition(b"\0")[0] if long_link is None else long_link,
+    )
+
+
+def _with_pax_records(entry: TarEntry, pax: dict[bytes, bytes]) -> TarEntry:
+    """The entry with what an extended header says of it."""
+    return entry._replace(
+        path=pax.get(b"path", entry.path),
+        linkname=pax.get(b"linkpath", entry.linkname),
+        uid=_decimal(pax, b"uid", entry.uid),
+        gid=_decimal(pax, b"gid", entry.gid),
+        size=_decimal(pax, b"size", entry.size),
+        mtime_ns=parse_time_ns(pax[b"mtime"]) if b"mtime" in pax else entry.mtime_ns,
+        xattrs=tuple(
+            (key[len(_XATTR) :].decode("utf-8", "surrogateescape"), value)
+            for key, value in sorted(pax.items())
+            if key.startswith(_XATTR)
+        ),
+    )
+
+
 class TarReader:
     """Iterate to get members; before the next one, `data()` or `read()` give the contents of the current one.
 
@@ -204,51 +241,19 @@ class TarReader:
         long_name: bytes | None,
         long_link: bytes | None,
     ) -> TarEntry:
-        path = block[0:100].partition(b"\0")[0]
-        if block[257:263] == b"ustar\0" and (prefix := block[345:500].partition(b"\0")[0]):
-            path = prefix + b"/" + path
-        linkname = block[157:257].partition(b"\0")[0]
-        if long_name is not None:
-            path = long_name
-        if long_link is not None:
-            linkname = long_link
-        uid, gid = parse_number(block[108:116]), parse_number(block[116:124])
-        size, mtime_ns = parse_number(block[124:136]), parse_number(block[136:148]) * 1_000_000_000
-        xattrs: tuple[tuple[str, bytes], ...] = ()
+        entry = _header_entry(block, long_name, long_link)
         if pax:
-            path = pax.get(b"path", path)
-            linkname = pax.get(b"linkpath", linkname)
-            uid, gid, size = (
-                _decimal(pax, b"uid", uid),
-                _decimal(pax, b"gid", gid),
-                _decimal(pax, b"size", size),
-            )
-            if b"mtime" in pax:
-                mtime_ns = parse_time_ns(pax[b"mtime"])
-            xattrs = tuple(
-                (key[len(_XATTR) :].decode("utf-8", "surrogateescape"), value)
-                for key, value in sorted(pax.items())
-                if key.startswith(_XATTR)
-            )
-        kind = self._member_kind(kind, path)
-        self._begin_data(block, kind, size, pax)
+            entry = _with_pax_records(entry, pax)
+        kind = self._member_kind(kind, entry.path)
+        self._begin_data(block, kind, entry.size, pax)
         if b"GNU.sparse.name" in pax:
-            path = pax[b"GNU.sparse.name"]
-        if b"\0" in path or b"\0" in linkname:
+            entry = entry._replace(path=pax[b"GNU.sparse.name"])
+        if b"\0" in entry.path or b"\0" in entry.linkname:
             raise _bad("a name contains a NUL byte")
-        return TarEntry(
-            path,
-            REGULAR if kind == b"S" else kind,
-            parse_number(block[100:108]) & 0o7777,
-            uid,
-            gid,
-            mtime_ns,
-            self._real_size,
-            linkname,
-            parse_number(block[329:337]) if kind in b"34" else 0,
-            parse_number(block[337:345]) if kind in b"34" else 0,
-            xattrs,
-        )
+        if kind in b"34":
+            major, minor = parse_number(block[329:337]), parse_number(block[337:345])
+            entry = entry._replace(devmajor=major, devminor=minor)
+        return entry._replace(type=REGULAR if kind == b"S" else kind, size=self._real_size)
 
     @staticmethod
     def _member_kind(kind: bytes, path: bytes) -> bytes:

@@ -35,8 +35,9 @@ R = TypeVar("R")
 class Node(Generic[R]):
     """One vertex of the graph handed to the solver. Equal `digest` means the same node: build each once.
 
-    `weight` is the parallelism it takes while it runs. `files_needed`: see `RunContext`. `progress_group` is only
-    shown. `wanted` are the outputs that somebody has asked for.
+    `weight` is the parallelism it takes while it runs, `local` says that its work is done in this process (see
+    `tasks.Call`). `files_needed`: see `RunContext`. `progress_group` is only shown. `wanted` are the outputs that
+    somebody has asked for.
     """
 
     __slots__ = (
@@ -44,6 +45,7 @@ class Node(Generic[R]):
         "files_needed",
         "ignore_cache",
         "inputs",
+        "local",
         "name",
         "operation",
         "progress_group",
@@ -61,6 +63,7 @@ class Node(Generic[R]):
         ignore_cache: bool = False,
         files_needed: bool = True,
         weight: int = 1,
+        local: bool = False,
         progress_group: ProgressGroup | None = None,
     ) -> None:
         self.digest = digest
@@ -70,6 +73,7 @@ class Node(Generic[R]):
         self.ignore_cache = ignore_cache
         self.files_needed = files_needed
         self.weight = weight
+        self.local = local
         self.progress_group = progress_group
         self.wanted: set[int] = set()
         for source, output in self.inputs:
@@ -232,7 +236,7 @@ class Solver(Generic[R]):
             reporter.started = None
             return made
 
-        return (yield Call(work))
+        return (yield Call(work, local=state.node.local))
 
     def _map(self, state: _State[R]) -> CacheMap:
         made: CacheMap = self._annotated(state, lambda: state.node.operation.cache_map(state.context))
@@ -295,7 +299,7 @@ class Solver(Generic[R]):
         """Writes the links that are missing; in a worker, because it may wait for other writers."""
         write = self._index.missing_links(cache_map, own, content, output, target)
         if write is not None:
-            yield Call(write)
+            yield Call(write, local=True)
 
     def _known_keys(self, state: _State[R], cache_map: CacheMap) -> Routine:
         """(own keys, content keys) of every input, inputs resolved at once in parallel."""
@@ -330,7 +334,7 @@ class Solver(Generic[R]):
                 error.message = f"failed to compute cache key: {error.message}"
                 raise
 
-        digest = yield Call(lambda: self._annotated(state, computed))
+        digest = yield Call(lambda: self._annotated(state, computed), local=source.local)
         return root_key(digest, -1)
 
     # -- results of one node -------------------------------------------------------------------------------------
@@ -340,7 +344,7 @@ class Solver(Generic[R]):
         if state.run_task is None and output in state.recorded:
             for key in keys:
                 for record, _ in self._index.store.results(key):
-                    tree = yield Call(partial(self._records.load, record))
+                    tree = yield Call(partial(self._records.load, record), local=True)
                     if tree is not None:
                         self._settle_cached(state)
                         return tree
@@ -387,7 +391,8 @@ class Solver(Generic[R]):
 
     def _lead(self, state: _State[R], ready: _Ready[R]) -> Routine:
         while True:
-            outcome = yield Call(partial(self._attempt, state, ready), state.node.weight)
+            attempt = partial(self._attempt, state, ready)
+            outcome = yield Call(attempt, state.node.weight, local=state.node.local)
             if outcome is not None:
                 return outcome
             # Without slots: whoever waits for another process must not keep a third step from running.

@@ -8,6 +8,7 @@ Nothing here knows what a vertex is; the threads are `solver.workers`.
 
 from __future__ import annotations
 
+import os
 import queue
 import signal
 import threading
@@ -20,18 +21,27 @@ from bakehouse.errors import CancelledError
 from bakehouse.solver.model import Cancellation
 from bakehouse.solver.workers import WorkerPool
 
+#: A signal that comes in the instant before this thread goes to sleep does not wake it, and its handler runs only when
+#: something else does.
+_LOOK_FOR_SIGNALS_S = 0.2
+
 Routine = Generator[Any, Any, Any]
 
 
 class Call:
-    """A blocking call for a worker thread. `slots` of the loop's parallelism are held while it runs (0 for short
-    work such as a lookup, 1 for a step)."""
+    """A blocking call for a worker thread.
 
-    __slots__ = ("function", "slots")
+    `slots` of the loop's parallelism are held while it runs (0 for a lookup, 1 for a step). A `local` call computes in
+    this very process; of those only a few run at once, because threads that fight for the interpreter's lock are
+    slower than threads that wait in a queue. Whatever waits for a network or another process must not be `local`.
+    """
 
-    def __init__(self, function: Callable[[], Any], slots: int = 0) -> None:
+    __slots__ = ("function", "local", "slots")
+
+    def __init__(self, function: Callable[[], Any], slots: int = 0, *, local: bool = False) -> None:
         self.function = function
         self.slots = slots
+        self.local = local
 
 
 class Task:
@@ -70,7 +80,9 @@ class TaskLoop:
         self._pool = pool
         self._cancel = cancel
         self._parallelism = self._free_slots = max(1, parallelism)
-        self._queued: deque[tuple[Task, Call]] = deque()
+        self._free_local = local_parallelism()
+        # In the order of asking, local calls apart from the others.
+        self._queues: tuple[deque[tuple[Task, Call]], ...] = (deque(), deque())
         self._ready: deque[tuple[Task, Any, BaseException | None]] = deque()
         self._finished: queue.SimpleQueue[tuple[Task, Call, Any, BaseException | None] | None] = (
             queue.SimpleQueue()
@@ -116,8 +128,12 @@ class TaskLoop:
     # -- calls ---------------------------------------------------------------------------------------------------
 
     def _start_queued(self) -> None:
-        while self._queued and (self._cancel.cancelled or self._queued[0][1].slots <= self._free_slots):
-            self._start(*self._queued.popleft())
+        for queued in self._queues:
+            while queued and (self._cancel.cancelled or self._fits(queued[0][1])):
+                self._start(*queued.popleft())
+
+    def _fits(self, call: Call) -> bool:
+        return call.slots <= self._free_slots and (not call.local or self._free_local > 0)
 
     def _start(self, task: Task, call: Call) -> None:
         if self._cancel.cancelled:
@@ -139,19 +155,28 @@ class TaskLoop:
             return
         self._running += 1
         self._free_slots -= call.slots
+        self._free_local -= call.local
 
     def _collect(self) -> None:
         """Waits for a finished call (or the cancellation) and takes every other one that is there."""
-        item = self._finished.get()
+        item = self._next_finished()
         while item is not None:
             task, call, value, error = item
             self._running -= 1
             self._free_slots += call.slots
+            self._free_local += call.local
             self._ready.append((task, value, error))
             try:
                 item = self._finished.get_nowait()
             except queue.Empty:
                 return
+
+    def _next_finished(self) -> tuple[Task, Call, Any, BaseException | None] | None:
+        while True:
+            try:
+                return self._finished.get(timeout=_LOOK_FOR_SIGNALS_S)
+            except queue.Empty:
+                continue
 
     # -- tasks ---------------------------------------------------------------------------------------------------
 
@@ -177,8 +202,9 @@ class TaskLoop:
     def _ask(self, task: Task, call: Call) -> None:
         # In the order of asking: a heavy step must not wait for ever behind light ones that fit in.
         call.slots = min(call.slots, self._parallelism)
-        if call.slots and (self._queued or call.slots > self._free_slots):
-            self._queued.append((task, call))
+        queued = self._queues[call.local]
+        if (call.slots or call.local) and (queued or not self._fits(call)):
+            queued.append((task, call))
         else:
             self._start(task, call)
 
@@ -214,6 +240,11 @@ class TaskLoop:
             if wait.remaining == 0:
                 wait.remaining = -1
                 self._ready.append((wait.task, [other.result for other in wait.others], None))
+
+
+def local_parallelism() -> int:
+    """How many local calls run at once."""
+    return min(16, len(os.sched_getaffinity(0)) + 2)
 
 
 def _all(tasks: Sequence[Task]) -> Routine:

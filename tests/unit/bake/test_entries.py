@@ -2,14 +2,8 @@
 
 from __future__ import annotations
 
-import csv
-import io
-
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from bakehouse.bake.csvline import CsvError, join_csv, split_csv
 from bakehouse.bake.entries import (
     Attest,
     CacheEntry,
@@ -18,6 +12,7 @@ from bakehouse.bake.entries import (
     SecretEntry,
     SshEntry,
     attest_flag,
+    join_csv,
     parse_attest,
     parse_caches,
     parse_output,
@@ -105,24 +100,6 @@ def test_copies_leave_the_original_alone() -> None:
     output = Output("image")
     assert output.with_attr("push", "true").attrs == {"push": "true"}
     assert output.attrs == {}
-
-
-_FIELD = st.text(st.characters(codec="utf-8", exclude_characters="\r\n"), max_size=8)
-
-
-@given(st.lists(_FIELD, min_size=1, max_size=5).filter(lambda fields: fields != [""]))
-def test_fields_written_as_rfc_4180_are_read_back(fields: list[str]) -> None:
-    buffer = io.StringIO()
-    csv.writer(buffer, quoting=csv.QUOTE_ALL).writerow(fields)
-    assert split_csv(buffer.getvalue()) == fields
-
-
-@given(st.text('ab,"=\n', max_size=10))
-def test_any_line_gives_fields_or_the_one_error(line: str) -> None:
-    try:
-        assert split_csv(line)
-    except CsvError:
-        pass
 
 
 def test_joining_quotes_only_what_needs_it() -> None:

@@ -14,12 +14,12 @@ from typing import Any
 from bakehouse.diagnostics import DiagnosticsError
 from bakehouse.dockerfile import instructions as typed
 from bakehouse.dockerfile.document import parse_dockerfile
-from bakehouse.dockerfile.globs import go_path_match
 from bakehouse.dockerfile.ignore import read_ignore_file
 from bakehouse.dockerfile.mounts import Mount
 from bakehouse.dockerfile.patterns import MatchState, PatternMatcher
 from bakehouse.dockerfile.positions import DockerfileError, LineRange
 from bakehouse.dockerfile.words import ShellLexer
+from bakehouse.go.globs import BadPatternError, match_file_path
 
 #: Rules that BuildKit runs in a later phase than the one that the peer program runs.
 LATER_RULES = ("ConsistentInstructionCasing", "DuplicateStageName", "ReservedStageName")
@@ -98,8 +98,8 @@ def _patterns(request: dict[str, Any]) -> dict[str, Any]:
 
 def _match(pattern: str, path: str) -> str:
     try:
-        return str(go_path_match(pattern, path)).lower()
-    except DockerfileError as error:
+        return str(match_file_path(pattern, path)).lower()
+    except BadPatternError as error:
         return str(error)
 
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import json
 
 import pytest
 
-from bakehouse.engine.ops.file_keys import file_cache_map, go_json
+from bakehouse.engine.ops.file_keys import file_cache_map
 from bakehouse.errors import DefinitionError
 from bakehouse.llb.ops import Chown, Copy, FileAction, FileOp, MkDir, MkFile, Rm, User
 
@@ -92,8 +91,3 @@ def test_modified_inputs_have_neither_selector_nor_content() -> None:
     op = FileOp((FileAction(Rm("/x", allow_wildcard=True), 0, -1, 0),))
     (key,) = file_cache_map(op, 1).inputs
     assert (key.selector, key.content) == ("", None)
-
-
-def test_go_json_escapes() -> None:
-    assert go_json({"a": "<&>\u2028é\x01"}) == '{"a":"\\u003c\\u0026\\u003e\\u2028é\\u0001"}'
-    assert json.loads(go_json({"a": "\t\b\f"})) == {"a": "\t\b\f"}

@@ -20,6 +20,7 @@ from bakehouse.engine.sources.git_command import Git, GitAccess, git_access
 from bakehouse.errors import DefinitionError, IntegrityError, NotFoundError
 from bakehouse.llb.ops import Edge, SourceOp, Vertex
 from bakehouse.session import Secret, Session
+from bakehouse.store import PrunePolicy, Store
 
 ENVIRONMENT = {
     "PATH": os.environ["PATH"],
@@ -190,6 +191,23 @@ def test_checkout_is_made_once(tmp_path: Path, remote: Remote) -> None:
         with small_engine(tmp_path) as engine:
             chains.append(engine.run(source(remote, "v1")).chain())
     assert chains[0] == chains[1]
+
+
+def test_repository_and_checkout_are_pruned_when_nobody_uses_them(tmp_path: Path, remote: Remote) -> None:
+    policy = PrunePolicy(all=True, filters=("type==source.git.checkout",))
+    with small_engine(tmp_path) as engine:
+        engine.run(source(remote, "v1"))
+        assert sorted((record.kind, record.in_use) for record in engine.context.store.usage()) == [
+            ("layer", True),
+            ("mount", True),
+        ]
+        with Store.open(tmp_path) as other:
+            assert other.prune(policy) == []
+    with Store.open(tmp_path) as other:
+        assert sorted(record.kind for record in other.prune(policy)) == ["layer", "mount"]
+        assert os.listdir(other.path("git")) == []
+    with small_engine(tmp_path) as engine, engine.run(source(remote, "v1")).mounted() as root:
+        assert files(root)
 
 
 def test_errors(tmp_path: Path, remote: Remote) -> None:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import shutil
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import pytest
+from tests.support.engine_thread import in_engine_thread
 from tests.support.needs import need, need_command
 
 from bakehouse.engine.layer_tree import LayerTree
@@ -18,13 +18,11 @@ from bakehouse.engine.tree import EngineContext, Tree
 from bakehouse.llb.ops import Edge, ExecOp, Meta, Metadata, Mount, SourceOp, Vertex
 from bakehouse.progress.events import Event, LogEvent, Reporter
 from bakehouse.runtime import OciRuntime
-from bakehouse.runtime.namespace import private_mounts
 from bakehouse.session import Session
 from bakehouse.snapshots import LayerChain, LayerStore
 from bakehouse.solver.model import Cancellation, RunContext
 from bakehouse.store import Store
 
-T = TypeVar("T")
 APPLETS = (
     "sh",
     "true",
@@ -123,26 +121,6 @@ def _install(root: Path, busybox: str) -> None:
     (root / "etc").mkdir()
     for name in ("dev", "proc", "sys", "tmp"):
         (root / name).mkdir()
-
-
-def in_engine_thread(function: Callable[[], T]) -> T:
-    outcome: list[tuple[bool, Any]] = []
-
-    def body() -> None:
-        try:
-            private_mounts()
-            outcome.append((True, function()))
-        except BaseException as error:
-            outcome.append((False, error))
-
-    thread = threading.Thread(target=body)
-    thread.start()
-    thread.join()
-    good, value = outcome[0]
-    if not good:
-        raise value
-    result: T = value
-    return result
 
 
 #: Runs a test's body with a `Builder` in an engine thread.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from bakehouse.engine.ops.exec import go_quote
 from bakehouse.engine.ops.exec_output import LogLimits, StepLog, format_bytes
 
 
@@ -79,15 +78,3 @@ def test_limits_from_the_environment(environ: dict[str, str], limits: LogLimits)
 )
 def test_sizes_are_written_as_buildkit_writes_them(count: int, text: str) -> None:
     assert format_bytes(count) == text
-
-
-@pytest.mark.parametrize(
-    ("text", "quoted"),
-    [
-        ('/bin/sh -c echo "a\\n"', r'"/bin/sh -c echo \"a\\n\""'),
-        ("tab\tnew\nline\x00\x7f", r'"tab\tnew\nline\x00\x7f"'),
-        ("ü\u200b\udcff\U000e0001", r'"ü\u200b\xff\U000e0001"'),
-    ],
-)
-def test_quoting_is_gos(text: str, quoted: str) -> None:
-    assert go_quote(text) == quoted

@@ -16,8 +16,7 @@ from bakehouse.dockerfile.lint import Linter
 from bakehouse.dockerfile.lowering.convert import check
 from bakehouse.dockerfile.lowering.expose_command import expand_port
 from bakehouse.dockerfile.lowering.image import parse_image
-from bakehouse.dockerfile.lowering.metadata_commands import duration_text
-from bakehouse.dockerfile.lowering.paths import base_name, destination, join, normalize_workdir
+from bakehouse.dockerfile.lowering.paths import destination, normalize_workdir
 from bakehouse.dockerfile.positions import DockerfileError, LineRange
 from bakehouse.errors import DefinitionError, IntegrityError, NotBuiltYetError, NotFoundError
 from bakehouse.llb.graph import collect
@@ -230,22 +229,6 @@ def test_ports(text: str, ports: list[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("ns", "text"),
-    [
-        (0, "0s"),
-        (5_000_000_000, "5s"),
-        (90_000_000_000, "1m30s"),
-        (3_600_000_000_000, "1h0m0s"),
-        (1_500_000_000, "1.5s"),
-        (1_500_000, "1.5ms"),
-        (20_000, "20µs"),
-    ],
-)
-def test_durations(ns: int, text: str) -> None:
-    assert duration_text(ns) == text
-
-
-@pytest.mark.parametrize(
     ("os", "current", "path", "expected"),
     [
         ("linux", "/a", "b", "/a/b"),
@@ -264,11 +247,6 @@ def test_other_drives_are_refused() -> None:
         destination("/", "D:/x", "windows")
     with pytest.raises(DockerfileError, match="UNC"):
         destination("/", "\\\\host\\share", "windows")
-
-
-def test_go_paths() -> None:
-    assert [join("/", "//a"), join("", ""), join("a", "..", "b")] == ["/a", "", "b"]
-    assert [base_name(path) for path in ("", "/", "a/", "a/b")] == [".", "/", "a", "b"]
 
 
 @pytest.mark.parametrize(

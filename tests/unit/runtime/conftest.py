@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import os
 import shutil
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import pytest
+from tests.support.engine_thread import in_engine_thread
 from tests.support.needs import need, need_command
 
 from bakehouse.runtime import OciRuntime, Step
-from bakehouse.runtime.namespace import private_mounts
 from bakehouse.solver.model import Cancellation
-
-T = TypeVar("T")
 
 APPLETS = (
     "sh",
@@ -34,27 +31,6 @@ APPLETS = (
     "mkdir",
     "nc",
 )
-
-
-def in_engine_thread(function: Callable[[], T]) -> T:
-    """Runs `function` in a thread with a private mount namespace; re-raises what it raises."""
-    outcome: list[tuple[bool, Any]] = []
-
-    def body() -> None:
-        try:
-            private_mounts()
-            outcome.append((True, function()))
-        except BaseException as error:
-            outcome.append((False, error))
-
-    thread = threading.Thread(target=body)
-    thread.start()
-    thread.join()
-    good, value = outcome[0]
-    if not good:
-        raise value
-    result: T = value
-    return result
 
 
 @pytest.fixture

@@ -8,8 +8,9 @@ import threading
 from pathlib import Path
 
 import pytest
+from tests.support.engine_thread import in_engine_thread
 from tests.support.needs import need, need_command
-from tests.unit.runtime.conftest import in_engine_thread, run_step
+from tests.unit.runtime.conftest import run_step
 
 from bakehouse.runtime import OciRuntime
 from bakehouse.runtime.network import NetworkPool

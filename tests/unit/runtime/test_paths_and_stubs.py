@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bakehouse.runtime.rootpath import clean_path, resolve_in_root
+from bakehouse.runtime.rootpath import resolve_in_root
 from bakehouse.runtime.stubs import MountStubs, make_directories
 
 
@@ -37,11 +37,6 @@ def test_a_loop_of_links_ends(tmp_path: Path) -> None:
     with pytest.raises(OSError) as caught:
         resolve_in_root(os.fspath(tmp_path), "/a")
     assert caught.value.errno == errno.ELOOP
-
-
-@pytest.mark.parametrize(("text", "clean"), [("", "/"), ("a/../..//b/.", "/b"), ("/x/", "/x"), (".", "/")])
-def test_clean_path_is_gos_path_join(text: str, clean: str) -> None:
-    assert clean_path(text) == clean
 
 
 def _make(root: Path, path: str, content: str | None = None) -> None:

@@ -183,7 +183,7 @@ def test_cancelling_kills_everything_at_once(runtime: OciRuntime, rootfs: Path, 
 
 
 def test_an_error_of_the_output_callback_ends_the_step(runtime: OciRuntime, rootfs: Path) -> None:
-    from tests.unit.runtime.conftest import in_engine_thread
+    from tests.support.engine_thread import in_engine_thread
 
     from bakehouse.runtime import Step
 

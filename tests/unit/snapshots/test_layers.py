@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import os
@@ -20,7 +21,7 @@ from tests.unit.snapshots.trees import describe, tar_of
 
 from bakehouse.errors import EnvironmentFault, IntegrityError, NotFoundError
 from bakehouse.linux import mounts
-from bakehouse.linux.files import get_xattr
+from bakehouse.linux.files import get_xattr, make_whiteout
 from bakehouse.oci.digest import Digest
 from bakehouse.oci.image import Descriptor
 from bakehouse.snapshots import SCRATCH, Compression, LayerChain, LayerStore, TarEntry
@@ -245,6 +246,80 @@ def test_chain_of_500_layers(store: Store, layers: LayerStore) -> None:
         assert (root / "d" / "f4").read_text() == "004"
     blob = layers.blob(chain.then(layer), count, PLAIN)
     assert members(store, blob.descriptor.digest) == ["d", "d/.wh.f3", "d/f4", "d/new"]
+
+
+def test_a_store_on_overlayfs(tmp_path: Path) -> None:
+    """As in a container whose root is overlayfs: no overlay can be mounted upon it, and it takes no whiteouts."""
+    for name in ("lower", "upper", "work", "merged"):
+        (tmp_path / name).mkdir()
+    mounts.overlay(
+        tmp_path / "merged", [tmp_path / "lower"], upper=tmp_path / "upper", work=tmp_path / "work"
+    )
+    try:
+        with pytest.raises(PermissionError):
+            make_whiteout(tmp_path / "merged" / "whiteout")
+        with Store.open(tmp_path / "merged" / "store") as store, LayerStore(store) as layers:
+            check_marks(store, layers)
+    finally:
+        mounts.umount(tmp_path / "merged", mounts.MNT_DETACH)
+
+
+def test_a_store_without_attributes(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file system that holds neither `trusted.*` nor `user.*` attributes, or a process that may not set them."""
+
+    def refuse(target: object, key: str, *arguments: object, **options: object) -> None:
+        assert key.endswith(".overlay.opaque")
+        raise OSError(errno.ENOTSUP, "not supported")
+
+    monkeypatch.setattr(os, "setxattr", refuse)
+    with LayerStore(store, "copy") as layers:
+        check_marks(store, layers)
+
+
+def check_marks(store: Store, layers: LayerStore) -> None:
+    """Deletions and replaced directories, of a tar and of a step, come out as they went in."""
+    assert layers.driver_name == "copy"
+    base = adopted(
+        store,
+        layers,
+        tar_of(
+            *((TarEntry(name, DIRECTORY, 0o755), None) for name in (b"d", b"o", b"r")),
+            *((TarEntry(name), None) for name in (b"d/gone", b"d/kept", b"o/hidden", b"r/hidden", b"x")),
+        ),
+    )
+    marked = adopted(
+        store,
+        layers,
+        tar_of(
+            (TarEntry(b"d", DIRECTORY, 0o755), None),
+            (TarEntry(b"d/.wh.gone"), None),
+            (TarEntry(b"o", DIRECTORY, 0o755, mtime_ns=5 * 10**9), None),
+            (TarEntry(b"o/.wh..wh..opq"), None),
+            (TarEntry(b"o/new"), None),
+            (TarEntry(b".wh.r"), None),
+            (TarEntry(b"r", DIRECTORY, 0o755), None),
+            (TarEntry(b"r/new"), None),
+        ),
+    )
+    chain = LayerChain((base, marked))
+    with layers.view(chain) as root:
+        assert {name: os.listdir(root / name) for name in ("d", "o", "r")} == {
+            "d": ["kept"],
+            "o": ["new"],
+            "r": ["new"],
+        }
+        assert (root / "o").stat().st_mtime == 5
+    with layers.prepare(chain) as active:
+        (active.root / "x").unlink()
+        shutil.rmtree(active.root / "d")
+        (active.root / "d").mkdir()
+        (active.root / "d" / "new").touch()
+        chain = chain.then(active.commit())
+    with layers.view(chain) as root:
+        assert sorted(os.listdir(root)) == ["d", "o", "r"]
+        assert os.listdir(root / "d") == ["new"]
+    blob = layers.blob(chain, 2, PLAIN)
+    assert members(store, blob.descriptor.digest) == ["d", "d/.wh.kept", "d/new", ".wh.x"]
 
 
 def layers_packed(layers: LayerStore, chain: LayerChain, *entries: tuple[TarEntry, bytes | None]) -> str:

@@ -147,11 +147,10 @@ def test_a_cancellation_at_any_moment_ends_the_solve_and_leaves_the_cache_right(
 def test_cancelling_while_steps_run_waits_for_them(world: World) -> None:
     cancel = Cancellation()
     ended = []
+    barrier = threading.Barrier(8, cancel.cancel, timeout=10)
 
     def work(context: RunContext, inputs: Sequence[str]) -> str:
-        if len(ended) == 0:
-            threading.Timer(0.02, cancel.cancel).start()
-        context.cancel.wait(10)
+        barrier.wait()
         time.sleep(0.05)
         ended.append(1)
         raise CancelledError

@@ -9,7 +9,6 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Sequence
 
-from bakehouse.dockerfile.gotext import did_you_mean
 from bakehouse.dockerfile.lowering import checks
 from bakehouse.dockerfile.lowering.contexts import LoadedContext, NamedContext, find_named_context
 from bakehouse.dockerfile.lowering.conversion import COMMAND_KEY, Conversion
@@ -18,6 +17,7 @@ from bakehouse.dockerfile.lowering.request import MetaResolver
 from bakehouse.dockerfile.lowering.stages import SCRATCH, StageState
 from bakehouse.dockerfile.lowering.step_names import step_name
 from bakehouse.dockerfile.positions import DockerfileError
+from bakehouse.dockerfile.suggestions import did_you_mean
 from bakehouse.errors import BakehouseError, DefinitionError
 from bakehouse.llb import state
 from bakehouse.llb.env import EnvList

@@ -6,13 +6,14 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 
 from bakehouse.dockerfile import lint_rules as rules
-from bakehouse.dockerfile.gotext import clean_path, suggestion
 from bakehouse.dockerfile.instructions import ArgCommand, Command, KeyValueOptional, Stage
 from bakehouse.dockerfile.lint import Linter
 from bakehouse.dockerfile.lowering.stages import StageState
 from bakehouse.dockerfile.positions import DockerfileError, LineRange
+from bakehouse.dockerfile.suggestions import suggestion
 from bakehouse.dockerfile.words import EnvGetter, ShellLexer, WordResult
 from bakehouse.errors import DefinitionError
+from bakehouse.go.paths import clean_path
 from bakehouse.lazy import regex
 from bakehouse.llb.env import EnvList
 from bakehouse.oci.platform import Platform

@@ -12,10 +12,10 @@ from base64 import b64decode
 from collections.abc import Callable, Iterable
 
 from bakehouse.dockerfile.lowering.image import Image, parse_image
-from bakehouse.dockerfile.lowering.paths import join
 from bakehouse.dockerfile.lowering.request import InputContext, LowerRequest, MetaResolver
 from bakehouse.dockerfile.positions import DockerfileError
 from bakehouse.errors import DefinitionError
+from bakehouse.go.paths import join_path
 from bakehouse.lazy import regex
 from bakehouse.llb import sources, state
 from bakehouse.llb.draft import Constraints, Output, SealDefaults
@@ -45,7 +45,7 @@ def follow_paths(paths: Iterable[str]) -> tuple[str, ...]:
     if "/" in wanted:
         return ()
     return tuple(
-        sorted((join(".", path) for path in wanted), key=lambda path: path.encode("utf-8", "replace"))
+        sorted((join_path(".", path) for path in wanted), key=lambda path: path.encode("utf-8", "replace"))
     )
 
 
@@ -151,7 +151,7 @@ def dockerfile_source(request: LowerRequest) -> SourceInfo:
 def _dockerfile_names(filename: str) -> list[str]:
     names = [filename, filename + _IGNORE_FILE]
     if posixpath.basename(filename) == _DOCKERFILE_NAME:
-        names.append(join(posixpath.dirname(filename), _DOCKERFILE_NAME.lower()))
+        names.append(join_path(posixpath.dirname(filename), _DOCKERFILE_NAME.lower()))
     return names
 
 

@@ -12,7 +12,6 @@ from typing import Any
 
 from bakehouse.dockerfile import instructions as typed
 from bakehouse.dockerfile.document import Dockerfile, parse_dockerfile
-from bakehouse.dockerfile.gotext import did_you_mean
 from bakehouse.dockerfile.instructions import Command, Stage
 from bakehouse.dockerfile.lint import Linter, LintWarning, make_linter
 from bakehouse.dockerfile.lowering import checks, metadata_commands
@@ -53,6 +52,7 @@ from bakehouse.dockerfile.lowering.stages import (
 )
 from bakehouse.dockerfile.lowering.workdir_command import lower_workdir, set_directory
 from bakehouse.dockerfile.positions import DockerfileError, LineRange
+from bakehouse.dockerfile.suggestions import did_you_mean
 from bakehouse.dockerfile.words import ShellLexer, WordResult
 from bakehouse.errors import BakehouseError, DefinitionError, NotBuiltYetError
 from bakehouse.llb.draft import Output, SealDefaults

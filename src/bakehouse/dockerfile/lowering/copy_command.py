@@ -6,13 +6,12 @@ import hashlib
 import re
 from collections.abc import Sequence
 
-from bakehouse.dockerfile.gotext import quote
 from bakehouse.dockerfile.instructions import AddCommand, CopyCommand, SourceContent
 from bakehouse.dockerfile.lint import Linter
 from bakehouse.dockerfile.lowering import checks
 from bakehouse.dockerfile.lowering.contexts import internal
 from bakehouse.dockerfile.lowering.conversion import Conversion
-from bakehouse.dockerfile.lowering.paths import destination, join, normalize, without_drive
+from bakehouse.dockerfile.lowering.paths import destination, normalize, without_drive
 from bakehouse.dockerfile.lowering.remote_sources import (
     git_reference,
     git_tree,
@@ -23,6 +22,9 @@ from bakehouse.dockerfile.lowering.remote_sources import (
 from bakehouse.dockerfile.lowering.stages import StageState
 from bakehouse.dockerfile.lowering.step_names import shown_command, step_name
 from bakehouse.dockerfile.positions import DockerfileError
+from bakehouse.go.globs import has_wildcard
+from bakehouse.go.paths import join_path
+from bakehouse.go.text import quote
 from bakehouse.lazy import regex
 from bakehouse.llb import caps, state
 from bakehouse.llb.draft import Constraints
@@ -34,7 +36,6 @@ from bakehouse.values import dataclass, replace
 _OCTAL = regex(r"[0-7]+\Z", re.ASCII)
 _SYMBOLIC_CLAUSE = r"[augo]*(?:[-+=][rstwXxugo]*)+"
 _SYMBOLIC = regex(rf"{_SYMBOLIC_CLAUSE}(?:,{_SYMBOLIC_CLAUSE})*\Z", re.ASCII)
-_WILDCARD = regex(r"(?:\\.|[^*?\[\\])*[*?\[]", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +66,7 @@ def lower_copy(
     """Appends the step of a COPY. Raises `DockerfileError`."""
     if not sources:
         _transfer(conversion, stage, command, conversion.context, conversion.ignore_patterns, linter)
-        stage.context_paths.update(join("/", path) for path in command.source_paths)
+        stage.context_paths.update(join_path("/", path) for path in command.source_paths)
         return
     source = sources[0]
     if not source.dispatched:
@@ -75,7 +76,7 @@ def lower_copy(
             code="stage-not-defined-yet",
         )
     _transfer(conversion, stage, command, source.state, (), linter)
-    source.paths.update(join("/", path) for path in command.source_paths)
+    source.paths.update(join_path("/", path) for path in command.source_paths)
 
 
 def lower_add(conversion: Conversion, stage: StageState, command: AddCommand, linter: Linter) -> None:
@@ -83,7 +84,7 @@ def lower_add(conversion: Conversion, stage: StageState, command: AddCommand, li
     _transfer(conversion, stage, command, conversion.context, conversion.ignore_patterns, linter)
     # Git URLs other than http ones are asked of the context too, as BuildKit does.
     stage.context_paths.update(
-        join("/", path) for path in command.source_paths if not path.startswith(("http://", "https://"))
+        join_path("/", path) for path in command.source_paths if not path.startswith(("http://", "https://"))
     )
 
 
@@ -179,8 +180,8 @@ def _copy_local(transfer: _Transfer, path: str) -> CopyFrom:
             root, pattern = "/", path
         pattern = normalize("/", pattern, os, keep_slash=False)
         include = (pattern.removeprefix("/"),)
-        if not _has_wildcard(root) and not _has_wildcard(pattern):
-            required = (normalize("/", join(root, pattern), os, keep_slash=False),)
+        if not has_wildcard(root) and not has_wildcard(pattern):
+            required = (normalize("/", join_path(root, pattern), os, keep_slash=False),)
         path = root
     unpack = isinstance(command, AddCommand) and command.unpack is not False
     action = replace(
@@ -243,7 +244,3 @@ def _check_checksum(command: CopyCommand | AddCommand) -> None:
         raise DockerfileError("checksum can't be specified for multiple sources", code="invalid-checksum")
     if not is_remote(command.source_paths[0]):
         raise DockerfileError("checksum requires HTTP(S) or Git sources", code="invalid-checksum")
-
-
-def _has_wildcard(text: str) -> bool:
-    return _WILDCARD.match(text) is not None

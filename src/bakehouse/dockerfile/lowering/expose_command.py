@@ -6,12 +6,12 @@ import ipaddress
 import re
 
 from bakehouse.dockerfile import lint_rules as rules
-from bakehouse.dockerfile.gotext import quote
 from bakehouse.dockerfile.instructions import ExposeCommand
 from bakehouse.dockerfile.lint import Linter
 from bakehouse.dockerfile.lowering.conversion import Conversion
 from bakehouse.dockerfile.lowering.stages import StageState
 from bakehouse.dockerfile.positions import DockerfileError, LineRange
+from bakehouse.go.text import quote
 from bakehouse.lazy import regex
 
 _PORT = regex(r"[+-]?[0-9]{1,19}\Z", re.ASCII)

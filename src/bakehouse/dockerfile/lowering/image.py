@@ -13,8 +13,10 @@ from typing import Any
 from bakehouse.dockerfile.instructions import HealthConfig
 from bakehouse.dockerfile.lowering.paths import DEFAULT_PATH, WINDOWS
 from bakehouse.errors import IntegrityError
-from bakehouse.oci import gojson
+from bakehouse.go.jsontext import compact_json
+from bakehouse.go.timestamps import format_time_ns
 from bakehouse.oci.platform import Platform
+from bakehouse.oci.timestamps import normal_time
 from bakehouse.values import dataclass, field
 
 _HISTORY_COMMENT = "buildkit.dockerfile.v0"
@@ -61,7 +63,7 @@ class Image:
 
     def add_history(self, text: str, *, has_layer: bool, epoch_s: int | None, suffix: bool = False) -> None:
         """Appends the entry of an instruction. `suffix` marks steps that ran (dockerfile.md §10.1)."""
-        created = None if epoch_s is None else gojson.format_time_ns(epoch_s * 1_000_000_000)
+        created = None if epoch_s is None else format_time_ns(epoch_s * 1_000_000_000)
         if suffix:
             text += " # buildkit"
         self.history.append(History(created, text, "", _HISTORY_COMMENT, not has_layer))
@@ -95,7 +97,7 @@ class Image:
         if self.history:
             out["history"] = [_history_json(entry) for entry in self.history]
         out["config"] = self._config_json()
-        return gojson.encode(out)
+        return compact_json(out).encode()
 
     def _config_json(self) -> dict[str, object]:
         members: dict[str, object] = {
@@ -215,7 +217,7 @@ def _parse_health(config: _Members) -> HealthConfig | None:
 
 def _time(members: _Members) -> str | None:
     text = members.text("created")
-    return gojson.normal_time(text) if text else None
+    return normal_time(text) if text else None
 
 
 class _Members:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 
 from bakehouse.dockerfile import lint_rules as rules
-from bakehouse.dockerfile.gotext import quote
 from bakehouse.dockerfile.instructions import (
     CmdCommand,
     EntrypointCommand,
@@ -26,6 +25,8 @@ from bakehouse.dockerfile.lowering import checks
 from bakehouse.dockerfile.lowering.conversion import Conversion
 from bakehouse.dockerfile.lowering.stages import StageState
 from bakehouse.dockerfile.positions import DockerfileError, LineRange
+from bakehouse.go.text import quoted_list
+from bakehouse.go.units import format_duration
 from bakehouse.lazy import regex
 
 _NUMBER = regex(r"[+-]?[0-9]+\Z", re.ASCII)
@@ -66,7 +67,7 @@ def lower_onbuild(conversion: Conversion, stage: StageState, command: OnbuildCom
 def lower_cmd(conversion: Conversion, stage: StageState, command: CmdCommand, linter: Linter) -> None:
     stage.image.cmd = _process_args(stage, command, linter)
     stage.image.args_escaped = True
-    _history(conversion, stage, f"CMD {_quoted_list(stage.image.cmd)}")
+    _history(conversion, stage, f"CMD {quoted_list(stage.image.cmd)}")
 
 
 def lower_entrypoint(
@@ -76,7 +77,7 @@ def lower_entrypoint(
     if "cmd" not in stage.used:
         # An inherited CMD was meant for another entrypoint.
         stage.image.cmd = []
-    _history(conversion, stage, f"ENTRYPOINT {_quoted_list(stage.image.entrypoint)}")
+    _history(conversion, stage, f"ENTRYPOINT {quoted_list(stage.image.entrypoint)}")
 
 
 def lower_healthcheck(
@@ -143,11 +144,6 @@ def _process_args(stage: StageState, command: CmdCommand | EntrypointCommand, li
     return stage.image.command_line(command.cmdline.cmd_line)
 
 
-def _quoted_list(values: list[str]) -> str:
-    """A list of strings as Go's `%q` prints it."""
-    return "[" + " ".join(map(quote, values)) + "]"
-
-
 def _is_signal(text: str) -> bool:
     if _NUMBER.match(text):
         return int(text) != 0
@@ -163,31 +159,5 @@ def _health_text(health: HealthConfig) -> str:
         ("StartPeriod", health.start_period_ns),
         ("StartInterval", health.start_interval_ns),
     )
-    shown = " ".join(f"{name}:{duration_text(value)}" for name, value in durations)
+    shown = " ".join(f"{name}:{format_duration(value)}" for name, value in durations)
     return f"{{Test:[{' '.join(health.test)}] {shown} Retries:{health.retries}}}"
-
-
-def duration_text(ns: int) -> str:
-    """A duration as Go prints it: `1m30s`, `1.5s`, `20ms`, `0s`."""
-    if ns == 0:
-        return "0s"
-    sign, ns = ("-" if ns < 0 else ""), abs(ns)
-    if ns < 1_000_000_000:
-        for unit, size in (("ms", 1_000_000), ("µs", 1_000)):
-            if ns >= size:
-                return f"{sign}{_decimal(ns, size)}{unit}"
-        return f"{sign}{ns}ns"
-    minutes, rest = divmod(ns, 60 * 1_000_000_000)
-    hours, minutes = divmod(minutes, 60)
-    out = sign
-    if hours:
-        out += f"{hours}h"
-    if hours or minutes:
-        out += f"{minutes}m"
-    return out + _decimal(rest, 1_000_000_000) + "s"
-
-
-def _decimal(value: int, unit: int) -> str:
-    whole, fraction = divmod(value, unit)
-    digits = f"{fraction:0{len(str(unit)) - 1}d}".rstrip("0")
-    return f"{whole}.{digits}" if digits else str(whole)

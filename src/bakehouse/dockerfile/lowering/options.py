@@ -11,8 +11,6 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from bakehouse.dockerfile.gotext import quote
-from bakehouse.dockerfile.govalues import csv_fields, parse_bool
 from bakehouse.dockerfile.lowering.contexts import input_config
 from bakehouse.dockerfile.lowering.request import (
     RESOLVE_DEFAULT,
@@ -23,6 +21,9 @@ from bakehouse.dockerfile.lowering.request import (
     ResourceLimits,
 )
 from bakehouse.errors import DefinitionError
+from bakehouse.go.csvline import split_csv
+from bakehouse.go.units import parse_ulimit
+from bakehouse.go.values import parse_bool, parse_int
 from bakehouse.lazy import regex
 from bakehouse.llb.ops import NETWORK_HOST, NETWORK_NONE, NETWORK_SANDBOX, Edge, Ulimit
 from bakehouse.oci.platform import Platform
@@ -33,10 +34,6 @@ _NETWORKS = {
     "host": NETWORK_HOST,
     "none": NETWORK_NONE,
 }
-_ULIMIT_NAMES = (
-    "core cpu data fsize locks memlock msgqueue nice nofile nproc rss rtprio rttime sigpending stack"
-)
-_ULIMITS = frozenset(_ULIMIT_NAMES.split())
 _INTEGER = regex(r"[+-]?[0-9]+\Z", re.ASCII)
 _CPU_SET = regex(r"[0-9]+(?:-[0-9]+)?(?:,[0-9]+(?:-[0-9]+)?)*\Z", re.ASCII)
 _LIMIT_FIELDS = {
@@ -81,7 +78,7 @@ def parse_options(
         network=_network(get("force-network-mode", "")),
         hostname=get("build-arg:BUILDKIT_SANDBOX_HOSTNAME") or get("hostname", ""),
         extra_hosts=_extra_hosts(get("add-hosts", "")),
-        shm_size=_integer("shm-size", get("shm-size", ""), "failed to parse shm size: "),
+        shm_size=_shm_size(get("shm-size", "")),
         ulimits=_ulimits(get("ulimit", "")),
         cgroup_parent=get("cgroup-parent", ""),
         resources=_resources(options),
@@ -156,7 +153,7 @@ def _network(text: str) -> int:
 
 def _csv(text: str, what: str) -> list[str]:
     try:
-        return csv_fields(text) if text else []
+        return split_csv(text) if text else []
     except ValueError as error:
         raise _invalid(f"failed to parse {what}: {error}") from None
 
@@ -189,34 +186,17 @@ def _ulimits(text: str) -> tuple[Ulimit, ...]:
 
 
 def _ulimit(field: str) -> Ulimit:
-    prefix = "failed to parse ulimit: "
-    name, equals, limits = field.partition("=")
-    if not equals:
-        raise _invalid(f"{prefix}invalid ulimit argument: {field}")
-    if name not in _ULIMITS:
-        raise _invalid(f"{prefix}invalid ulimit type: {name}")
-    values = limits.split(":")
-    if len(values) > 2:
-        raise _invalid(
-            f"{prefix}too many limit value arguments - {limits}, can only have up to two, `soft[:hard]`"
-        )
-    hard = _integer(name, values[-1], prefix, required=True)
-    soft = _integer(name, values[0], prefix, required=True)
-    if hard != -1:
-        problem = prefix + "ulimit soft limit must be less than or equal to hard limit: "
-        if soft == -1:
-            raise _invalid(f"{problem}soft: -1 (unlimited), hard: {hard}")
-        if soft > hard:
-            raise _invalid(f"{problem}{soft} > {hard}")
-    return Ulimit(name, soft, hard)
+    try:
+        return Ulimit(*parse_ulimit(field))
+    except ValueError as error:
+        raise _invalid(f"failed to parse ulimit: {error}") from None
 
 
-def _integer(name: str, text: str, prefix: str, *, required: bool = False) -> int:
-    if not text and not required:
-        return 0
-    if not _INTEGER.match(text) or len(text) > 20:
-        raise _invalid(f"{prefix}strconv.ParseInt: parsing {quote(text)}: invalid syntax", name)
-    return int(text)
+def _shm_size(text: str) -> int:
+    try:
+        return parse_int(text) if text else 0
+    except ValueError as error:
+        raise _invalid(f"failed to parse shm size: {error}", "shm-size") from None
 
 
 def _flag(name: str, text: str) -> bool:

@@ -6,24 +6,12 @@ can: an absolute WORKDIR stays as written.
 
 from __future__ import annotations
 
-from bakehouse.dockerfile.gotext import clean_path, quote
 from bakehouse.dockerfile.positions import DockerfileError
+from bakehouse.go.paths import clean_path, join_path
+from bakehouse.go.text import quote
 
 WINDOWS = "windows"
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-
-
-def join(*parts: str) -> str:
-    """Go's `path.Join`: empty parts are skipped and the result is cleaned; empty when all parts are."""
-    joined = "/".join(part for part in parts if part)
-    return clean_path(joined) if joined else ""
-
-
-def base_name(path: str) -> str:
-    """Go's `path.Base`: the last element; `.` for the empty path, `/` for slashes only."""
-    if not path:
-        return "."
-    return path.rstrip("/").rpartition("/")[2] or "/"
 
 
 def to_slash(path: str, os: str) -> str:
@@ -74,10 +62,10 @@ def normalize(parent: str, path: str, os: str, *, keep_slash: bool) -> str:
     original = path
     parent = _drive_removed(parent or "/", os, keep_slash)
     if not parent.startswith("/"):
-        parent = join("/", parent)
+        parent = join_path("/", parent)
     path = _drive_removed(path or parent, os, keep_slash)
     if not path.startswith("/"):
-        path = join(parent, path)
+        path = join_path(parent, path)
     if keep_slash:
         if original.endswith("/") and not path.endswith("/"):
             path += "/"

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from bakehouse.dockerfile.gotext import quote
 from bakehouse.dockerfile.instructions import AddCommand
 from bakehouse.dockerfile.lowering.conversion import COMMAND_KEY, Conversion
-from bakehouse.dockerfile.lowering.paths import base_name
 from bakehouse.dockerfile.positions import DockerfileError
 from bakehouse.errors import DefinitionError
+from bakehouse.go.paths import base_name
+from bakehouse.go.text import quote
 from bakehouse.llb import state
 from bakehouse.llb.draft import Constraints
 from bakehouse.llb.giturl import GitRef, parse_git_ref, url_path

@@ -9,13 +9,14 @@ from bakehouse.dockerfile.heredoc import chomp_content, parse_heredoc
 from bakehouse.dockerfile.instructions import KeyValueOptional, RunCommand
 from bakehouse.dockerfile.lowering.contexts import internal
 from bakehouse.dockerfile.lowering.conversion import COMMAND_KEY, Conversion
-from bakehouse.dockerfile.lowering.paths import WINDOWS, join
+from bakehouse.dockerfile.lowering.paths import WINDOWS
 from bakehouse.dockerfile.lowering.run_mounts import RunMounts, lower_mounts
 from bakehouse.dockerfile.lowering.stages import StageState
 from bakehouse.dockerfile.lowering.step_names import heredoc_summary, shown_command, step_name
 from bakehouse.dockerfile.mounts import SECRET
 from bakehouse.dockerfile.positions import DockerfileError
 from bakehouse.dockerfile.words import EnvGetter
+from bakehouse.go.paths import join_path
 from bakehouse.llb import caps, state
 from bakehouse.llb.env import EnvList
 from bakehouse.llb.ops import (
@@ -107,7 +108,7 @@ def _command_line(stage: StageState, command: RunCommand) -> _CommandLine:
         internal("preparing inline document"),
     )
     mount = RunMount(_PIPES, script.output, selector="/", readonly=True)
-    return _CommandLine((join(_PIPES, first.name),), suffix, mount)
+    return _CommandLine((join_path(_PIPES, first.name),), suffix, mount)
 
 
 def _name(conversion: Conversion, stage: StageState, command: RunCommand, suffix: str, env: EnvList) -> str:

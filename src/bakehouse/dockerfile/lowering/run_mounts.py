@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bakehouse.dockerfile import mounts as kinds
-from bakehouse.dockerfile.gotext import clean_path, quote
 from bakehouse.dockerfile.instructions import RunCommand
 from bakehouse.dockerfile.lowering.conversion import Conversion
-from bakehouse.dockerfile.lowering.paths import WINDOWS, base_name, is_absolute, join, to_slash
+from bakehouse.dockerfile.lowering.paths import WINDOWS, is_absolute, to_slash
 from bakehouse.dockerfile.lowering.stages import SCRATCH, StageState
 from bakehouse.dockerfile.mounts import Mount
 from bakehouse.dockerfile.positions import DockerfileError
+from bakehouse.go.paths import base_name, clean_path, join_path
+from bakehouse.go.text import quote
 from bakehouse.llb import caps, state
 from bakehouse.llb.draft import Constraints
 from bakehouse.llb.ops import (
@@ -62,7 +63,7 @@ def lower_mounts(
         else:
             out.trees.append(_tree(conversion, stage, mount, source))
             reader = source.paths if mount.from_ else stage.context_paths
-            reader.add(join("/", mount.source))
+            reader.add(join_path("/", mount.source))
     return out
 
 
@@ -71,7 +72,7 @@ def _tree(conversion: Conversion, stage: StageState, mount: Mount, source: Stage
     if mount.type == kinds.TMPFS:
         tree = state.scratch()
     target = _target(stage, mount)
-    selector = join("/", mount.source)
+    selector = join_path("/", mount.source)
     if selector == "/":
         selector = ""
         if (mount.uid, mount.gid, mount.mode) != (None, None, None):
@@ -92,7 +93,7 @@ def _tree(conversion: Conversion, stage: StageState, mount: Mount, source: Stage
 def _target(stage: StageState, mount: Mount) -> str:
     target = mount.target
     if not clean_path(target).startswith("/"):
-        target = join("/", stage.state.directory, target)
+        target = join_path("/", stage.state.directory, target)
     if target == "/":
         raise DockerfileError(
             f"invalid mount target {quote(target)}",

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from bakehouse.dockerfile import gotext
 from bakehouse.dockerfile.instructions import Command, KeyValueOptional, OnbuildCommand, Stage
 from bakehouse.dockerfile.lowering.image import Image, empty_image
 from bakehouse.dockerfile.positions import DockerfileError, LineRange
+from bakehouse.go.text import lower
 from bakehouse.llb.state import State, scratch
 from bakehouse.oci.platform import Platform
 from bakehouse.values import dataclass, field
@@ -117,11 +117,11 @@ class StageTable:
         if found is not None:
             state.base = found
         if state.stage is not None and state.stage.name:
-            self._by_name[gotext.lower(state.stage.name)] = state
+            self._by_name[lower(state.stage.name)] = state
 
     def named(self, name: str) -> StageState | None:
         """The last stage of that name so far, compared without case."""
-        return self._by_name.get(gotext.lower(name))
+        return self._by_name.get(lower(name))
 
     def numbered(self, index: int) -> StageState:
         """Stage number `index`. Raises `DockerfileError` (code `unknown-stage`)."""

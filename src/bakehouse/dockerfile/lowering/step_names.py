@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 
-from bakehouse.dockerfile import gotext
 from bakehouse.dockerfile.lowering.stages import StageState
 from bakehouse.dockerfile.positions import DockerfileError
 from bakehouse.dockerfile.words import EnvGetter, ShellLexer
 from bakehouse.errors import DefinitionError
+from bakehouse.go.text import SPACES, upper
 from bakehouse.oci.platform import Platform
 from bakehouse.values import replace
 
@@ -41,12 +41,12 @@ def shown_command(lexer: ShellLexer, text: str, env: EnvGetter) -> str:
     except DockerfileError:
         pass
     keyword, blank, rest = text.partition(" ")
-    return gotext.upper(keyword) + blank + rest
+    return upper(keyword) + blank + rest
 
 
 def heredoc_summary(body: str) -> str:
     """The first line of a here-document, with an ellipsis when there are more."""
-    lines = body.strip(gotext.SPACES).replace("\r\n", "\n").split("\n")
+    lines = body.strip(SPACES).replace("\r\n", "\n").split("\n")
     return lines[0] + ("..." if len(lines) > 1 else "")
 
 

@@ -18,7 +18,8 @@ from bakehouse.engine.exporters.output import (
 from bakehouse.engine.exporters.push import ensure_layer_blob
 from bakehouse.engine.exporters.response import image_response
 from bakehouse.errors import DefinitionError
-from bakehouse.oci import gojson
+from bakehouse.go.jsontext import compact_json
+from bakehouse.go.timestamps import format_time_ns
 from bakehouse.oci.image import Descriptor, Index, Manifest
 from bakehouse.oci.reference import Reference
 from bakehouse.registry.archive import ArchiveWriter
@@ -89,7 +90,7 @@ class ArchiveExporter:
         epochs = {options.epoch_for(item.epoch_s) for item in result.platforms}
         epoch_s = epochs.pop() if len(epochs) == 1 else None
         seconds = int(self._now().timestamp()) if epoch_s is None else epoch_s
-        created = gojson.format_time_ns(seconds * 1_000_000_000)
+        created = format_time_ns(seconds * 1_000_000_000)
         return replace(root, annotations={**root.annotations, _CREATED_ANNOTATION: created})
 
     def _write(
@@ -157,7 +158,7 @@ class ArchiveExporter:
             "RepoTags": tags or None,
             "Layers": layers or None,
         }
-        return gojson.encode([entry])
+        return compact_json([entry]).encode()
 
 
 def _blob_chunks(context: EngineContext, layer: Descriptor, cancel: Cancellation) -> Iterator[bytes]:

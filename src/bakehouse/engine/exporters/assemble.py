@@ -15,7 +15,7 @@ from bakehouse.engine.exporters.imageconfig import LayerFacts, build_config
 from bakehouse.engine.exporters.model import ExportPlatform, ExportResult
 from bakehouse.engine.exporters.options import ImageOptions
 from bakehouse.errors import DefinitionError
-from bakehouse.oci import gojson
+from bakehouse.go.timestamps import format_time_ns
 from bakehouse.oci.digest import Digest
 from bakehouse.oci.image import (
     MAX_CONFIG_BYTES,
@@ -148,7 +148,7 @@ def _rewrite_layers(
             out.append(layers)
             continue
         kept = _base_diff_ids(item)
-        name = f"rewriting layers with source-date-epoch {epoch_s} ({gojson.format_time_ns(epoch_s * 10**9)})"
+        name = f"rewriting layers with source-date-epoch {epoch_s} ({format_time_ns(epoch_s * 10**9)})"
         with vertex.status(name):
             rewritten: list[LayerBlob] = []
             for index, layer in enumerate(layers):

@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from bakehouse.errors import DefinitionError
-from bakehouse.oci import gojson
+from bakehouse.go.timestamps import format_time_ns
 from bakehouse.oci.digest import Digest
 from bakehouse.oci.image import MAX_CONFIG_BYTES, encode_config, load_object
 from bakehouse.oci.platform import Platform
+from bakehouse.oci.timestamps import normal_time, parse_time_ns
 from bakehouse.values import dataclass
 
 _DEFAULT_PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -74,7 +75,7 @@ def _history_of(config: Mapping[str, object]) -> list[Entry]:
     entries = [dict(entry) for entry in found if isinstance(entry, dict)] if isinstance(found, list) else []
     for entry in entries:
         if isinstance(entry.get("created"), str):
-            entry["created"] = gojson.normal_time(str(entry["created"]))
+            entry["created"] = normal_time(str(entry["created"]))
         else:
             entry.pop("created", None)
     return entries
@@ -92,7 +93,7 @@ def _accounted(history: list[Entry], layers: Sequence[LayerFacts]) -> list[Entry
     for layer in layers[counted:]:
         entry = {"created_by": layer.description or "created by buildkit", "comment": _COMMENT}
         if layer.created_ns is not None:
-            entry["created"] = gojson.format_time_ns(layer.created_ns)
+            entry["created"] = format_time_ns(layer.created_ns)
         history.append(entry)
     return history
 
@@ -106,7 +107,7 @@ def _dated(history: list[Entry], layers: Sequence[LayerFacts]) -> list[Entry]:
             continue
         created_ns = next(facts).created_ns
         if "created" not in entry and created_ns is not None:
-            entry["created"] = gojson.format_time_ns(created_ns)
+            entry["created"] = format_time_ns(created_ns)
     created = _first_new_time(history)
     seen_gap = False
     for entry in history:
@@ -142,16 +143,16 @@ def _clamp(history: list[Entry], base: Sequence[Entry], epoch_s: int) -> None:
         if not diverged and index < len(base) and entry == base[index]:
             continue
         diverged = True
-        if "created" not in entry or gojson.parse_time_ns(str(entry["created"])) > epoch_ns:
-            entry["created"] = gojson.format_time_ns(epoch_ns)
+        if "created" not in entry or parse_time_ns(str(entry["created"])) > epoch_ns:
+            entry["created"] = format_time_ns(epoch_ns)
 
 
 def _created(value: Mapping[str, object], history: Sequence[Entry], epoch_s: int | None) -> object:
     """The image's own time: as the frontend said (not after the epoch), else the last time of the history."""
     stated = value.get("created")
     if isinstance(stated, str):
-        if epoch_s is not None and gojson.parse_time_ns(stated) > epoch_s * 1_000_000_000:
-            return gojson.format_time_ns(epoch_s * 1_000_000_000)
+        if epoch_s is not None and parse_time_ns(stated) > epoch_s * 1_000_000_000:
+            return format_time_ns(epoch_s * 1_000_000_000)
         return stated
     times = [entry["created"] for entry in history if "created" in entry]
     return times[-1] if times else None

@@ -6,11 +6,10 @@ from collections.abc import Mapping
 
 from bakehouse.engine.exporters.annotations import AnnotationGroup, parse_annotations
 from bakehouse.errors import DefinitionError, NotBuiltYetError
+from bakehouse.go.values import parse_bool as go_bool
 from bakehouse.snapshots import Compression
 from bakehouse.values import dataclass
 
-_TRUE = frozenset({"1", "t", "T", "TRUE", "true", "True"})
-_FALSE = frozenset({"0", "f", "F", "FALSE", "false", "False"})
 _LEVELS = {"gzip": range(10), "zstd": range(23), "uncompressed": range(1)}
 # Options of BuildKit that Bakehouse does not have; refused by name rather than ignored.
 _UNSUPPORTED_COMPRESSIONS = frozenset({"estargz", "nydus"})
@@ -24,11 +23,10 @@ def parse_bool(key: str, value: str, *, empty: bool | None = None) -> bool:
     """A boolean attribute as Go reads one; `empty` is what an empty value means (None: an error)."""
     if value == "" and empty is not None:
         return empty
-    if value in _TRUE:
-        return True
-    if value in _FALSE:
-        return False
-    raise _invalid(f'non-bool value specified for {key}: "{value}" (expected true or false)')
+    try:
+        return go_bool(value)
+    except ValueError:
+        raise _invalid(f'non-bool value specified for {key}: "{value}" (expected true or false)') from None
 
 
 class Attributes:

@@ -6,7 +6,7 @@ import base64
 from collections.abc import Sequence
 
 from bakehouse.engine.exporters.assemble import AssembledImage
-from bakehouse.oci import gojson
+from bakehouse.go.jsontext import compact_json
 from bakehouse.oci.image import Descriptor
 
 
@@ -15,7 +15,9 @@ def image_response(image: AssembledImage, root: Descriptor, names: Sequence[str]
     response = {"containerimage.digest": str(root.digest)}
     if image.config is not None:
         response["containerimage.config.digest"] = str(image.config.digest)
-    response["containerimage.descriptor"] = base64.b64encode(gojson.encode(root.as_json())).decode("ascii")
+    response["containerimage.descriptor"] = base64.b64encode(compact_json(root.as_json()).encode()).decode(
+        "ascii"
+    )
     if names:
         response["image.name"] = ",".join(names)
     return response

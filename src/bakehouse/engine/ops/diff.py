@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from bakehouse.engine.layer_tree import LayerTree
-from bakehouse.engine.ops.file_keys import go_json
 from bakehouse.engine.tree import EngineContext
 from bakehouse.errors import DefinitionError
+from bakehouse.go.jsontext import compact_json
 from bakehouse.llb.ops import DiffOp, Vertex
 from bakehouse.solver.model import CacheMap, InputKey, RunContext
 
@@ -43,7 +43,7 @@ class DiffOperation:
     def cache_map(self, context: RunContext) -> CacheMap:
         sides = {"lower": self._op.lower, "upper": self._op.upper}
         fields = {name: {"input": index} if index else {} for name, index in sides.items()}
-        text = go_json({"Type": "buildkit.diff.v0", "Diff": fields})
+        text = compact_json({"Type": "buildkit.diff.v0", "Diff": fields})
         digest = "sha256:" + hashlib.sha256(text.encode()).hexdigest()
         return CacheMap(digest, tuple(InputKey() for _ in self._vertex.inputs))
 

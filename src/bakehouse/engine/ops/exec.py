@@ -16,6 +16,7 @@ from bakehouse.engine.ops.exec_key import exec_cache_map
 from bakehouse.engine.ops.exec_output import LogLimits
 from bakehouse.engine.tree import EngineContext, Tree
 from bakehouse.errors import DefinitionError, DeniedError, ExecutionError, InternalError, NotFoundError
+from bakehouse.go.text import quote
 from bakehouse.llb.ops import (
     NETWORK_HOST,
     NETWORK_NONE,
@@ -129,7 +130,7 @@ class ExecOperation:
     def _failed(
         self, why: str, code: int, log: StepLog, error_code: str | None, hint: str | None
     ) -> ExecutionError:
-        command = go_quote(" ".join(self._op.meta.args))
+        command = quote(" ".join(self._op.meta.args))
         error = ExecutionError(
             f"process {command} did not complete successfully: {why}",
             exit_code_of_step=code,
@@ -237,7 +238,7 @@ class ExecOperation:
         for device in self._op.cdi_devices:
             if not device.optional:
                 raise NotFoundError(
-                    f"required device {go_quote(device.name)} is not registered",
+                    f"required device {quote(device.name)} is not registered",
                     code="device-not-registered",
                     hint="build on a BuildKit builder that has the device",
                 )
@@ -265,34 +266,3 @@ def _proxy_environment(proxy: ProxyEnv | None) -> list[str]:
         ("all_proxy", proxy.all_proxy),
     )
     return [f"{name}={value}" for key, value in pairs if value for name in (key.upper(), key)]
-
-
-_ESCAPES = {
-    "\a": r"\a",
-    "\b": r"\b",
-    "\f": r"\f",
-    "\n": r"\n",
-    "\r": r"\r",
-    "\t": r"\t",
-    "\v": r"\v",
-    "\\": r"\\",
-    '"': r"\"",
-}
-
-
-def go_quote(text: str) -> str:
-    """`text` as Go's `%q` prints it. Bytes that are no UTF-8 (lone surrogates here) come out as `\\xNN`."""
-    return '"' + "".join(_quoted(character) for character in text) + '"'
-
-
-def _quoted(character: str) -> str:
-    if character in _ESCAPES:
-        return _ESCAPES[character]
-    number = ord(character)
-    if 0xDC80 <= number <= 0xDCFF:
-        return f"\\x{number - 0xDC00:02x}"
-    if character.isprintable():
-        return character
-    if number < 0x20 or number == 0x7F:
-        return f"\\x{number:02x}"
-    return f"\\u{number:04x}" if number < 0x10000 else f"\\U{number:08x}"

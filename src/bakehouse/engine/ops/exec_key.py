@@ -10,6 +10,8 @@ from collections.abc import Callable, Sequence
 
 from bakehouse.engine.tree import Selection, Tree
 from bakehouse.errors import DefinitionError
+from bakehouse.go.jsontext import compact_json
+from bakehouse.go.paths import rooted_path
 from bakehouse.llb.ops import (
     CACHE_SHARED,
     CONTENT_CACHE_DEFAULT,
@@ -24,9 +26,7 @@ from bakehouse.llb.ops import (
     Mount,
     SecretOpt,
 )
-from bakehouse.oci.gojson import encode
 from bakehouse.oci.platform import Platform
-from bakehouse.runtime.rootpath import clean_path
 from bakehouse.solver.model import CacheMap, InputKey
 from bakehouse.values import dataclass
 
@@ -50,7 +50,7 @@ def exec_preimage(op: ExecOp, platform: LlbPlatform | None) -> bytes:
     _put(value, "Variant", platform.variant)
     _put(value, "OSVersion", platform.os_version)
     _put(value, "OSFeatures", list(platform.os_features))
-    return encode(value)
+    return compact_json(value).encode()
 
 
 def _put(target: dict[str, object], name: str, value: object) -> None:
@@ -184,7 +184,7 @@ def _mount_dependencies(mounts: Sequence[Mount], input_count: int) -> list[_Depe
             raise DefinitionError(
                 f"invalid mount {mount.dest}: input {mount.input} does not exist", code="invalid-mount"
             )
-        selector = clean_path(mount.selector)
+        selector = rooted_path(mount.selector)
         dependency = dependencies[mount.input]
         dependency.selectors.append(selector)
         # The last mount of an input decides, as in BuildKit.

@@ -23,8 +23,9 @@ from bakehouse.engine.ops.cachemounts import CacheMounts, CacheRequest
 from bakehouse.engine.ops.exec_agent import agent_proxy
 from bakehouse.engine.tree import EngineContext, Tree
 from bakehouse.errors import DefinitionError, NotFoundError
+from bakehouse.go.paths import rooted_path
 from bakehouse.llb.ops import MOUNT_BIND, MOUNT_CACHE, MOUNT_SECRET, MOUNT_SSH, MOUNT_TMPFS, ExecOp, Mount
-from bakehouse.runtime.rootpath import clean_path, resolve_in_root
+from bakehouse.runtime.rootpath import resolve_in_root
 from bakehouse.runtime.scratch import Scratch
 from bakehouse.runtime.step import StepMount
 from bakehouse.snapshots import LayerChain
@@ -118,7 +119,7 @@ class MountPreparer:
     def _dest(self, mount: Mount) -> str:
         """A relative destination is below the working directory."""
         dest = mount.dest if mount.dest.startswith("/") else f"{self._op.meta.cwd}/{mount.dest}"
-        return clean_path(dest)
+        return rooted_path(dest)
 
     def _input(self, mount: Mount) -> Tree | None:
         if mount.input == -1:

@@ -157,6 +157,7 @@ class _Sources:
 def readable(tree: Tree, stack: ExitStack) -> FileTree:
     """`tree` as nodes; what it takes to read it is held open by `stack`."""
     if isinstance(tree, HostTree):
+        stack.callback(tree.close)
         return tree
     root = stack.enter_context(tree.mounted())
     return stack.enter_context(DirectoryTree(root))

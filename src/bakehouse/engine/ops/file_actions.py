@@ -24,6 +24,7 @@ from bakehouse.engine.ops.file_destination import (
     resolve_in,
 )
 from bakehouse.errors import DefinitionError
+from bakehouse.go.paths import rooted_path
 from bakehouse.llb.ops import Copy, MkDir, MkFile, Rm, Symlink
 
 #: Unpacks the archive at a source path into the destination; False when the file is no archive.
@@ -86,7 +87,7 @@ def remove(destination: Destination[D], action: Rm, matches: Callable[[str], lis
     """Removes a path, or all that its wildcards match; never through a symlink in the last component."""
     paths = matches(clean_path(action.path)) if action.allow_wildcard else [action.path]
     for path in paths:
-        cleaned = posixpath.normpath("/" + path).lstrip("/")
+        cleaned = rooted_path(path)[1:]
         if not cleaned:
             raise DefinitionError("rmPath: invalid empty path", code="remove-root")
         head, name = posixpath.split("/" + cleaned)
@@ -119,7 +120,7 @@ def copy(
 
 
 def _require_parent(destination: Destination[D], action: Copy) -> None:
-    path = resolve_in(destination, posixpath.normpath("/" + action.dest))
+    path = resolve_in(destination, rooted_path(action.dest))
     if mode_at(destination, path[:-1]) is None:
         raise failure(f"failed to stat {action.dest}: lstat", path[:-1], errno.ENOENT)
 

@@ -31,6 +31,7 @@ from bakehouse.engine.ops.file_destination import (
 from bakehouse.engine.ops.file_modes import ModeChange
 from bakehouse.engine.path_patterns import Match, PathFilter, go_match, split_wildcards
 from bakehouse.errors import DefinitionError, NotFoundError
+from bakehouse.go.paths import rooted_path
 from bakehouse.llb.ops import Copy
 from bakehouse.values import dataclass
 
@@ -301,7 +302,7 @@ def created_metadata(owner: Owner | None, time: int | None) -> Metadata:
 
 def clean_path(path: str) -> str:
     """`path` absolute and clean, its trailing `/` or `/.` kept because it makes the destination a directory."""
-    cleaned = "/" + posixpath.normpath("/" + path).lstrip("/")
+    cleaned = rooted_path(path)
     if path.endswith("/."):
         return cleaned + ("." if cleaned == "/" else "/.")
     if path.endswith("/") and cleaned != "/":

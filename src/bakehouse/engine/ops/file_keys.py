@@ -8,26 +8,16 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import json
-import posixpath
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from bakehouse.engine.path_patterns import contains_wildcards
 from bakehouse.engine.tree import Selection, Tree
 from bakehouse.errors import DefinitionError, NotFoundError
+from bakehouse.go.globs import has_wildcard
+from bakehouse.go.jsontext import compact_json
+from bakehouse.go.paths import base_name
 from bakehouse.llb.ops import Action, Chown, Copy, FileOp, MkDir, MkFile, Rm, User
 from bakehouse.solver.model import CacheMap, InputKey
-
-_ESCAPES = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"}
-
-
-def go_json(value: Any) -> str:
-    """JSON as Go's encoder writes it: no spaces, `<>&` and the line separators escaped."""
-    text = json.dumps(value, separators=(",", ":"), ensure_ascii=False)
-    for character, escaped in _ESCAPES.items():
-        text = text.replace(character, escaped)
-    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def file_cache_map(op: FileOp, input_count: int) -> CacheMap:
@@ -43,15 +33,15 @@ def file_cache_map(op: FileOp, input_count: int) -> CacheMap:
             selections.setdefault(selected, []).append(Selection(path, follow_symlink=True))
         if isinstance(action, Copy) and 0 <= step.secondary_input < input_count:
             selections.setdefault(step.secondary_input, []).append(_selection(action))
-            fields = action_json(action) | {"src": _go_base(action.src)}
+            fields = action_json(action) | {"src": base_name(action.src)}
         else:
             fields = action_json(action)
-        actions.append(base64.b64encode(go_json(fields).encode()).decode("ascii"))
+        actions.append(base64.b64encode(compact_json(fields).encode()).decode("ascii"))
     value: dict[str, Any] = {"Type": "buildkit.file.v0", "Actions": actions}
     indexes = [[step.input, step.secondary_input, step.output] for step in op.actions]
     if not _default_indexes(indexes):
         value["indexes"] = indexes
-    digest = _sha256(go_json(value).encode())
+    digest = _sha256(compact_json(value).encode())
     inputs = [
         InputKey() if number in modified or number not in selections else _input_key(selections[number])
         for number in range(input_count)
@@ -161,7 +151,7 @@ def invalid_user_index(index: int) -> DefinitionError:
 def _selection(action: Copy) -> Selection:
     return Selection(
         action.src,
-        action.allow_wildcard and contains_wildcards(action.src),
+        action.allow_wildcard and has_wildcard(action.src),
         action.follow_symlink,
         action.include_patterns,
         action.exclude_patterns,
@@ -229,13 +219,6 @@ def _without_covered(selections: list[Selection]) -> list[Selection]:
         )
     ]
     return sorted(uncovered + kept, key=lambda selection: selection.path.encode("utf-8", "surrogateescape"))
-
-
-def _go_base(path: str) -> str:
-    """Go's path.Base."""
-    if not path:
-        return "."
-    return posixpath.basename(path.rstrip("/")) or "/"
 
 
 def _sha256(data: bytes) -> str:

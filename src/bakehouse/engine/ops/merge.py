@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from bakehouse.engine.layer_tree import LayerTree
-from bakehouse.engine.ops.file_keys import go_json
 from bakehouse.engine.tree import EngineContext
 from bakehouse.errors import DefinitionError
+from bakehouse.go.jsontext import compact_json
 from bakehouse.llb.ops import MergeOp, Vertex
 from bakehouse.solver.model import CacheMap, InputKey, RunContext
 
@@ -33,7 +33,7 @@ class MergeOperation:
     def cache_map(self, context: RunContext) -> CacheMap:
         inputs = [{"input": index} if index else {} for index in self._op.inputs]
         merge = {"inputs": inputs} if inputs else {}
-        text = go_json({"Type": "buildkit.merge.v0", "Merge": merge})
+        text = compact_json({"Type": "buildkit.merge.v0", "Merge": merge})
         digest = "sha256:" + hashlib.sha256(text.encode()).hexdigest()
         return CacheMap(digest, tuple(InputKey() for _ in self._op.inputs))
 

@@ -10,6 +10,7 @@ import contextlib
 import hashlib
 import os
 import struct
+import threading
 import time
 from pathlib import Path
 
@@ -25,10 +26,11 @@ _COARSE_MARGIN_NS = 2 * _SECOND_NS
 _UNUSED_AFTER_S = 90 * 24 * 3600
 #: Rows that this walk did not see are kept (other filters use them) until they outnumber the seen ones so much.
 _MAX_UNSEEN = 50_000
+_SAVE_EVERY_S = 2.0
 
 
 class ContextIndex:
-    """The remembered digests of one context directory. Not thread-safe; a lost or damaged file is an empty index.
+    """The remembered digests of one context directory. Thread-safe; a lost or damaged file is an empty index.
 
     Values are (record digest as 32 bytes, whether the file has extended attributes).
     """
@@ -42,6 +44,8 @@ class ContextIndex:
                 os.utime(path)
         self._seen: dict[bytes, bytes] = {}
         self._changed = False
+        self._lock = threading.Lock()
+        self._saved_s = 0.0
 
     @classmethod
     def of_context(cls, directory: Path, context: Path) -> ContextIndex:
@@ -55,7 +59,8 @@ class ContextIndex:
         value = self._known.get(stamp)
         if value is None:
             return None
-        self._seen[stamp] = value
+        with self._lock:
+            self._seen[stamp] = value
         return "sha256:" + value[1:].hex(), value[0] != 0
 
     def remember(self, node: Node, digest: str, has_xattrs: bool, looked_at_ns: int) -> None:
@@ -67,22 +72,55 @@ class ContextIndex:
             return
         stamp = _stamp(node)
         value = bytes([has_xattrs]) + bytes.fromhex(digest.removeprefix("sha256:"))
-        self._known[stamp] = self._seen[stamp] = value
-        self._changed = True
+        with self._lock:
+            self._known[stamp] = self._seen[stamp] = value
+            self._changed = True
+
+    def save_in_time(self) -> None:
+        """`save`, but not for every one of many trees that share the index."""
+        if time.monotonic() - self._saved_s > _SAVE_EVERY_S:
+            self.save()
 
     def save(self) -> None:
         """Writes the index if it learned anything. A disk that is full only costs speed, never the build."""
-        if not self._changed:
-            return
-        rows = self._seen
-        if len(self._known) <= 2 * len(self._seen) + _MAX_UNSEEN:
-            rows = self._known
-        body = b"".join([stamp + value for stamp, value in rows.items()])
+        with self._lock:
+            self._saved_s = time.monotonic()
+            if not self._changed:
+                return
+            rows = self._seen
+            if len(self._known) <= 2 * len(self._seen) + _MAX_UNSEEN:
+                rows = self._known
+            body = b"".join([stamp + value for stamp, value in rows.items()])
+            self._changed = False
         with contextlib.suppress(OSError):
             self._path.parent.mkdir(parents=True, exist_ok=True)
             _replace(self._path, _MAGIC + hashlib.sha256(body).digest() + body)
             _drop_unused(self._path)
-        self._changed = False
+
+
+class ContextIndexes:
+    """The indexes of one build, one for each context directory, below `directory`: targets that share a context share
+    what is known of its files. Thread-safe."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._lock = threading.Lock()
+        self._indexes: dict[str, ContextIndex] = {}
+
+    def of(self, context: Path) -> ContextIndex:
+        """The index of directory `context`."""
+        real = os.path.realpath(context)
+        with self._lock:
+            if real not in self._indexes:
+                self._indexes[real] = ContextIndex.of_context(self._directory, context)
+            return self._indexes[real]
+
+    def save(self) -> None:
+        """Writes what was learned since it was last written."""
+        with self._lock:
+            indexes = list(self._indexes.values())
+        for index in indexes:
+            index.save()
 
 
 def _stamp(node: Node) -> bytes:

@@ -6,6 +6,7 @@ symlink chains are followed. Hashing and copying do not belong here.
 
 from __future__ import annotations
 
+import errno
 import os
 import posixpath
 import stat
@@ -13,9 +14,11 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from bakehouse.engine.nodes import DirectoryTree, Node
-from bakehouse.engine.path_patterns import Match, PathFilter, contains_wildcards, go_match
+from bakehouse.engine.nodes import DirectoryTree, Node, check_depth, make_node, sort_names
+from bakehouse.engine.path_patterns import Match, PathFilter, go_match
 from bakehouse.errors import DeniedError, NotFoundError
+from bakehouse.go.globs import has_wildcard
+from bakehouse.go.paths import rooted_path
 
 
 class ContextDirectory(DirectoryTree):
@@ -39,10 +42,67 @@ class ContextDirectory(DirectoryTree):
                 hint="Make the directory readable, or name it in .dockerignore.",
             ) from error
         for child in children.values():
-            child.uid = child.gid = 0
-            if stat.S_ISSOCK(child.mode):
-                child.mode = stat.S_IFREG | stat.S_IMODE(child.mode)
+            _as_context_shows_it(child)
         return children
+
+    def peek(self, node: Node, name: str) -> Node | None:
+        """The child `name` of `node`, found without listing a directory that was not listed yet."""
+        if node.children is not None or not node.is_directory:
+            return self.children(node).get(name)
+        with self._lock:
+            check_depth(node)
+            try:
+                child = make_node(name, node, self._own_reader().directory(node))
+            except PermissionError:
+                # Listing it says what is wrong, as for any other directory.
+                return self.children(node).get(name)
+            except OSError as error:
+                if error.errno in (errno.ENAMETOOLONG, errno.ENOTDIR):
+                    return None
+                raise
+        if child is not None:
+            _as_context_shows_it(child)
+        return child
+
+    def narrow(self, paths: Sequence[str]) -> None:
+        """Makes the directories that lead to the relative `paths` show nothing else. Of a directory with a million
+        files, one is then found without a look at the others."""
+        wanted: _Names = {}
+        for path in paths:
+            _add(wanted, path.split("/"))
+        pending: list[tuple[Node, _Names]] = [(self.root, wanted)]
+        while pending:
+            node, names = pending.pop()
+            if node.children is not None or not node.is_directory:
+                continue
+            ordered = list(names)
+            sort_names(ordered)
+            found = {name: child for name in ordered if (child := self.peek(node, name)) is not None}
+            if node.children is None:
+                node.children = found
+            for name, child in found.items():
+                below = names[name]
+                if below is not None:
+                    pending.append((child, below))
+
+
+#: Names in a directory, and what is wanted below each of them: None for everything.
+_Names = dict[str, "_Names | None"]
+
+
+def _add(names: _Names, parts: list[str]) -> None:
+    for part in parts[:-1]:
+        below = names.setdefault(part, {})
+        if below is None:
+            return
+        names = below
+    names[parts[-1]] = None
+
+
+def _as_context_shows_it(node: Node) -> None:
+    node.uid = node.gid = 0
+    if stat.S_ISSOCK(node.mode):
+        node.mode = stat.S_IFREG | stat.S_IMODE(node.mode)
 
 
 def _checked_root(path: Path) -> Path:
@@ -72,8 +132,16 @@ def filter_context(
         if targets is not None:
             patterns = _without_children(patterns + targets)
     selected = PathFilter(patterns, exclude)
+    literal = selected.literal_includes
+    if literal is not None and not any(_is_odd(path) for path in literal):
+        tree.narrow(literal)
     if not selected.is_trivial:
         tree.root.children = _pruned(tree, tree.root, "", None, None, selected)
+
+
+def _is_odd(path: str) -> bool:
+    """Whether `path` is not simply names with slashes between them."""
+    return any(part in ("", ".", "..") for part in path.split("/"))
 
 
 def _pruned(
@@ -99,7 +167,7 @@ def _pruned(
     return kept
 
 
-def follow_links(tree: DirectoryTree, paths: Sequence[str]) -> list[str] | None:
+def follow_links(tree: ContextDirectory, paths: Sequence[str]) -> list[str] | None:
     """`paths` and the targets of all symlinks on their way, relative, sorted, without paths below another one.
 
     None when the root itself is among them: then nothing may be filtered."""
@@ -120,7 +188,8 @@ def _without_children(paths: list[str]) -> list[str]:
 
 
 class _LinkResolver:
-    def __init__(self, tree: DirectoryTree) -> None:
+    def __init__(self, tree: ContextDirectory) -> None:
+        self._seen: dict[tuple[int, str], Node | None] = {}
         self.resolved: set[str] = set()
         self._tree = tree
 
@@ -132,7 +201,7 @@ class _LinkResolver:
 
     def _add_one(self, path: str) -> list[str]:
         """Adds `path` up to its first symlink; returns the paths that the link leads to."""
-        parts = [part for part in posixpath.normpath("/" + path).split("/") if part]
+        parts = [part for part in rooted_path(path).split("/") if part]
         if not parts:
             self.resolved.add(".")
             return []
@@ -150,7 +219,7 @@ class _LinkResolver:
 
     def _targets(self, path: str) -> list[str]:
         directory, _, base = path.rpartition("/")
-        if not contains_wildcards(base):
+        if not has_wildcard(base):
             return self._target(path)
         parent = self._lookup(directory)
         if parent is None:
@@ -170,5 +239,11 @@ class _LinkResolver:
     def _lookup(self, path: str) -> Node | None:
         node: Node | None = self._tree.root
         for part in path.split("/") if path else ():
-            node = self._tree.child(node, part) if node is not None else None
+            node = self._child(node, part) if node is not None else None
         return node
+
+    def _child(self, node: Node, name: str) -> Node | None:
+        key = (id(node), name)
+        if key not in self._seen:
+            self._seen[key] = self._tree.peek(node, name)
+        return self._seen[key]

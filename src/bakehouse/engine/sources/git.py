@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import posixpath
 import re
 import shutil
 import stat
@@ -22,6 +21,7 @@ from bakehouse.engine.sources.git_command import Git, GitAccess, git_access
 from bakehouse.engine.sources.http import redacted
 from bakehouse.engine.tree import EngineContext
 from bakehouse.errors import DefinitionError, IntegrityError, NotBuiltYetError, NotFoundError
+from bakehouse.go.paths import rooted_path
 from bakehouse.lazy import regex
 from bakehouse.llb.ops import SourceOp, Vertex
 from bakehouse.solver.model import CacheMap, RunContext
@@ -72,7 +72,7 @@ class GitReference:
         return cls(
             remote,
             ref,
-            posixpath.normpath("/" + subdir).lstrip("/"),
+            rooted_path(subdir)[1:],
             checksum,
             op.attrs.get("git.keepgitdir") == "true",
             op.attrs.get("git.skipsubmodules") == "true",

@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 from bakehouse.engine.layer_tree import LayerTree
-from bakehouse.engine.ops.file_keys import go_json
 from bakehouse.engine.tree import EngineContext
 from bakehouse.errors import (
     DefinitionError,
@@ -27,6 +26,7 @@ from bakehouse.errors import (
     NotFoundError,
     TransientError,
 )
+from bakehouse.go.jsontext import compact_json
 from bakehouse.llb.ops import SourceOp, Vertex
 from bakehouse.solver.model import CacheMap, RunContext
 from bakehouse.values import dataclass
@@ -92,7 +92,7 @@ class HttpSource:
             resolved = _Resolved(self._checksum, self._filename(None), "", None)
         else:
             resolved = self._resolved = self._fetch(context)
-        key = hashlib.sha256(go_json(self._key(resolved)).encode()).hexdigest()
+        key = hashlib.sha256(compact_json(self._key(resolved)).encode()).hexdigest()
         text = f"buildkit.source.v0:sha256:{key}"
         return CacheMap("sha256:" + hashlib.sha256(text.encode()).hexdigest())
 

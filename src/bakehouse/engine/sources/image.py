@@ -22,11 +22,12 @@ from bakehouse.engine.sources.image_content import (
 )
 from bakehouse.engine.sources.ocilayout import LAYOUT_SCHEME, layout_reference, layout_root
 from bakehouse.errors import BakehouseError, DefinitionError, IntegrityError, NotFoundError
-from bakehouse.oci import gojson
+from bakehouse.go.jsontext import compact_json
 from bakehouse.oci.digest import Digest
 from bakehouse.oci.image import MAX_MANIFEST_BYTES, Descriptor, detect_media_type
 from bakehouse.oci.platform import Platform
 from bakehouse.oci.reference import Reference
+from bakehouse.oci.timestamps import parse_time_ns
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -326,7 +327,7 @@ class ImageSource:
 
         with context.reporter.status(f"resolve {self._op.identifier.partition('://')[2]}"):
             image = self._resolved()
-        text = f"buildkit.source.v0:{Digest.of(gojson.encode(self._key(image)))}"
+        text = f"buildkit.source.v0:{Digest.of(compact_json(self._key(image)).encode())}"
         # Asked every time: only `run` knows where layers that were never downloaded come from.
         return CacheMap(str(Digest.of(text.encode())), recorded=False)
 
@@ -358,7 +359,8 @@ def _is_known(image: ResolvedImage, context: EngineContext, limit: int | None) -
     """Whether an earlier build has used this image already, and the store still knows its layers."""
     from bakehouse.snapshots import layer_id_of
 
-    ids = [layer_id_of(diff_id) for diff_id in image.config.diff_ids[:limit]]
+    layers = zip(image.config.diff_ids, image.layers[:limit], strict=False)
+    ids = [layer_id_of(diff_id, layer.digest) for diff_id, layer in layers]
     return len(context.store.layers.existing(ids)) == len(set(ids))
 
 
@@ -391,7 +393,7 @@ def layer_times(image: ResolvedImage, count: int) -> list[float | None]:
             continue
         created = entry.get("created")
         try:
-            times.append(gojson.parse_time_ns(created) / 1e9 if isinstance(created, str) else None)
+            times.append(parse_time_ns(created) / 1e9 if isinstance(created, str) else None)
         except DefinitionError:
             times.append(None)
     return (times + [None] * count)[:count]

@@ -18,12 +18,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bakehouse.engine.contenthash import ContentHasher, clean, combined_checksum, record_digest
+from bakehouse.engine.contenthash import ContentHasher, combined_checksum, record_digest
 from bakehouse.engine.nodes import Node, TreeReader, resolve, walk
-from bakehouse.engine.sources.context_index import ContextIndex
+from bakehouse.engine.sources.context_index import ContextIndex, ContextIndexes
 from bakehouse.engine.sources.context_walk import ContextDirectory, filter_context
 from bakehouse.engine.tree import EngineContext, Selection
 from bakehouse.errors import DefinitionError, IntegrityError, NotFoundError
+from bakehouse.go.paths import rooted_path
 from bakehouse.llb.ops import SourceOp, Vertex
 from bakehouse.solver.model import CacheMap, RunContext
 
@@ -53,8 +54,11 @@ class HostTree:
         include: Sequence[str] = (),
         exclude: Sequence[str] = (),
         follow: Sequence[str] | None = None,
+        indexes: ContextIndexes | None = None,
     ) -> None:
+        """`indexes` are those of the build; without them the tree keeps one for itself."""
         self.directory = directory
+        self._indexes = indexes or ContextIndexes(context.store.path("contexts"))
         self._context = context
         self._filter = (tuple(include), tuple(exclude), None if follow is None else tuple(follow))
         self._lock = threading.RLock()
@@ -110,14 +114,17 @@ class HostTree:
     def checksum(self, selections: Sequence[Selection]) -> str:
         """BuildKit's content digest of `selections`. Raises `NotFoundError` for an absent literal path."""
         with self._lock:
-            self._walked()
-            self._hash_large_files(selections)
-            if self._contents is None:
-                self._contents = ContentHasher(self)
-            result = combined_checksum(self._contents, selections)
-            assert self._index is not None
-            self._index.save()
-            return result
+            try:
+                self._walked()
+                self._hash_large_files(selections)
+                if self._contents is None:
+                    self._contents = ContentHasher(self)
+                result = combined_checksum(self._contents, selections)
+                assert self._index is not None
+                self._index.save_in_time()
+                return result
+            finally:
+                self.close()
 
     @contextmanager
     def mounted(self) -> Iterator[Path]:
@@ -139,6 +146,7 @@ class HostTree:
                     return chain
             with self._context.layers.prepare(LayerChain(())) as active:
                 copy_whole_tree(self, active.root)
+                self.close()
                 layer = active.commit(
                     description=f"context {self.directory.name}", record_type="source.local"
                 )
@@ -146,7 +154,8 @@ class HostTree:
             return LayerChain((layer,))
 
     def close(self) -> None:
-        """Gives up descriptors; the tree opens them again when it is used."""
+        """Gives up descriptors; the tree opens them again when it is used. A build may have a thousand contexts, and a
+        process a thousand descriptors."""
         with self._lock:
             if self._tree is not None:
                 self._tree.close()
@@ -157,7 +166,7 @@ class HostTree:
         with self._lock:
             if self._tree is None:
                 include, exclude, follow = self._filter
-                self._index = ContextIndex.of_context(self._context.store.path("contexts"), self.directory)
+                self._index = self._indexes.of(self.directory)
                 self._looked_at_ns = time.time_ns()
                 tree = ContextDirectory(self.directory)
                 filter_context(tree, include, exclude, follow)
@@ -213,7 +222,7 @@ class HostTree:
         for selection in selections or (Selection(),):
             if selection.wildcard or selection.include_patterns or selection.exclude_patterns:
                 continue
-            _, start = resolve(self, clean(selection.path), selection.follow_symlink)
+            _, start = resolve(self, rooted_path(selection.path), selection.follow_symlink)
             for node in walk(self, start) if start is not None else ():
                 if node.size >= _LARGE_FILE and not self._recall(node):
                     large[id(node)] = node
@@ -251,8 +260,9 @@ class LocalSource:
     """The operation of a `local://NAME` vertex. Its own key never matches across builds; consumers' content
     functions do (engine.md §8.2)."""
 
-    def __init__(self, vertex: Vertex, context: EngineContext) -> None:
+    def __init__(self, vertex: Vertex, context: EngineContext, indexes: ContextIndexes | None = None) -> None:
         assert isinstance(vertex.op, SourceOp)
+        self._indexes = indexes
         self._name = vertex.op.identifier.removeprefix(_SCHEME)
         self._attrs = vertex.op.attrs
         self._context = context
@@ -275,9 +285,11 @@ class LocalSource:
             include=self._list("local.includepattern"),
             exclude=self._list("local.excludepatterns"),
             follow=self._list("local.followpaths") if "local.followpaths" in self._attrs else None,
+            indexes=self._indexes,
         )
         with context.reporter.status(f"reading {self._name}"):
             tree._walked()
+            tree.close()
         return [tree]
 
     def _list(self, attribute: str) -> tuple[str, ...]:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from bakehouse.go.text import quote
 from bakehouse.hcl import numbers
 from bakehouse.hcl.convert import ConversionError, convert, unify
 from bakehouse.hcl.function import ArgumentError, Function, FunctionError, Parameter
 from bakehouse.hcl.functions.build import any_parameter, number_parameter, text_parameter, whole
-from bakehouse.hcl.quoting import go_quote
 from bakehouse.hcl.types import (
     BOOL,
     DYNAMIC,
@@ -289,7 +289,7 @@ def _merge_type(arguments: list[Value]) -> Type:
         if kind is DYNAMIC:
             return DYNAMIC
         if not isinstance(kind, (MapType, ObjectType)):
-            raise FunctionError(f"arguments must be maps or objects, got {go_quote(kind.friendly_name())}")
+            raise FunctionError(f"arguments must be maps or objects, got {quote(kind.friendly_name())}")
         if argument.raw is None:
             continue
         if isinstance(kind, ObjectType):

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from bakehouse.go.text import quote
 from bakehouse.hcl.function import Function, FunctionError, Parameter
 from bakehouse.hcl.functions.build import text_function, text_parameter, whole
-from bakehouse.hcl.quoting import go_quote
 from bakehouse.hcl.types import NUMBER, STRING, Type
 from bakehouse.hcl.values import Value, string
 
@@ -44,9 +44,7 @@ def _rsadecrypt(ciphertext: str, privatekey: str) -> str:
 
     data = decode_base64(ciphertext)
     if data is None:
-        raise FunctionError(
-            f"failed to decode input {go_quote(ciphertext)}: cipher text must be base64-encoded"
-        )
+        raise FunctionError(f"failed to decode input {quote(ciphertext)}: cipher text must be base64-encoded")
     try:
         return decrypt(data, privatekey).decode("utf-8", "surrogateescape")
     except RsaError as error:
@@ -74,7 +72,7 @@ def _namespace(text: str) -> bytes:
     body, fault = text, "invalid UUID format"
     if len(text) == 45:
         if text[:9].lower() != "urn:uuid:":
-            fault = f"invalid urn prefix: {go_quote(text[:9])}"
+            fault = f"invalid urn prefix: {quote(text[:9])}"
         body = text[9:]
     elif len(text) == 38:
         body = text[1:]

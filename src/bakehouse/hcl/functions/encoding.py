@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from bakehouse.go.text import quote
 from bakehouse.hcl.convert import ConversionError
 from bakehouse.hcl.function import Function, FunctionError, Parameter
 from bakehouse.hcl.functions.build import any_parameter, text_function, text_parameter, whole
-from bakehouse.hcl.quoting import go_quote
 from bakehouse.hcl.types import DYNAMIC, NUMBER, STRING, ListType, ObjectType, PrimitiveType, Type
 from bakehouse.hcl.values import UNKNOWN, Value, integer, list_, object_, string, unknown
 
@@ -145,7 +145,7 @@ def _csv_type(arguments: list[Value]) -> Type:
     headers = records[0][1]
     for index, name in enumerate(headers):
         if name in headers[:index]:
-            raise FunctionError(f"duplicate column name {go_quote(name)}")
+            raise FunctionError(f"duplicate column name {quote(name)}")
     return ListType(ObjectType(dict.fromkeys(headers, STRING)))
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 
+from bakehouse.go.jsontext import quote_json
+from bakehouse.go.text import quote
 from bakehouse.hcl import numbers
 from bakehouse.hcl.convert import ConversionError, convert
 from bakehouse.hcl.function import ArgumentError, Function, FunctionError
 from bakehouse.hcl.functions.build import any_parameter, text_parameter
 from bakehouse.hcl.graphemes import clusters, count_clusters
-from bakehouse.hcl.json_encoding import encode_string, go_char, to_json
-from bakehouse.hcl.quoting import go_quote
+from bakehouse.hcl.json_encoding import go_char, to_json
 from bakehouse.hcl.types import BOOL, NUMBER, STRING, ListType, Type
 from bakehouse.hcl.values import Value, list_, string, unknown
 from bakehouse.lazy import regex
@@ -34,7 +35,7 @@ class _Verb:
         self.letter = found.group(5)
         self.offset = offset
         if max(self.width, self.precision) > _MAX_WIDTH:
-            raise FunctionError(f"width or precision of {go_quote(self.raw)} is too large")
+            raise FunctionError(f"width or precision of {quote(self.raw)} is too large")
 
     @property
     def zero(self) -> bool:
@@ -42,7 +43,7 @@ class _Verb:
         return "0" in self.flags and "-" not in self.flags
 
     def unsupported(self, reason: str) -> FunctionError:
-        return FunctionError(f"unsupported value for {go_quote(self.raw)} at {self.offset}: {reason}")
+        return FunctionError(f"unsupported value for {quote(self.raw)} at {self.offset}: {reason}")
 
     def padded(self, text: str) -> str:
         missing = self.width - count_clusters(text)
@@ -96,7 +97,7 @@ def _bad_verb(template: str, mark: int) -> FunctionError:
 def _formatted(verb: _Verb, arguments: list[Value]) -> str:
     if verb.argument > len(arguments):
         raise FunctionError(
-            f"not enough arguments for {go_quote(verb.raw)} at {verb.offset}: need index {verb.argument} but have "
+            f"not enough arguments for {quote(verb.raw)} at {verb.offset}: need index {verb.argument} but have "
             f"{len(arguments)} total"
         )
     value = arguments[verb.argument - 1]
@@ -113,7 +114,7 @@ def _formatted(verb: _Verb, arguments: list[Value]) -> str:
     if verb.letter in "eEfgG":
         return _float(verb, _converted(verb, value, NUMBER).raw)
     raise FunctionError(
-        f"unsupported format verb '{verb.letter}' in {go_quote(verb.raw)} at offset {verb.offset}"
+        f"unsupported format verb '{verb.letter}' in {quote(verb.raw)} at offset {verb.offset}"
     )
 
 
@@ -140,7 +141,7 @@ def _text(verb: _Verb, value: Value) -> str:
     text: str = _converted(verb, value, STRING).raw
     if verb.precision > 0:
         text = "".join(cluster for _, cluster in zip(range(verb.precision), clusters(text), strict=False))
-    return verb.padded(encode_string(text) if verb.letter == "q" else text)
+    return verb.padded(quote_json(text) if verb.letter == "q" else text)
 
 
 _BASES = {"b": (2, "0b"), "o": (8, "0"), "d": (10, ""), "x": (16, "0x"), "X": (16, "0X")}

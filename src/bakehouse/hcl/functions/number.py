@@ -141,7 +141,7 @@ def _parseint_type(arguments: list[Value]) -> Type:
 
 
 def _parseint(arguments: list[Value], result: Type) -> Value:
-    from bakehouse.hcl.quoting import go_quote
+    from bakehouse.go.text import quote
 
     text, base = arguments[0].raw, whole(arguments[1], 1)
     if not 2 <= base <= 62:
@@ -151,7 +151,7 @@ def _parseint(arguments: list[Value], result: Type) -> Value:
     if base <= 36:
         digits = digits.lower() if digits.isascii() else digits
     if not digits or any(char not in alphabet for char in digits):
-        raise ArgumentError(0, f"cannot parse {go_quote(text)} as a base {base} integer")
+        raise ArgumentError(0, f"cannot parse {quote(text)} as a base {base} integer")
     if len(digits) > _MAX_PARSED_DIGITS:
         raise ArgumentError(0, f"a number may not have more than {_MAX_PARSED_DIGITS} digits")
     value = 0

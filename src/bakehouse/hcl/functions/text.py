@@ -2,33 +2,14 @@
 
 from __future__ import annotations
 
+from bakehouse.go.text import SPACES, lower, upper
 from bakehouse.hcl.function import ArgumentError, Function, FunctionError, Parameter
 from bakehouse.hcl.functions.build import number_parameter, text_function, text_parameter, whole
 from bakehouse.hcl.graphemes import clusters, count_clusters
-from bakehouse.hcl.template_parser import SPACES
 from bakehouse.hcl.types import NUMBER, STRING, ListType, Type
 from bakehouse.hcl.values import UNKNOWN, Value, integer, list_, string, unknown
 
 _STRINGS = ListType(STRING)
-
-
-def _upper_char(char: str) -> str:
-    """The upper case of a character as a single one: Go never lengthens a string."""
-    upper = char.upper()
-    if len(upper) == 1:
-        return upper
-    title = char.title()
-    return title if len(title) == 1 else char
-
-
-def _upper(text: str) -> str:
-    return text.upper() if text.isascii() else "".join(map(_upper_char, text))
-
-
-def _lower(text: str) -> str:
-    if text.isascii():
-        return text.lower()
-    return "".join("i" if char == "\u0130" else char.lower() for char in text)
 
 
 def _title(text: str) -> str:
@@ -114,8 +95,8 @@ def _dynamic_text(name: str = "str", allow_unknown: bool = False) -> Parameter:
 
 
 FUNCTIONS = {
-    "upper": text_function("str", _upper),
-    "lower": text_function("str", _lower),
+    "upper": text_function("str", upper),
+    "lower": text_function("str", lower),
     "reverse": text_function("str", _reverse),
     "strlen": Function([_dynamic_text(allow_unknown=True)], NUMBER, _strlen),
     "substr": Function(

@@ -5,10 +5,11 @@ from __future__ import annotations
 
 import re
 
+from bakehouse.go.text import quote
+from bakehouse.go.units import parse_duration
 from bakehouse.hcl import numbers
 from bakehouse.hcl.function import ArgumentError, Function, FunctionError
 from bakehouse.hcl.functions.build import any_parameter, number_parameter, text_function, text_parameter
-from bakehouse.hcl.quoting import go_quote
 from bakehouse.hcl.types import NUMBER, STRING, ObjectType, Type
 from bakehouse.hcl.values import Value, integer, object_, string
 from bakehouse.lazy import regex
@@ -128,7 +129,7 @@ class _Reader:
             return _TimestampError(": hour must be between 0 and 23 inclusive")
         if name in ("hour", "minute") and len(self.rest) != 2:
             return _TimestampError(f": {name} must have exactly two digits")
-        return _TimestampError(f": cannot use {go_quote(self.rest)} as {name}")
+        return _TimestampError(f": cannot use {quote(self.rest)} as {name}")
 
     def mark(self, mark: str) -> None:
         if self.rest.startswith(mark):
@@ -136,9 +137,9 @@ class _Reader:
         elif mark == "T":
             raise _TimestampError(": missing required time introducer 'T'")
         elif not self.rest:
-            raise _TimestampError(f": end of string where {go_quote(mark)} is expected")
+            raise _TimestampError(f": end of string where {quote(mark)} is expected")
         else:
-            raise _TimestampError(f": found {go_quote(self.rest)} where {go_quote(mark)} is expected")
+            raise _TimestampError(f": found {quote(self.rest)} where {quote(mark)} is expected")
 
 
 def _parse_timestamp(text: str) -> Moment:
@@ -249,7 +250,7 @@ def _date_token(token: str, moment: Moment) -> str:
     form = forms.get(len(token))
     if form is None:
         reason = f": {rule}" if rule else ""
-        raise ArgumentError(0, f"invalid date format verb {go_quote(token)}{reason}")
+        raise ArgumentError(0, f"invalid date format verb {quote(token)}{reason}")
     return form(moment)
 
 
@@ -288,56 +289,13 @@ def _formattimestamp(arguments: list[Value], result: Type) -> Value:
         raise ArgumentError(1, "timestamp string must be RFC3339") from None
 
 
-_UNITS_NS = {
-    "ns": 1,
-    "us": 1000,
-    "\u00b5s": 1000,
-    "\u03bcs": 1000,
-    "ms": 1_000_000,
-    "s": _SECOND_NS,
-    "m": 60 * _SECOND_NS,
-    "h": 3600 * _SECOND_NS,
-}
-_PART = regex(r"([0-9]*)(?:\.([0-9]*))?([^0-9.]*)")
-
-
-def parse_duration(text: str) -> int:
-    """Nanoseconds of a duration such as `1h30m` or `-1.5s`. Raises FunctionError in the words of Go's parser."""
-    quoted = go_quote(text)
-    rest = text[1:] if text[:1] in ("+", "-") else text
-    if rest == "0":
-        return 0
-    invalid = FunctionError(f"time: invalid duration {quoted}")
-    if not rest:
-        raise invalid
-    total = 0
-    while rest:
-        found = _PART.match(rest)
-        assert found is not None
-        digits, fraction, unit = found.groups()
-        if not digits and not fraction:
-            raise invalid
-        if not unit:
-            raise FunctionError(f"time: missing unit in duration {quoted}")
-        if unit not in _UNITS_NS:
-            raise FunctionError(f"time: unknown unit {go_quote(unit)} in duration {quoted}")
-        size = _UNITS_NS[unit]
-        total += int(digits or "0") * size
-        if fraction:
-            total += int(fraction) * size // 10 ** len(fraction)
-        if total > 2**63:
-            raise invalid
-        rest = rest[found.end() :]
-    if text[0] == "-":
-        return -total
-    if total > 2**63 - 1:
-        raise invalid
-    return total
-
-
 def _timeadd(timestamp: str, duration: str) -> str:
     moment = parse_timestamp(timestamp)
-    return Moment(moment.epoch_ns + parse_duration(duration), moment.offset_s).rfc3339()
+    try:
+        added_ns = parse_duration(duration)
+    except ValueError as error:
+        raise FunctionError(str(error)) from None
+    return Moment(moment.epoch_ns + added_ns, moment.offset_s).rfc3339()
 
 
 def timestamp(now: Callable[[], float] | None) -> Function:

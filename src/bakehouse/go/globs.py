@@ -1,45 +1,46 @@
-"""Go's `filepath.Match`: the wildcards of COPY sources, one path segment at a time (dockerfile.md §7.2).
+"""Wildcards: Go's `path.Match` and `filepath.Match`, one path segment at a time.
 
-`*` and `?` do not cross a slash, `[…]` is a class (`^` negates), a backslash takes the meaning from the next
-character. Not the pattern language of ignore files: see `patterns`.
+`*` and `?` do not cross a slash, `[…]` is a class (`^` negates), a backslash takes the meaning from the next character.
+The two differ only in how much of a malformed pattern they notice. Not the pattern language of ignore files.
 
 As in Go, each star takes as little as it can and is never reconsidered, so that matching takes at worst time
-proportional to the lengths of pattern and name multiplied. Characters are the unit here, where Go's star may also
-stop between the bytes of one.
+proportional to the lengths of pattern and name multiplied. Characters are the unit here, where Go's star may also stop
+between the bytes of one.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
-
-from bakehouse.dockerfile.positions import DockerfileError
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import re
+    from collections.abc import Iterator
 
 _NOTHING = "[^\\x00-\\U0010ffff]"
 _ANYTHING = "[\\x00-\\U0010ffff]"
+_OPERATORS = frozenset("?[\\")
 
 
-class _BadPattern(Exception):
-    pass
+class BadPatternError(ValueError):
+    """A malformed pattern; the text is Go's `ErrBadPattern`."""
+
+    def __init__(self) -> None:
+        super().__init__("syntax error in pattern")
 
 
-def go_path_match(pattern: str, name: str) -> bool:
-    """Whether `pattern` matches all of `name`. Raises `DockerfileError` (`syntax error in pattern`) for a bad
-    pattern when the name reaches its bad part, that is the text between two stars that holds it."""
-    try:
-        return _match(pattern, name)
-    except _BadPattern:
-        raise bad_pattern() from None
+def match_path(pattern: str, name: str) -> bool:
+    """Whether `pattern` matches all of `name` (`path.Match`). Raises `BadPatternError` for a flaw in the part that the
+    name reaches or behind it."""
+    return _match(pattern, name, check_rest=True)
 
 
-def check_glob(pattern: str) -> None:
-    """Raises `DockerfileError` when `go_path_match` would."""
-    go_path_match(pattern, ".")
+def match_file_path(pattern: str, name: str) -> bool:
+    """Whether `pattern` matches all of `name` (`filepath.Match`). Raises `BadPatternError` for a flaw in the part that
+    the name reaches: a part is the text between two stars."""
+    return _match(pattern, name, check_rest=False)
 
 
 def has_wildcard(pattern: str) -> bool:
-    """Whether COPY takes a source for a pattern: it holds `*`, `?` or `[` that is not escaped by a
-    backslash."""
+    """Whether there is a `*`, `?` or `[` that no backslash takes the meaning from."""
     position = 0
     while position < len(pattern):
         char = pattern[position]
@@ -51,43 +52,58 @@ def has_wildcard(pattern: str) -> bool:
     return False
 
 
-def bad_pattern() -> DockerfileError:
-    return DockerfileError(
-        "syntax error in pattern",
-        code="bad-pattern",
-        hint="Close every `[` and do not end a pattern with a backslash.",
-    )
-
-
-def _match(pattern: str, name: str) -> bool:
+def _match(pattern: str, name: str, *, check_rest: bool) -> bool:
     position = 0
-    for star, chunk, is_last in _chunks(pattern):
+    chunks = _chunks(pattern)
+    for star, chunk, is_last in chunks:
         if star and not chunk:
             return "/" not in name[position:]
-        length, expression = _chunk_expression(chunk)
-        end = _chunk_end(expression, length, name, position, star=star, is_last=is_last)
+        end = _chunk_end(chunk, name, position, star=star, is_last=is_last)
         if end is None:
+            if check_rest:
+                for _, rest, _ in chunks:
+                    _chunk_expression(rest)
             return False
         position = end
     return position == len(name)
 
 
-def _chunk_end(
-    expression: re.Pattern[str], length: int, name: str, position: int, *, star: bool, is_last: bool
-) -> int | None:
-    """Where a chunk of `length` characters ends that begins at `position` or, behind a star, as soon after it as
-    can be. The last chunk has to end with the name when a star is to take anything at all."""
+def _chunk_end(chunk: str, name: str, position: int, *, star: bool, is_last: bool) -> int | None:
+    """Where `chunk` ends that begins at `position` or, behind a star, as soon after it as can be. The last chunk has to
+    end with the name when a star is to take anything at all."""
+    if _OPERATORS.isdisjoint(chunk):
+        return _literal_end(chunk, name, position, star=star, is_last=is_last)
+    length, expression = _chunk_expression(chunk)
     if not star:
         match = expression.match(name, position)
         return match and match.end()
-    slash = name.find("/", position)
-    last_start = len(name) if slash < 0 else slash
+    last_start = _last_start(name, position)
     if is_last:
         start = len(name) - length
         match = expression.match(name, start) if position <= start <= last_start else None
     else:
         match = expression.search(name, position, last_start + length)
     return match and match.end()
+
+
+def _literal_end(chunk: str, name: str, position: int, *, star: bool, is_last: bool) -> int | None:
+    """As `_chunk_end`, for plain text."""
+    start = position
+    if star:
+        last_start = _last_start(name, position)
+        if is_last:
+            start = len(name) - len(chunk)
+            if not position <= start <= last_start:
+                return None
+        else:
+            start = name.find(chunk, position, last_start + len(chunk))
+    return start + len(chunk) if start >= 0 and name.startswith(chunk, start) else None
+
+
+def _last_start(name: str, position: int) -> int:
+    """The last place where a chunk behind a star may begin: the star takes no slash."""
+    slash = name.find("/", position)
+    return len(name) if slash < 0 else slash
 
 
 def _chunks(pattern: str) -> Iterator[tuple[bool, str, bool]]:
@@ -121,6 +137,8 @@ def _chunk_limit(pattern: str, position: int) -> int:
 
 def _chunk_expression(chunk: str) -> tuple[int, re.Pattern[str]]:
     """How many characters a chunk matches, and the expression for them, which has no repetition in it."""
+    import re
+
     out: list[str] = []
     position = 0
     while position < len(chunk):
@@ -134,7 +152,7 @@ def _chunk_expression(chunk: str) -> tuple[int, re.Pattern[str]]:
         else:
             if char == "\\":
                 if position == len(chunk):
-                    raise _BadPattern
+                    raise BadPatternError
                 char = chunk[position]
                 position += 1
             out.append(re.escape(char))
@@ -168,11 +186,11 @@ def _code(char: str) -> str:
 
 def _class_char(chunk: str, position: int) -> tuple[str, int]:
     if position >= len(chunk) or chunk[position] in "-]":
-        raise _BadPattern
+        raise BadPatternError
     if chunk[position] == "\\":
         position += 1
     if position + 1 >= len(chunk):  # at least the closing bracket has to follow
-        raise _BadPattern
+        raise BadPatternError
     if "\ud800" <= chunk[position] <= "\udfff":  # not UTF-8
-        raise _BadPattern
+        raise BadPatternError
     return chunk[position], position + 1

@@ -1,13 +1,9 @@
-"""One line of RFC 4180 CSV, as the entries of Bake files and buildx's flags use it (reference bake.md §12).
+"""One line of RFC 4180 CSV, as the values of options use it (the peers' `go-csvvalue`).
 
 Quotes only around whole fields, blanks significant, one trailing newline allowed. No multi-line records here.
 """
 
 from __future__ import annotations
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 
 class CsvError(ValueError):
@@ -62,14 +58,3 @@ def _quoted(line: str, position: int, comma: str) -> tuple[str, int]:
 def _error(line: str, position: int, text: str) -> CsvError:
     column = len(line[:position].encode("utf-8", "surrogateescape")) + 1
     return CsvError(f"parse error on line 1, column {column}: {text}")
-
-
-def join_csv(pairs: Mapping[str, str]) -> str:
-    """`key=value` fields of `pairs` in their order, a field quoted where it holds a comma or a quote."""
-    out = []
-    for key, value in pairs.items():
-        field = f"{key}={value}"
-        if "," in field or '"' in field:
-            field = '"' + field.replace('"', '""') + '"'
-        out.append(field)
-    return ",".join(out)
