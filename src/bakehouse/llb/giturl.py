@@ -10,6 +10,7 @@ from urllib.parse import quote, unquote
 
 from bakehouse.errors import DefinitionError
 from bakehouse.go.paths import rooted_path
+from bakehouse.go.values import FALSE, TRUE
 from bakehouse.lazy import regex
 from bakehouse.values import dataclass, field, replace
 
@@ -18,8 +19,6 @@ _SUPPORTED = ("http", "https", "ssh", "git")
 _SCP_STYLE = regex(r"([a-zA-Z0-9_-]+)@([a-zA-Z0-9.-]+):(.*?)(?:\?(.*?))?(?:#(.*))?\Z")
 # What Go's url.URL writes unescaped in a path.
 _PATH_SAFE = "$&+,/:;=@!'()*~-._"
-_TRUE = frozenset(("1", "t", "T", "TRUE", "true", "True"))
-_FALSE = frozenset(("0", "f", "F", "FALSE", "false", "False"))
 _FLAGS = ("submodules", "keep-git-dir", "fetch-by-commit")
 
 
@@ -213,9 +212,9 @@ def _agreeing(what: str, first: str, second: str | None) -> str:
 
 
 def _flag(key: str, value: str) -> bool:
-    if value in _TRUE or not value:
+    if value in TRUE or not value:
         return True
-    if value in _FALSE:
+    if value in FALSE:
         return False
     raise _invalid(f'invalid {key} value: "{value}"')
 

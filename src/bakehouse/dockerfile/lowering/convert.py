@@ -55,6 +55,7 @@ from bakehouse.dockerfile.positions import DockerfileError, LineRange
 from bakehouse.dockerfile.suggestions import did_you_mean
 from bakehouse.dockerfile.words import ShellLexer, WordResult
 from bakehouse.errors import BakehouseError, DefinitionError, NotBuiltYetError
+from bakehouse.go.values import FALSE, TRUE
 from bakehouse.llb.draft import Output, SealDefaults
 from bakehouse.llb.env import EnvList, split_entry
 from bakehouse.llb.platforms import to_llb
@@ -62,8 +63,6 @@ from bakehouse.oci.platform import Platform
 from bakehouse.values import replace
 
 _SCAN_CONTEXT, _SCAN_STAGE = checks.NON_ENV_ARGS
-_TRUE = ("1", "t", "T", "TRUE", "true", "True")
-_FALSE = ("0", "f", "F", "FALSE", "false", "False")
 
 _Handler = Callable[[Conversion, StageState, Any, Linter], None]
 _SIMPLE: dict[type[Command], _Handler] = {
@@ -470,6 +469,6 @@ def _windows_version(platform: Platform, image: Platform) -> Platform:
 
 
 def _enabled_for(stage_name: str, value: str) -> bool:
-    if value in _TRUE or value in _FALSE:
-        return value in _TRUE
+    if value in TRUE or value in FALSE:
+        return value in TRUE
     return stage_name in value.split(",")
