@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 
 from bakehouse.cli.flags import BOOL, LIST, Flag, UsageError, parse, render_help
@@ -21,8 +20,6 @@ FLAGS = (
     Flag("min-free-space", help="Bytes that shall be free on the disk"),
     Flag("verbose", BOOL, "Name every record removed"),
 )
-
-_UNITS = {"ns": 1e-9, "us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
 def help_text() -> str:
@@ -46,12 +43,13 @@ def command(argv: Sequence[str], *, debug: bool = False) -> int:
             return 0
     from bakehouse.cli.session import enter_user_namespace, settings
     from bakehouse.cli.tables import human_size
-    from bakehouse.go.units import parse_ram_bytes as parse_size
+    from bakehouse.engine.pruning import prune
+    from bakehouse.go.units import parse_ram_bytes
     from bakehouse.store import PrunePolicy, Store
 
     def size(name: str) -> int:
         try:
-            return parse_size(parsed.text(name)) if parsed.text(name) else 0
+            return parse_ram_bytes(parsed.text(name)) if parsed.text(name) else 0
         except ValueError as error:
             raise UsageError(
                 f'invalid argument "{parsed.text(name)}" for "--{name}" flag: {error}',
@@ -72,7 +70,7 @@ def command(argv: Sequence[str], *, debug: bool = False) -> int:
     with Store.open(configured.store_root) as store:
         if parsed.on("all"):
             _drop_untagged(store)
-        removed = store.prune(policy)
+        removed = prune(store, policy)
     if parsed.on("verbose"):
         for record in removed:
             sys.stdout.write(f"{record.id}\t{human_size(record.size)}\t{record.description}\n")
@@ -92,7 +90,9 @@ def _drop_untagged(store: object) -> None:
 
 def duration_s(text: str) -> float:
     """Seconds of a Go duration (`1h30m`, `250ms`). Raises `UsageError`."""
-    parts = re.findall(r"([0-9]*\.?[0-9]+)(ns|us|ms|s|m|h)", text)
-    if not parts or "".join(number + unit for number, unit in parts) != text:
-        raise UsageError(f'invalid duration "{text}"', hint="for example 24h or 1h30m")
-    return sum(float(number) * _UNITS[unit] for number, unit in parts)
+    from bakehouse.go.units import parse_duration
+
+    try:
+        return parse_duration(text) / 1e9
+    except ValueError as error:
+        raise UsageError(str(error), hint="for example 24h or 1h30m") from None

@@ -17,6 +17,7 @@ from bakehouse.engine.exporters.model import Exporter, ExportPlatform, ExportRes
 from bakehouse.engine.graph import Graph
 from bakehouse.engine.layer_tree import LayerTree
 from bakehouse.engine.operations import OperationFactory
+from bakehouse.engine.records import TreeRecords
 from bakehouse.engine.tree import EngineContext, Tree
 from bakehouse.errors import BakehouseError, EnvironmentFault
 from bakehouse.llb.ops import Edge
@@ -76,23 +77,6 @@ class SolveOptions:
     """Settings of one solve. `entitlements` are those granted (`network.host`, `security.insecure`)."""
 
     entitlements: frozenset[str] = frozenset()
-
-
-class _TreeRecords:
-    """Results as text: the layer ids of a chain. A host tree is of this process alone and is never saved."""
-
-    def __init__(self, context: EngineContext) -> None:
-        self._context = context
-
-    def save(self, result: Tree) -> str | None:
-        return "layers:" + ",".join(result.chain().layers) if isinstance(result, LayerTree) else None
-
-    def load(self, record: str) -> Tree | None:
-        kind, _, text = record.partition(":")
-        chain = LayerChain(tuple(text.split(",")) if text else ())
-        if kind != "layers" or not self._context.layers.exists(chain):
-            return None
-        return LayerTree(chain, self._context)
 
 
 class Engine:
@@ -207,7 +191,7 @@ class Engine:
         graph = Graph(edges, wanted, factory.operation)
         loop = TaskLoop(self._pool, cancel, self._max_parallelism)
         solver: Solver[Tree] = Solver(
-            loop, self.store.cachekeys, _TreeRecords(context), reporter, cancel, self.store.locks
+            loop, self.store.cachekeys, TreeRecords(context), reporter, cancel, self.store.locks
         )
         solver.announce(list(graph.nodes.values()))
         roots = [
