@@ -12,7 +12,7 @@ from tests.support.command import Bakehouse
 from tests.support.services import Registry
 
 #: The whole test is bounded by time, so that a slow machine does fewer rounds instead of taking longer.
-_BUDGET_S = 30.0
+_BUDGET_S = 15.0
 _LEAST_ROUNDS = 4
 
 

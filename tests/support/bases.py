@@ -14,6 +14,7 @@ import hashlib
 import io
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -197,14 +198,21 @@ def layout(base: Base) -> Path:
     if (final / "index.json").exists():
         return final
     for old in BASES.glob(f"{base.key}-*"):
-        shutil.rmtree(old)
+        # Not `python-slim-…` when it is `python`'s turn: what follows the key is a version.
+        if re.fullmatch(r"[0-9a-f]{12}", old.name.removeprefix(f"{base.key}-")):
+            shutil.rmtree(old)
     BASES.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=BASES) as temporary:
         root = Path(temporary)
         base.make(root / "root.tar")
         out = root / "layout"
         _write_layout(base, root / "root.tar", out)
-        os.replace(out, final)
+        try:
+            os.replace(out, final)
+        except OSError:
+            # Another process has just made the same one.
+            if not (final / "index.json").exists():
+                raise
     return final
 
 
