@@ -13,7 +13,12 @@ from bakehouse.bake import LoadOptions, load, print_json
 from bakehouse.errors import BakehouseError
 
 _TEXTS = sorted(
-    {path.read_text() for case in case_folders() for path in case.glob("*.hcl") if path.stat().st_size < 1500}
+    {
+        path.read_text()
+        for case in case_folders()
+        for path in case.glob("*.hcl")
+        if path.is_file() and path.stat().st_size < 1500
+    }
 )
 _SNIPPETS = [
     "target.a.tags",
