@@ -10,6 +10,8 @@ from bakehouse.errors import DefinitionError
 
 ERROR = "error"
 WARNING = "warning"
+#: The code of a finding that only follows from another one: it counts, as with the peers, but says nothing new.
+FOLLOW_UP = "follow-up"
 
 
 class Position:
@@ -129,6 +131,17 @@ class DiagnosticsError(DefinitionError):
                 first.filename, self.sources[first.filename], first.start.line, first.end.line
             )
 
+    def others(self) -> list[Diagnostic]:
+        """What is wrong besides the first finding: no follow-ups, nothing twice."""
+        seen = {str(self.diagnostics[0])}
+        out = []
+        for diagnostic in self.diagnostics[1:]:
+            text = str(diagnostic)
+            if diagnostic.severity == ERROR and diagnostic.code != FOLLOW_UP and text not in seen:
+                seen.add(text)
+                out.append(diagnostic)
+        return out
+
 
 def render_excerpt(filename: str, text: str, first_line: int, last_line: int) -> str:
     """The lines `first_line..last_line` (from 1) of `text`, marked, with context, as BuildKit and buildx draw them:
@@ -136,13 +149,20 @@ def render_excerpt(filename: str, text: str, first_line: int, last_line: int) ->
 
     The result has no final newline.
     """
+    count = text.count("\n") + 1
+    first_line = max(1, min(first_line, count))
+    around = 2 if first_line >= min(last_line, count) else 1
+    lines = render_lines(text, first_line, last_line, around)
+    return "\n".join((f"{filename}:{first_line}", "-" * 20, *lines, "-" * 20))
+
+
+def render_lines(text: str, first_line: int, last_line: int, around: int = 0) -> list[str]:
+    """The lines `first_line..last_line` (from 1) of `text`, numbered and marked, with `around` more on either side."""
     lines = text.split("\n")
     first_line = max(1, min(first_line, len(lines)))
     last_line = max(first_line, min(last_line, len(lines)))
-    around = 2 if first_line == last_line else 1
-    out = [f"{filename}:{first_line}", "-" * 20]
+    out = []
     for number in range(max(1, first_line - around), min(len(lines), last_line + around) + 1):
         marker = ">>>" if first_line <= number <= last_line else "   "
         out.append(f" {number:3d} | {marker} {lines[number - 1].rstrip(chr(13))}")
-    out.append("-" * 20)
-    return "\n".join(out)
+    return out

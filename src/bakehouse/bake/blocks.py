@@ -36,7 +36,8 @@ class BlockState:
 
     def __init__(self, block: Block, attributes: dict[str, Attribute]) -> None:
         self.block = block
-        self.attributes = attributes
+        # In source order, so that of several findings the first in the file comes first (in buildx: any of them).
+        self.attributes = dict(sorted(attributes.items(), key=_place))
         self.instances: list[Instance] = []
         self.targets: list[Target] = []
         self.under_way = False
@@ -56,6 +57,10 @@ class BlockState:
 
     def evaluable_attribute(self, name: str) -> Attribute | None:
         return self.attributes.get(name) if name in _KINDS[self.block.type] else None
+
+
+def _place(item: tuple[str, Attribute]) -> int:
+    return item[1].name_range.start.byte
 
 
 class Instance:

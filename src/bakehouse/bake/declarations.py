@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from bakehouse.bake.fields import FIELDS
 from bakehouse.bake.files import DefinitionFile, compose_refused
-from bakehouse.diagnostics import ERROR, Diagnostic, DiagnosticsError
+from bakehouse.diagnostics import ERROR, FOLLOW_UP, Diagnostic, DiagnosticsError
 from bakehouse.errors import DefinitionError
 from bakehouse.hcl import parse_json, parse_native
 from bakehouse.hcl.syntax import Attribute, AttributeSchema, Block, BlockSchema, Body, BodySchema
@@ -18,6 +18,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from bakehouse.bake.kinds import Unsuitable
     from bakehouse.hcl.syntax import BodyContent
 
 #: Names that no variable, function or global attribute can take.
@@ -228,14 +229,16 @@ def _constant_text(attribute: Attribute, findings: list[Diagnostic]) -> str:
         return ""
 
 
-def unsuitable(attribute: Attribute, error: Exception) -> Diagnostic:
+def unsuitable(attribute: Attribute, error: Unsuitable) -> Diagnostic:
     """The finding for a value of the wrong shape."""
+    from bakehouse.bake.kinds import NotKnown
+
     return Diagnostic(
         "Unsuitable value type",
         f"Unsuitable value: {error}",
         subject=attribute.expr.start_range,
         context=attribute.expr.range,
-        code="unsuitable-value",
+        code=FOLLOW_UP if isinstance(error, NotKnown) else "unsuitable-value",
     )
 
 

@@ -48,6 +48,10 @@ class Unsuitable(Exception):
     """A value has the wrong shape for its attribute."""
 
 
+class NotKnown(Unsuitable):
+    """There is no value: its evaluation has failed, and that has been reported."""
+
+
 _NULL = "null value is not allowed"
 _UNKNOWN = "value must be known"
 
@@ -66,7 +70,7 @@ def converted(value: Value, wanted: Type) -> Value:
 
 def known(value: Value) -> Value:
     if value.raw is UNKNOWN:
-        raise Unsuitable(_UNKNOWN)
+        raise NotKnown(_UNKNOWN)
     return value
 
 

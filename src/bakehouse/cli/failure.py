@@ -9,6 +9,10 @@ if TYPE_CHECKING:
     from typing import TextIO
 
 
+#: More findings than this do not help at once.
+_MOST_FINDINGS = 20
+
+
 def report(error: BakehouseError, stream: TextIO, *, debug: bool = False) -> int:
     """Writes `error` as BuildKit's clients do (dockerfile.md §17.1, bake.md §24): the failed step's last output, the
     source excerpt, then `ERROR:` and what to do. Returns the exit code."""
@@ -23,10 +27,29 @@ def report(error: BakehouseError, stream: TextIO, *, debug: bool = False) -> int
     parts.append(f"ERROR: {introduction}{error.message}")
     if error.hint:
         parts.append(f"hint: {error.hint}")
+    parts += _other_findings(error)
     stream.write("\n".join(parts) + "\n")
     if debug:
         _traceback(error, stream)
     return error.exit_code
+
+
+def _other_findings(error: BakehouseError) -> list[str]:
+    """What else is wrong with a definition, each with its source line, so that one run shows all there is to mend."""
+    from bakehouse.diagnostics import DiagnosticsError, render_lines
+
+    if not isinstance(error, DiagnosticsError):
+        return []
+    others = error.others()
+    out = []
+    for finding in others[:_MOST_FINDINGS]:
+        out.append(f"also: {finding}")
+        where = finding.subject
+        if where is not None and where.filename in error.sources:
+            out += render_lines(error.sources[where.filename], where.start.line, where.start.line)
+    if len(others) > _MOST_FINDINGS:
+        out.append(f"and {len(others) - _MOST_FINDINGS} more")
+    return out
 
 
 def report_bug(error: Exception, stream: TextIO, *, debug: bool = False) -> int:

@@ -5,9 +5,15 @@ from __future__ import annotations
 import errno
 import io
 
+import pytest
+
+from bakehouse.bake.declarations import collect
+from bakehouse.bake.evaluator import Evaluator
 from bakehouse.cli.failure import report, report_bug
 from bakehouse.cli.tables import ago, human_size, table
+from bakehouse.diagnostics import Diagnostic, DiagnosticsError
 from bakehouse.errors import BakehouseError, CancelledError, DefinitionError, ExecutionError, InternalError
+from bakehouse.hcl import parse_native
 
 
 def told(error: BakehouseError) -> tuple[int, str]:
@@ -48,6 +54,42 @@ def test_output_of_the_step_and_source_lines() -> None:
         "----",
         'ERROR: process "/bin/sh -c false" did not complete successfully: exit code: 1',
     ]
+
+
+def test_every_finding_of_a_definition_is_told_once() -> None:
+    """What only follows from another finding counts, as in buildx, but is not told."""
+    text = b"""target "a" {
+  args = { a = nofunction(1) }
+  tags = [one, "${two}"]
+  context = {}
+}
+"""
+    body, findings = parse_native(text, "docker-bake.hcl")
+    assert findings == []
+    sources = {"docker-bake.hcl": text.decode()}
+    evaluator = Evaluator(collect([body], sources), {}.get, {}, sources)
+    with pytest.raises(DiagnosticsError) as caught:
+        evaluator.evaluate()
+    code, out = told(caught.value)
+    assert code == 1
+    *_, error, first, _, second, _, third, line = out.splitlines()
+    assert error.startswith("ERROR: docker-bake.hcl:2,16-26: Call to unknown function; ")
+    assert error.endswith(", and 5 other diagnostic(s)")
+    assert first == 'also: docker-bake.hcl:3,11-14: Unknown variable; There is no variable named "one".'
+    assert second == 'also: docker-bake.hcl:3,19-22: Unknown variable; There is no variable named "two".'
+    assert third == (
+        "also: docker-bake.hcl:4,13-14: Unsuitable value type; Unsuitable value: string required, but have object"
+    )
+    assert line == "   4 | >>>   context = {}"
+
+
+def test_many_findings_are_cut() -> None:
+    findings = [Diagnostic("Bad", f"number {n}") for n in range(40)]
+    lines = told(DiagnosticsError(findings))[1].splitlines()
+    assert lines[0] == "ERROR: Bad; number 0, and 39 other diagnostic(s)"
+    assert lines[1] == "also: Bad; number 1"
+    assert lines[-1] == "and 19 more"
+    assert len(lines) == 22
 
 
 def test_exit_codes() -> None:
