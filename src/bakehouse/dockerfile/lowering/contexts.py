@@ -15,13 +15,13 @@ from bakehouse.dockerfile.lowering.image import Image, parse_image
 from bakehouse.dockerfile.lowering.request import InputContext, LowerRequest, MetaResolver
 from bakehouse.dockerfile.positions import DockerfileError
 from bakehouse.errors import DefinitionError
+from bakehouse.giturl import parse_git_ref
 from bakehouse.go.paths import join_path
 from bakehouse.lazy import regex
 from bakehouse.llb import sources, state
 from bakehouse.llb.draft import Constraints, Output, SealDefaults
 from bakehouse.llb.encode import SourceInfo, encode_definition
 from bakehouse.llb.env import split_entry
-from bakehouse.llb.giturl import parse_git_ref
 from bakehouse.llb.ops import Copy
 from bakehouse.llb.platforms import local_platform, to_llb
 from bakehouse.llb.sources import GitOptions
