@@ -12,8 +12,8 @@ import stat
 from bakehouse.bake.annotations import parse_annotations
 from bakehouse.bake.contexts import printed_context
 from bakehouse.bake.entries import SshEntry
-from bakehouse.bake.remote import is_git_ssh
 from bakehouse.errors import DefinitionError, NotFoundError
+from bakehouse.giturl import is_git_ssh
 from bakehouse.go.text import os_error_text, plain_list
 from bakehouse.go.values import parse_bool
 

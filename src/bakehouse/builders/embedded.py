@@ -7,11 +7,14 @@ from pathlib import Path
 from typing import BinaryIO
 
 from bakehouse.bake import Target
+from bakehouse.builders.fetching import EngineFetcher
+from bakehouse.builders.lending import Lender
 from bakehouse.builders.loading import Loads, no_loads
 from bakehouse.builders.locating import point_at_source
+from bakehouse.builders.main_context import BuildDirectories
 from bakehouse.builders.naming import with_target_names
 from bakehouse.builders.outputs import exporters_of
-from bakehouse.builders.plan import BuildDirectories, PlannedTarget, Planner, solving
+from bakehouse.builders.plan import PlannedTarget, Planner, solving
 from bakehouse.builders.resolving import FrontendResolver
 from bakehouse.builders.sessions import compatible_groups
 from bakehouse.builders.settings import Settings
@@ -70,10 +73,11 @@ def build(
     """Builds and exports every target. Raises the first error; what was finished before stays cached."""
     for target in request.targets.values():
         refuse_unbuilt(target)
-    credentials = DockerCredentials(settings.docker_config) if settings.docker_config else None
+    credentials = DockerCredentials(settings.docker_config) if settings.docker_config else NoCredentials()
+    lender = Lender(request.environ, request.cwd, credentials)
     # Filled by the planner as it meets them: the resolver looks into layouts before any solve has a session.
     layouts: dict[str, Path] = {}
-    base_session = Session(oci_layouts=layouts, credentials=credentials or NoCredentials())
+    base_session = Session(oci_layouts=layouts, credentials=credentials)
     exporters = _exporters(request, settings)
     outcome = BuildOutcome()
     with open_engine(settings, request.environ) as engine:
@@ -85,13 +89,12 @@ def build(
             [Platform.local()],
             cancel.check,
             layouts,
+            EngineFetcher(engine, lender.session, reporter, cancel, several_targets=len(request.targets) > 1),
         )
         planned = planner.plan()
         named = with_target_names(reporter, planned)
         jobs = {name: _job(item, exporters[name]) for name, item in planned.items()}
-        for names, session in compatible_groups(
-            planned, request.environ, request.cwd, base_session.credentials
-        ):
+        for names, session in compatible_groups(planned, lender):
             try:
                 with solving():
                     results = engine.solve(

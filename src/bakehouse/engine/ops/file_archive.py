@@ -1,4 +1,4 @@
-"""ADD's archives: recognising a tar, compressed or not, by its content (dockerfile.md §7.5).
+"""Archives of ADD and of contexts: recognising a tar, compressed or not, by its content (dockerfile.md §7.5, §13.1).
 
 Unpacking, with its limits and its safety against hostile archives, is `snapshots.extract_tar`.
 """
@@ -12,6 +12,17 @@ from bakehouse.errors import IntegrityError
 from bakehouse.snapshots.compression import DecompressingReader
 
 _BLOCK = 512
+#: How gzip, bzip2, xz and zstd begin. A file that does so is taken for an archive without a look inside.
+_COMPRESSED = (b"\x1f\x8b\x08", b"BZh", b"\xfd7zXZ\x00", b"\x28\xb5\x2f\xfd")
+_ZSTD_SKIPPABLE = 0x184D2A50
+
+
+def begins_archive(head: bytes) -> bool:
+    """Whether a context that begins with `head` (512 bytes or more, unless it is shorter) is an archive rather than a
+    Dockerfile."""
+    if head.startswith(_COMPRESSED) or _is_header(head[:_BLOCK]):
+        return True
+    return len(head) >= 8 and int.from_bytes(head[:4], "little") & ~0xF == _ZSTD_SKIPPABLE
 
 
 def is_archive(reader: TreeReader, node: Node) -> bool:

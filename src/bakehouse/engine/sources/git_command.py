@@ -14,7 +14,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from bakehouse.engine.sources.http import redacted
 from bakehouse.errors import CancelledError, DefinitionError, EnvironmentFault, NotFoundError
 from bakehouse.progress.events import STDERR
 from bakehouse.session import Session
@@ -96,9 +95,11 @@ class Git:
         """Runs one command; its standard output. Messages go to the vertex's log."""
         code, output, messages = self._execute(args)
         if code:
-            remote = redacted(self._access.remote)
             raise DefinitionError(
-                f"failed to read git repository {remote}: git stderr:\n{messages.strip()}", code="git-failed"
+                f"git stderr:\n{messages.strip()}\n: exit status {code}",
+                code="git-failed",
+                hint="Check the address. A private repository takes a token (secret GIT_AUTH_TOKEN) or an SSH agent "
+                "(ssh default).",
             )
         if messages:
             self._context.reporter.log(STDERR, messages.encode("utf-8", "replace"))
