@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 COMMANDS = {
     "bake": ("bake", "Build from definition files"),
     "build": ("build", "Build one image from a Dockerfile"),
+    "schema": ("schema", "Print the JSON schema of docker-bake.json, for editors"),
     "run": ("run", "Run a command in an image that was built"),
     "images": ("images", "List, or remove, images of the local store"),
     "import": ("import_", "Make an image from a root file system or an image archive"),
