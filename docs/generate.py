@@ -25,34 +25,14 @@ sys.path[:0] = [str(DOCS), str(SOURCE.parent)]
 
 from errorcodes import ErrorCode, collect_codes  # noqa: E402
 
-from bakehouse.bake import kinds, merge_rules  # noqa: E402
-from bakehouse.bake.fields import FIELDS, Field  # noqa: E402
+from bakehouse.bake.field_texts import BLOCK_TEXTS, MERGES, TEXTS_OF, Grammar, Member, incomplete  # noqa: E402
+from bakehouse.bake.fields import BLOCKS, FIELDS, Field  # noqa: E402
 from bakehouse.cli.flags import BOOL, INT, LIST, Flag  # noqa: E402
 from bakehouse.cli.main import COMMANDS, UNBUILT  # noqa: E402
 from bakehouse.cli.options import BAKE, BUILD  # noqa: E402
 
 _PART = re.compile(r"(<!-- generated: ([a-z-]+) -->\n).*?(<!-- end: \2 -->)", re.DOTALL)
 _KINDS = {BOOL: "boolean", INT: "number", LIST: "text, repeatable"}
-_VALUES = {
-    kinds.TEXT: "string",
-    kinds.REQUIRED_TEXT: "string",
-    kinds.FLAG: "bool",
-    kinds.TEXTS: "list of strings",
-    kinds.NAMES_TO_TEXTS: "map of strings",
-    kinds.NAMES_TO_OPTIONAL_TEXTS: "map of strings, null leaves a member out",
-    kinds.RESOURCES: "object",
-}
-_ENTRIES = "list of entries, each a string or an object"
-_MERGES: Mapping[Callable[..., object], str] = {
-    merge_rules.replace: "replaces",
-    merge_rules.replace_nonempty: "replaces, unless empty",
-    merge_rules.append: "appends",
-    merge_rules.merge_maps: "merges by name",
-    merge_rules.append_unique_entries: "appends, once each",
-    merge_rules.append_by_type: "merges by type",
-    merge_rules.append_by_id: "merges by id",
-    merge_rules.merge_resources: "merges by member",
-}
 
 
 class OutOfStep(Exception):
@@ -124,21 +104,87 @@ def unbuilt_part(texts: Mapping[str, Mapping[str, str]]) -> str:
 
 
 def fields_part(texts: Mapping[str, Mapping[str, str]]) -> str:
-    paired("field", [field.name for field in FIELDS], texts["fields"])
+    problems = incomplete()
+    if problems:
+        raise OutOfStep("\n".join(f"field_texts.py: {problem}" for problem in problems))
     header = ("field", "type", "meaning", "a later value", "`--set` keys", "needs")
-    return table(
-        header, [_field_row(field, texts["fields"][field.name]) for field in sorted(FIELDS, key=_name)]
-    )
+    return table(header, map(_field_row, sorted(FIELDS, key=_name)))
 
 
 def _name(field: Field) -> str:
     return field.name
 
 
-def _field_row(field: Field, text: str) -> tuple[str, ...]:
-    value = next((name for kind, name in _VALUES.items() if kind is field.kind), _ENTRIES)
+def _field_row(field: Field) -> tuple[str, ...]:
+    text = TEXTS_OF["target"][field.name]
     keys = ", ".join(f"`{key.key}`" for key in field.overrides) or "none"
-    return f"`{field.name}`", value, text, _MERGES[field.merge], keys, "privilege" if field.needs else ""
+    return (
+        f"`{field.name}`",
+        field.shape,
+        text.sentence,
+        MERGES[field.merge],
+        keys,
+        "privilege" if field.needs else "",
+    )
+
+
+def entries_part(texts: Mapping[str, Mapping[str, str]]) -> str:
+    """A section for each field whose value has a grammar of its own; equal grammars share one."""
+    fields: dict[int, tuple[Grammar, list[str]]] = {}
+    for field in sorted(FIELDS, key=_name):
+        grammar = TEXTS_OF["target"][field.name].entries
+        if grammar is not None:
+            fields.setdefault(id(grammar), (grammar, []))[1].append(field.name)
+    parts = []
+    for grammar, names in fields.values():
+        parts.append(f"### {', '.join(names)}\n\n")
+        parts += [f"For example `{name} = {TEXTS_OF['target'][name].example}`. " for name in names]
+        if grammar.string:
+            parts.append(f"As a string: {grammar.string}. ")
+        parts.append(
+            "Other members are handed on.\n\n" if grammar.open else "There are no other members.\n\n"
+        )
+        rows = [_member_row(member, grammar) for member in grammar.members]
+        parts.append(table(("member", "type", "meaning"), rows) + "\n")
+    return "".join(_filled(part) for part in "".join(parts).split("\n\n"))
+
+
+def _filled(paragraph: str) -> str:
+    if paragraph.startswith(("|", "#")) or not paragraph.strip():
+        return paragraph.strip("\n") + "\n\n" if paragraph.strip() else ""
+    return textwrap.fill(paragraph, 120, break_long_words=False, break_on_hyphens=False) + "\n\n"
+
+
+def _member_row(member: Member, grammar: Grammar) -> tuple[str, ...]:
+    text = member.text
+    if member.values:
+        text += ": " + ", ".join(f"`{value}`" for value in member.values)
+    if member.name in grammar.required:
+        text += ". Required"
+    return f"`{member.name}`", member.type, text
+
+
+def blocks_part(texts: Mapping[str, Mapping[str, str]]) -> str:
+    """The rows of all block types but the target's fields."""
+    parts = []
+    for name, block in BLOCKS.items():
+        title = f'{name} "NAME"' if block.labelled else name
+        rows = []
+        for row in block.rows:
+            if isinstance(row, Field):
+                continue
+            text = TEXTS_OF[name][row.name]
+            sentence = text.sentence + (". Required" if row.required else "")
+            rows.append((f"`{row.name}`", row.shape, sentence, f"`{text.example}`"))
+        rows += [
+            (f"`{inner} {{ … }}`", "block", TEXTS_OF[name][inner].sentence, "") for inner in block.blocks
+        ]
+        parts.append(f"### `{title}`\n\n")
+        parts.append(_filled(BLOCK_TEXTS[name] + "."))
+        if name == "target":
+            parts.append("Besides the fields:\n\n")
+        parts.append(table(("attribute", "type", "meaning", "example"), rows) + "\n")
+    return "".join(parts)
 
 
 def codes_part(texts: Mapping[str, Mapping[str, str]]) -> str:
@@ -158,6 +204,8 @@ PARTS: Mapping[str, tuple[str, Callable[[Mapping[str, Mapping[str, str]]], str]]
     "commands": ("cli.md", commands_part),
     "unbuilt-commands": ("cli.md", unbuilt_part),
     "fields": ("bake-fields.md", fields_part),
+    "entries": ("bake-fields.md", entries_part),
+    "blocks": ("bake-fields.md", blocks_part),
     "error-codes": ("errors.md", codes_part),
 }
 

@@ -4,9 +4,9 @@ is decoded, and how that reads back through `target.NAME.attribute` (reference b
 from __future__ import annotations
 
 from bakehouse.bake.declarations import unsuitable
-from bakehouse.bake.fields import FIELDS, FIELDS_BY_NAME
+from bakehouse.bake.fields import FIELDS, FIELDS_BY_NAME, GROUP_ATTRIBUTES
 from bakehouse.bake.findings import Failure
-from bakehouse.bake.kinds import REQUIRED_TEXT, TEXTS, Kind, Unsuitable
+from bakehouse.bake.kinds import Kind, Unsuitable
 from bakehouse.bake.target import Group, Target
 from bakehouse.hcl.convert import ConversionError, convert
 from bakehouse.hcl.types import STRING
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 _NAME_CHARS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-")
 _KINDS: dict[str, dict[str, Kind]] = {
     "target": {field.name: field.kind for field in FIELDS},
-    "group": {"description": REQUIRED_TEXT, "targets": TEXTS},
+    "group": {row.name: row.kind for row in GROUP_ATTRIBUTES if row.kind is not None},
 }
 
 

@@ -7,7 +7,7 @@ is what decides which finding comes first and how many there are.
 
 from __future__ import annotations
 
-from bakehouse.bake.fields import FIELDS
+from bakehouse.bake.fields import BLOCKS, MATRIX
 from bakehouse.bake.files import DefinitionFile, compose_refused
 from bakehouse.diagnostics import ERROR, FOLLOW_UP, Diagnostic, DiagnosticsError
 from bakehouse.errors import DefinitionError
@@ -29,17 +29,24 @@ RESERVED = frozenset((*BLOCK_TYPES, *BUILT_INS))
 _NAME = ("name",)
 _DECLARATIONS = BodySchema((), (BlockSchema("function", _NAME), BlockSchema("variable", _NAME)))
 _BLOCKS = BodySchema((), tuple(BlockSchema(kind, _NAME) for kind in BLOCK_TYPES))
-_VARIABLE = BodySchema(
-    (AttributeSchema("default"), AttributeSchema("description"), AttributeSchema("type")),
-    (BlockSchema("validation"),),
-)
-_VALIDATION = BodySchema((AttributeSchema("condition"), AttributeSchema("error_message")))
-_FUNCTION = BodySchema(
-    (AttributeSchema("params"), AttributeSchema("result"), AttributeSchema("variadic_params"))
-)
-_TARGET = BodySchema(tuple(AttributeSchema(name) for name in (*(f.name for f in FIELDS), "matrix", "name")))
-_GROUP = BodySchema(tuple(AttributeSchema(name) for name in ("description", "targets", "matrix", "name")))
-BLOCK_SCHEMAS = {"target": _TARGET, "group": _GROUP}
+
+
+def _schema(kind: str, *more: str) -> BodySchema:
+    """What a block of a type may hold, by its rows."""
+    block = BLOCKS[kind]
+    return BodySchema(
+        tuple([AttributeSchema(name) for name in (*block.attribute_names, *more)]),
+        tuple([BlockSchema(name) for name in block.blocks]),
+    )
+
+
+_VARIABLE = _schema("variable")
+_VALIDATION = _schema("validation")
+_FUNCTION = _schema("function")
+BLOCK_SCHEMAS = {
+    "target": _schema("target"),
+    "group": _schema("group", *[row.name for row in MATRIX]),
+}
 #: What a group must have; asked for only when the whole group is evaluated.
 REQUIRED_OF_GROUP = BodySchema((AttributeSchema("targets", required=True),))
 

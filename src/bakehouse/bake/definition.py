@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from bakehouse.bake.listing import ListedVariable
+    from bakehouse.bake.recorder import Recorder
 
 _SOURCE_DATE_EPOCH = "SOURCE_DATE_EPOCH"
 
@@ -37,7 +38,7 @@ class LoadOptions:
     """What the command line lends: `files` as given with `-f` (none: `BUILDX_BAKE_FILE`, else default lookup), `cwd`
     and `environ` of the process, a reader of standard input, values of `--var`, the definition `url` and the command
     context of the arguments (`flags.split_arguments`), and whether standard output is a terminal. `local_platform`
-    overrides the machine's (`BAKE_LOCAL_PLATFORM`)."""
+    overrides the machine's (`BAKE_LOCAL_PLATFORM`). A `recorder` is told how values come about."""
 
     __slots__ = (
         "command_context",
@@ -45,6 +46,7 @@ class LoadOptions:
         "environ",
         "files",
         "local_platform",
+        "recorder",
         "stdin",
         "stdout_is_terminal",
         "url",
@@ -63,7 +65,9 @@ class LoadOptions:
         command_context: str = "cwd://",
         stdout_is_terminal: bool = False,
         local_platform: str | None = None,
+        recorder: Recorder | None = None,
     ) -> None:
+        self.recorder = recorder
         self.cwd = cwd
         self.environ = environ
         self.files = list(files)
@@ -96,6 +100,10 @@ class Definition:
         self._options = options
         self._variables = variables
 
+    def is_given(self, name: str) -> bool:
+        """Whether the text that overrides a variable is `--var`'s, which the environment's comes after."""
+        return name in self._options.variables
+
     @property
     def variables(self) -> list[ListedVariable]:
         """The declared variables with their values, in declaration order."""
@@ -109,31 +117,44 @@ class Definition:
         overrides: Sequence[str] = (),
         *,
         disable_policies: bool = False,
+        check: bool = True,
     ) -> Resolved:
         """The targets and groups that `names` (targets, groups, patterns) mean, with `--set` texts applied and all
-        checks of bake.md §19 made. Targets stand in the order found, linked ones last.
+        checks of bake.md §19 made (with `check` off, none). Targets stand in the order found, linked ones last.
 
         Raises `NotFoundError` (an unknown name, a missing secret file), `DefinitionError`. Each call starts anew.
         """
         try:
-            return self._resolve(names, overrides, disable_policies)
+            return self._resolve(names, overrides, disable_policies, check)
         except RecursionError:
             raise _too_deep() from None
 
-    def _resolve(self, names: Sequence[str], overrides: Sequence[str], disable_policies: bool) -> Resolved:
+    def _resolve(
+        self, names: Sequence[str], overrides: Sequence[str], disable_policies: bool, check: bool
+    ) -> Resolved:
         granted = Granted()
+        recorder = self._options.recorder
+        if recorder is not None:
+            recorder.texts = list(overrides)
         lookup = self._options.environ.get if environment_lookup_allowed(self._options.environ) else None
         selection = select(names or ("default",), self.groups, self.targets)
         parsed = parse_overrides(overrides, list(self.targets), lookup)
-        resolver = Resolver(self.targets, parsed, granted)
+        resolver = Resolver(self.targets, parsed, granted, recorder)
         targets = {name: resolver.resolve(name) for name in selection.targets}
         add_linked_targets(targets, resolver)
         for target in targets.values():
             if disable_policies:
                 target.policy = [PolicyEntry(disabled=True)]
+                if recorder is not None:
+                    recorder.unpoliced(target)
             self._add_epoch(target)
-        around = Surroundings(self._options.cwd, self._options.environ, self._options.stdout_is_terminal)
-        check_targets(targets.values(), around)
+            if recorder is not None:
+                recorder.epoch(target)
+        if check:
+            around = Surroundings(self._options.cwd, self._options.environ, self._options.stdout_is_terminal)
+            check_targets(targets.values(), around)
+            if recorder is not None:
+                recorder.checked(targets.values())
         return Resolved(printed_groups(selection, self.groups), targets, granted)
 
     def _add_epoch(self, target: Target) -> None:
@@ -180,10 +201,17 @@ def _load(options: LoadOptions) -> Definition:
     built_ins = {"BAKE_CMD_CONTEXT": options.command_context}
     if any(b"BAKE_LOCAL_PLATFORM" in file.data for file in files):
         built_ins["BAKE_LOCAL_PLATFORM"] = options.local_platform or _local_platform()
-    evaluator = Evaluator(declarations, _lookup(options), built_ins, sources, track_bases=rebase)
+    recorder = options.recorder
+    evaluator = Evaluator(
+        declarations, _lookup(options), built_ins, sources, track_bases=rebase, recorder=recorder
+    )
+    if recorder is not None:
+        recorder.evaluator = evaluator
     evaluated = evaluator.evaluate()
     if rebase:
         rebase_targets(evaluated.targets.values())
+        if recorder is not None:
+            recorder.rebased(evaluated.targets.values())
     return Definition(
         options,
         evaluated.targets,

@@ -32,6 +32,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
+    from bakehouse.bake.recorder import Recorder
     from bakehouse.diagnostics import SourceRange
     from bakehouse.hcl.syntax import Attribute, Block, Expression
     from bakehouse.hcl.traversal import Traversal
@@ -57,7 +58,7 @@ class Evaluator:
     """Evaluates one set of declarations, once.
 
     `lookup` gives override texts by variable name; `built_ins` are values that nothing can override. `track_bases`
-    records the directories that contexts were written in.
+    records the directories that contexts were written in; `recorder` is told of the blocks that make up a target.
     """
 
     def __init__(
@@ -67,7 +68,9 @@ class Evaluator:
         built_ins: Mapping[str, str],
         sources: dict[str, str],
         track_bases: bool = False,
+        recorder: Recorder | None = None,
     ) -> None:
+        self._recorder = recorder
         self._declared = declarations
         self._built_ins = built_ins
         self._texts = Overriding(lookup, {*declarations.variables, *built_ins})
@@ -93,7 +96,7 @@ class Evaluator:
         self._evaluate_blocks()
         self._step(self._attribute_findings())
         states = [self._states[id(block)] for block in self._declared.blocks]
-        return pool(states, self._track_bases)
+        return pool(states, self._track_bases, self._recorder)
 
     def evaluate_variables(self) -> None:
         """The first half of `evaluate`: variables and their validations, enough for listing them."""
@@ -112,6 +115,51 @@ class Evaluator:
     def types(self) -> dict[str, Type]:
         """The declared types of variables, by name."""
         return self._texts.types
+
+    # For those who ask later what was evaluated
+
+    @property
+    def declared(self) -> Declarations:
+        return self._declared
+
+    @property
+    def built_ins(self) -> Mapping[str, str]:
+        return self._built_ins
+
+    @property
+    def sources(self) -> Mapping[str, str]:
+        return self._sources
+
+    @property
+    def global_scope(self) -> Scope:
+        return self._global
+
+    @property
+    def library(self) -> Mapping[str, object]:
+        """The functions that definitions cannot replace."""
+        return stdlib()
+
+    @property
+    def overridden(self) -> Mapping[str, str]:
+        """The names under which overriding texts were found, by variable."""
+        return self._texts.used
+
+    def blocks_named(self, name: str) -> Iterator[tuple[BlockState, Instance]]:
+        """The blocks of a target with the instance in each, the one that references see first."""
+        for block in reversed(self._by_name["target"].get(name, ())):
+            state = self._states[id(block)]
+            yield from ((state, instance) for instance in state.instances if instance.name == name)
+
+    def look_again(self, expression: Expression, scope: Scope) -> Value | None:
+        """The value of an expression, or of a part of one, that was evaluated before in `scope`; None for one that
+        has none."""
+        references: _References = {}
+        for traversal in expression.variables():
+            steps = traversal.steps
+            if traversal.root_name in BLOCK_TYPES and steps and isinstance(steps[0], TraverseAttribute):
+                references.setdefault(traversal.root_name, set()).add(steps[0].name)
+        value, findings = self._evaluate(expression, scope, references)
+        return None if findings else value
 
     def _step(self, groups: Iterator[list[Diagnostic]] | list[list[Diagnostic]]) -> None:
         found = list(groups)

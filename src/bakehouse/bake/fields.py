@@ -1,7 +1,8 @@
 """The fields of a target, one row each: everything the rest of the room does with a field is derived from its row.
 
 `FIELDS` stands in the order of printing (reference bake.md §11); kinds decode values, merge rules follow §13, override
-rules §16, needs §23. Adding an attribute means adding a row here and an attribute to `target.Target`.
+rules §16, needs §23. Adding an attribute means adding a row here, an attribute to `target.Target`, and its sentence to
+`field_texts`, which the schema and the reference page are made of. `BLOCKS` has the rows of all block types.
 """
 
 from __future__ import annotations
@@ -68,6 +69,57 @@ class Field:
         self.escaped = escaped
         self.printed = printed
         self.needs = needs
+
+    @property
+    def shape(self) -> str:
+        return self.kind.shape
+
+
+class Attribute:
+    """A row of an attribute that is no target field. `shape` is that of its kind, or one of those below."""
+
+    __slots__ = ("kind", "name", "required", "shape")
+
+    def __init__(
+        self, name: str, shape: str = "", *, kind: Kind | None = None, required: bool = False
+    ) -> None:
+        self.name = name
+        self.kind = kind
+        self.shape = kind.shape if kind is not None else shape
+        self.required = required
+
+
+#: Shapes of attributes that are read as expressions or as syntax.
+SHAPE_ANY = "any value"
+SHAPE_TYPE = "type"
+SHAPE_NAME = "name"
+SHAPE_NAME_LIST = "list of names"
+SHAPE_CONDITION = "condition"
+SHAPE_AXES = "map of lists"
+
+
+class BlockType:
+    """A row of a block type: `rows` are its attributes, `blocks` the types of blocks within it, by their names in
+    `BLOCKS`. `labelled` blocks have one label, their name."""
+
+    __slots__ = ("blocks", "labelled", "name", "rows")
+
+    def __init__(
+        self,
+        name: str,
+        rows: tuple[Field | Attribute, ...],
+        *,
+        labelled: bool = True,
+        blocks: tuple[str, ...] = (),
+    ) -> None:
+        self.name = name
+        self.rows = rows
+        self.labelled = labelled
+        self.blocks = blocks
+
+    @property
+    def attribute_names(self) -> tuple[str, ...]:
+        return tuple([row.name for row in self.rows])
 
 
 def _key(
@@ -248,6 +300,45 @@ FIELDS: tuple[Field, ...] = (
 )
 
 FIELDS_BY_NAME: dict[str, Field] = {field.name: field for field in FIELDS}
+
+#: Attributes that multiply a target.
+MATRIX = (Attribute("matrix", SHAPE_AXES), Attribute("name", kind=kinds.REQUIRED_TEXT))
+#: The attributes of a group; `matrix` and `name` are known there only to be refused.
+GROUP_ATTRIBUTES = (
+    Attribute("description", kind=kinds.REQUIRED_TEXT),
+    Attribute("targets", kind=kinds.TEXTS, required=True),
+)
+
+#: Every block type, by name.
+BLOCKS: dict[str, BlockType] = {
+    block.name: block
+    for block in (
+        BlockType("target", (*FIELDS, *MATRIX)),
+        BlockType("group", GROUP_ATTRIBUTES),
+        BlockType(
+            "variable",
+            (
+                Attribute("default", SHAPE_ANY),
+                Attribute("description", kind=kinds.REQUIRED_TEXT),
+                Attribute("type", SHAPE_TYPE),
+            ),
+            blocks=("validation",),
+        ),
+        BlockType(
+            "validation",
+            (Attribute("condition", SHAPE_CONDITION), Attribute("error_message", kind=kinds.TEXT)),
+            labelled=False,
+        ),
+        BlockType(
+            "function",
+            (
+                Attribute("params", SHAPE_NAME_LIST, required=True),
+                Attribute("result", SHAPE_ANY, required=True),
+                Attribute("variadic_params", SHAPE_NAME),
+            ),
+        ),
+    )
+}
 
 #: The key of `--set`, the field it changes.
 OVERRIDE_KEYS: dict[str, tuple[OverrideKey, Field]] = {

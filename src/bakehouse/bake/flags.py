@@ -159,6 +159,18 @@ def flag_overrides(
     return out + policy_overrides, disabled
 
 
+def flag_of_override(text: str) -> str:
+    """The flag that made an override of `flag_overrides`, as one would write it."""
+    key, _, value = text.removeprefix("*.").partition("=")
+    key = key.removesuffix("+")
+    if key in ("push", "load"):
+        return f"--{key}"
+    if key == "attest":
+        kind = "sbom" if value.startswith("type=sbom") else "provenance"
+        return f"--{kind} {value.partition(',')[2]}"
+    return f"--{key} {value}" if key in ("call", "policy") else f"--{key}={value}"
+
+
 def _policy_overrides(texts: Sequence[str]) -> tuple[list[str], bool]:
     parsed = [parse_policy(text) for text in texts]
     for policy in parsed:

@@ -74,10 +74,22 @@ def known(value: Value) -> Value:
     return value
 
 
+#: The shapes of values: what documentation and the JSON schema call a kind.
+SHAPE_TEXT = "string"
+SHAPE_FLAG = "bool"
+SHAPE_TEXTS = "list of strings"
+SHAPE_NAMES = "map of strings"
+SHAPE_NULLABLE_NAMES = "map of strings, null leaves a member out"
+SHAPE_ENTRIES = "list of entries, each a string or an object"
+SHAPE_OBJECT = "object"
+
+
 class Kind:
-    """What sort of thing an attribute holds."""
+    """What sort of thing an attribute holds; `shape` is one of the `SHAPE_` texts."""
 
     __slots__ = ()
+
+    shape = ""
 
     def decode(self, value: Value) -> Any:
         """The Python value; None for a null that means "not set". Raises `Unsuitable`."""
@@ -97,6 +109,10 @@ class PlainKind(Kind):
         self.type = type_
         self.required = required
 
+    @property
+    def shape(self) -> str:  # type: ignore[override]
+        return SHAPE_TEXT if self.type is STRING else SHAPE_FLAG
+
     def decode(self, value: Value) -> Any:
         raw = known(converted(value, self.type)).raw
         if raw is None and self.required:
@@ -113,6 +129,8 @@ class TextListKind(Kind):
     """A list of strings without nulls."""
 
     __slots__ = ()
+
+    shape = SHAPE_TEXTS
 
     def decode(self, value: Value) -> list[str] | None:
         raw = value.raw
@@ -143,6 +161,10 @@ class TextMapKind(Kind):
     def __init__(self, null_members: bool) -> None:
         self.null_members = null_members
 
+    @property
+    def shape(self) -> str:  # type: ignore[override]
+        return SHAPE_NULLABLE_NAMES if self.null_members else SHAPE_NAMES
+
     def decode(self, value: Value) -> dict[str, str] | None:
         raw = value.raw
         if not (type(raw) is dict and all(type(member.raw) is str for member in raw.values())):
@@ -171,6 +193,8 @@ class EntryListKind(Kind):
     """A list or tuple of entries in string or object form; empty strings are passed over."""
 
     __slots__ = ("element", "from_object", "parse", "to_object")
+
+    shape = SHAPE_ENTRIES
 
     def __init__(
         self,
@@ -217,6 +241,8 @@ class ResourcesKind(Kind):
     """Limits as one object; unknown members are dropped, nulls mean unset."""
 
     __slots__ = ()
+
+    shape = SHAPE_OBJECT
 
     def decode(self, value: Value) -> Resources:
         known(value)

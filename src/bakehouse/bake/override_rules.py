@@ -37,9 +37,10 @@ if TYPE_CHECKING:
 
 class Override:
     """One key of one target, all its `--set` values taken together. `values` holds every value given for a list
-    key; `append` is the operator of the last one; `value` the last value of any other key."""
+    key; `append` is the operator of the last one; `value` the last value of any other key. `numbers` tells which of the
+    command's overrides they were."""
 
-    __slots__ = ("append", "key", "subkey", "value", "values")
+    __slots__ = ("append", "key", "numbers", "subkey", "value", "values")
 
     def __init__(self, key: str, subkey: str | None) -> None:
         self.key = key
@@ -47,6 +48,7 @@ class Override:
         self.value = ""
         self.values: list[str] = []
         self.append = False
+        self.numbers: list[int] = []
 
 
 class Grants:
@@ -228,3 +230,7 @@ def load_outputs(current: list[Output] | None, override: Override, grants: Grant
         elif output.type not in ("image", "registry", "oci"):
             return outputs
     return [*outputs, Output("docker")]
+
+
+#: Rules of list keys that add to what is there, whatever the operator.
+ALWAYS_APPENDING = (append_texts, append_entitlements, merge_attests)

@@ -14,6 +14,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
+    from bakehouse.bake.recorder import Recorder
     from bakehouse.bake.target import Granted, Target
 
     #: The overrides of each target, in the order first given.
@@ -31,7 +32,7 @@ def parse_overrides(
     """
     known = set(target_names)
     found: dict[str, dict[tuple[str, str | None], Override]] = {}
-    for text in texts:
+    for number, text in enumerate(texts):
         left, equals, value = text.partition("=")
         append = left.endswith("+")
         path = left.removesuffix("+")
@@ -52,6 +53,7 @@ def parse_overrides(
             value = looked_up
         for name in names:
             override = found.setdefault(name, {}).setdefault((key, subkey), Override(key, subkey))
+            override.numbers.append(number)
             if style == LIST:
                 override.values.append(value)
                 override.append = append
@@ -88,8 +90,11 @@ def _expand(pattern: str, target_names: Sequence[str], known: set[str]) -> list[
     return names
 
 
-def apply_overrides(target: Target, overrides: Sequence[Override], granted: Granted) -> None:
-    """Applies the overrides of one target to it, and records in `granted` what they allow."""
+def apply_overrides(
+    target: Target, overrides: Sequence[Override], granted: Granted, recorder: Recorder | None = None
+) -> None:
+    """Applies the overrides of one target to it, and records in `granted` what they allow; `recorder` is told of
+    each."""
     grants = Grants(granted)
     for override in sorted(overrides, key=_rank):
         if override.key not in OVERRIDE_KEYS:
@@ -103,6 +108,8 @@ def apply_overrides(target: Target, overrides: Sequence[Override], granted: Gran
         key, field = OVERRIDE_KEYS[override.key]
         current = getattr(target, field.attribute)
         setattr(target, field.attribute, key.rule(current, override, grants))
+        if recorder is not None:
+            recorder.overridden(target, override)
     granted.fs_read += [s.src for s in target.secret or () if s.id in grants.secret_ids and s.src]
 
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from bakehouse.bake.blocks import BlockState
+    from bakehouse.bake.recorder import Recorder
     from bakehouse.hcl.syntax import Expression
 
 
@@ -30,8 +31,8 @@ class Evaluated:
         self.groups = groups
 
 
-def pool(states: Iterable[BlockState], track_bases: bool) -> Evaluated:
-    """The outcome of fully evaluated blocks, given in file and source order."""
+def pool(states: Iterable[BlockState], track_bases: bool, recorder: Recorder | None = None) -> Evaluated:
+    """The outcome of fully evaluated blocks, given in file and source order. `recorder` is told of every block."""
     targets: dict[str, Target] = {}
     groups: dict[str, Group] = {}
     made: dict[str, list[str]] = {}
@@ -40,7 +41,7 @@ def pool(states: Iterable[BlockState], track_bases: bool) -> Evaluated:
             # A repeated group takes the place of the first.
             groups.update({instance.name: instance.as_group() for instance in state.instances})
             continue
-        for target in state.targets:
+        for target, instance in zip(state.targets, state.instances, strict=True):
             made.setdefault(state.block.labels[0], []).append(target.name)
             if track_bases:
                 target.base = _base_of(state, target)
@@ -48,6 +49,8 @@ def pool(states: Iterable[BlockState], track_bases: bool) -> Evaluated:
                 merge_block(targets[target.name], target)
             else:
                 targets[target.name] = target
+            if recorder is not None:
+                recorder.written(targets[target.name], state, instance, target)
     all_groups = list(groups.values())
     for label, names in made.items():
         unique = list(dict.fromkeys(names))

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from bakehouse.bake.fields import Field
     from bakehouse.bake.overrides import Overrides
+    from bakehouse.bake.recorder import Recorder
     from bakehouse.bake.target import Granted
 
 
@@ -67,10 +68,17 @@ class Resolver:
     """Resolves targets by name over the evaluated ones.
 
     A target is resolved once and remembered, unless an inheritance cycle took part: what is skipped then depends on
-    where the resolution began, as in buildx (trap T5).
+    where the resolution began, as in buildx (trap T5). `recorder` is told of every step.
     """
 
-    def __init__(self, targets: Mapping[str, Target], overrides: Overrides, granted: Granted) -> None:
+    def __init__(
+        self,
+        targets: Mapping[str, Target],
+        overrides: Overrides,
+        granted: Granted,
+        recorder: Recorder | None = None,
+    ) -> None:
+        self.recorder = recorder
         self._targets = targets
         self._overrides = overrides
         self._granted = granted
@@ -83,6 +91,8 @@ class Resolver:
         """
         resolved, _ = self._resolve(name, {})
         target = resolved.copy()
+        if self.recorder is not None:
+            self.recorder.copied(resolved, target)
         target.inherits = None
         if target.context is None:
             base = target.base
@@ -95,6 +105,8 @@ class Resolver:
             setattr(target, attribute, dict(getattr(target, attribute) or {}))
         if target.description is None:
             target.description = ""
+        if self.recorder is not None:
+            self.recorder.defaulted(target)
         return target
 
     def _resolve(self, name: str, under_way: dict[str, Target | None]) -> tuple[Target, bool]:
@@ -112,6 +124,7 @@ class Resolver:
                 hint=suggestion(name, self._targets),
             )
         under_way[name] = None
+        recorder = self.recorder
         target = Target(name)
         cut = False
         for parent_name in definition.inherits or ():
@@ -124,24 +137,32 @@ class Resolver:
                 cut = cut or parent_cut
             if parent is not None:
                 merge_target(target, parent)
+            if recorder is not None:
+                recorder.inherited(target, parent_name, parent)
         merge_target(target, definition)
+        if recorder is not None:
+            recorder.own(target, definition)
         target.base = definition.base
         if name in self._overrides:
-            apply_overrides(target, self._overrides[name], self._granted)
-        _tidy(target)
+            apply_overrides(target, self._overrides[name], self._granted, recorder)
+        _tidy(target, recorder)
         under_way[name] = target
         if not cut:
             self._finished[name] = target
         return target, cut
 
 
-def _tidy(target: Target) -> None:
+def _tidy(target: Target, recorder: Recorder | None) -> None:
     if target.network == "host":
         target.entitlements = [*(target.entitlements or ()), "network.host"]
+        if recorder is not None:
+            recorder.host_network(target)
     for attribute, field in _TIDIED:
         value = getattr(target, attribute)
         if value is not None and field.tidy is not None:
             setattr(target, attribute, field.tidy(value))
+    if recorder is not None:
+        recorder.tidied(target)
 
 
 def add_linked_targets(selected: dict[str, Target], resolver: Resolver) -> None:
@@ -169,9 +190,13 @@ def _follow(name: str, selected: dict[str, Target], resolver: Resolver, visited:
             added = resolver.resolve(linked_name)
             added.output = [Output("cacheonly")]
             added.linked = True
+            if resolver.recorder is not None:
+                resolver.recorder.linked(added)
             selected[linked_name] = added
         _follow(linked_name, selected, resolver, visited)
         _join(user, selected[linked_name])
+        if resolver.recorder is not None:
+            resolver.recorder.joined(user, selected[linked_name])
 
 
 def _join(user: Target, linked: Target) -> None:

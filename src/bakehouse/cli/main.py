@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 COMMANDS = {
     "bake": ("bake", "Build from definition files"),
     "build": ("build", "Build one image from a Dockerfile"),
+    "explain": ("explain", "Show where the values of a target come from"),
+    "schema": ("schema", "Print the JSON schema of docker-bake.json, for editors"),
     "run": ("run", "Run a command in an image that was built"),
     "images": ("images", "List, or remove, images of the local store"),
     "import": ("import_", "Make an image from a root file system or an image archive"),

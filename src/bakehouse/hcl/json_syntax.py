@@ -182,6 +182,12 @@ class JsonExpression(Expression):
             return None
         return [(_key_expression(item), JsonExpression(item.value)) for item in self.node.value]
 
+    def core(self) -> Expression:
+        if self.node.kind != "string":
+            return self
+        template, found = self._template()
+        return self if found else template.core()
+
     def as_call(self) -> StaticCall | None:
         if self.node.kind != "string":
             return None

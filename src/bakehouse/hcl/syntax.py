@@ -87,6 +87,11 @@ class Expression:
         """The call, if this is one."""
         return None
 
+    def core(self) -> Expression:
+        """The expression without what merely wraps it: parentheses, a template that is one interpolation, in JSON the
+        string that a template stands in."""
+        return self
+
 
 class Attribute:
     """`name = expression` in a body. `range` is the whole definition."""

@@ -162,5 +162,8 @@ class TemplateWrap(Node):
     def evaluate(self, context: EvalContext | None) -> tuple[Value, list[Diagnostic]]:
         return self.inner.evaluate(context)
 
+    def core(self) -> Expression:
+        return self.inner.core()
+
     def children(self) -> Iterator[tuple[Expression, frozenset[str]]]:
         yield self.inner, _NO_NAMES

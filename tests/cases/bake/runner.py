@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import dataclass
 from pathlib import Path
 
 from tests.cases.bake.record import arguments, environment
 
 from bakehouse.bake import (
+    Definition,
     LoadOptions,
+    Resolved,
     flag_overrides,
     load,
     parse_call,
@@ -18,6 +21,7 @@ from bakehouse.bake import (
     render_list,
     split_arguments,
 )
+from bakehouse.bake.recorder import Recorder
 from bakehouse.errors import BakehouseError
 
 #: Flags whose value can only follow after `=`.
@@ -48,6 +52,28 @@ def run_ours(case: Path) -> tuple[str, str]:
 
 
 def _answer(case: Path) -> str:
+    asked = ask_ours(case)
+    if asked.listing:
+        return render_list(asked.definition, parse_list(asked.listing))
+    return print_json(asked.resolve())
+
+
+@dataclass
+class Asked:
+    """A loaded case, with what its command line asks for."""
+
+    definition: Definition
+    names: list[str]
+    overrides: list[str]
+    disable_policies: bool
+    listing: str
+
+    def resolve(self) -> Resolved:
+        return self.definition.resolve(self.names, self.overrides, disable_policies=self.disable_policies)
+
+
+def ask_ours(case: Path, recorder: Recorder | None = None) -> Asked:
+    """Loads a case as its command line says. Raises `BakehouseError`."""
     words = [f"{word}=true" if word in _OPTIONAL_VALUE else word for word in arguments(case)]
     given = _parser().parse_intermixed_args(words)
     call = parse_call("check" if given.check else given.call)
@@ -71,9 +97,7 @@ def _answer(case: Path) -> str:
             stdin=lambda: stdin.read_bytes() if stdin.exists() else b"",
             variables=parse_vars(given.var),
             command_context=positional.command_context,
+            recorder=recorder,
         )
     )
-    if given.list:
-        return render_list(definition, parse_list(given.list))
-    resolved = definition.resolve(positional.names, given.set + extra, disable_policies=disable_policies)
-    return print_json(resolved)
+    return Asked(definition, positional.names, given.set + extra, disable_policies, given.list)

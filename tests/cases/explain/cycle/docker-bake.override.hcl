@@ -1,0 +1,4 @@
+target "a" {
+  annotations = ["k=v", "l=w"]
+  description = "from the override"
+}

@@ -1,0 +1,234 @@
+"""Explanations agree with what is printed, in every case, and every printed value has an origin."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.cases.bake.record import ROOT, case_folders
+from tests.cases.bake.runner import ask_ours, run_ours
+
+from bakehouse.bake import Definition, LoadOptions, load
+from bakehouse.bake.explaining import Explainer, parse_address
+from bakehouse.bake.printing import target_as_json
+from bakehouse.bake.provenance import Explained, Provenance
+from bakehouse.bake.provenance_names import Origin
+from bakehouse.bake.recorder import Recorder
+from bakehouse.errors import BakehouseError
+
+PRINTING = [
+    case
+    for case in case_folders()
+    if (case / "expected.json").exists() and "--print" in (case / "cmd").read_text()
+]
+
+
+def _id(case: Path) -> str:
+    return str(case.relative_to(ROOT))
+
+
+def _parts(fields: list[Explained]) -> Iterator[Explained]:
+    for field in fields:
+        yield from field.members or [field]
+
+
+def _ends(origins: list[Origin]) -> Iterator[tuple[Origin, list[str]]]:
+    """The origins that stand in files, along the way that the value itself went, with the kinds on the way."""
+    for origin in origins:
+        if origin.kind == "file":
+            yield origin, []
+        elif origin.kind in ("inherited", "normalised", "set", "flag", "linked"):
+            for end, kinds in _ends(origin.causes):
+                yield end, [origin.kind, *kinds]
+
+
+def _members_of(fields: list[Explained]) -> dict[str, object]:
+    """The printed members, put together again from the explained parts."""
+    out: dict[str, object] = {}
+    for field in fields:
+        if field.label == "inherits":
+            continue
+        out[str(field.label)] = field.value
+        if field.members:
+            if isinstance(field.members[0].label, int):
+                assert [member.label for member in field.members] == list(range(len(field.members)))
+                assert [member.value for member in field.members] == field.value
+            else:
+                assert {str(member.label): member.value for member in field.members} == field.value
+    return out
+
+
+@pytest.mark.parametrize("case", PRINTING, ids=_id)
+def test_explained_values_are_the_printed_ones(case: Path) -> None:
+    printed, error = run_ours(case)
+    assert error == ""
+    record = Recorder()
+    asked = ask_ours(case, record)
+    resolved = asked.resolve()
+    provenance = Provenance(asked.definition, record)
+    wanted = json.loads(printed)["target"]
+    assert set(resolved.targets) == set(wanted)
+    for name, target in resolved.targets.items():
+        fields = provenance.fields(target)
+        assert _members_of(fields) == wanted[name]
+        for part in _parts(fields):
+            assert part.origins or part.value in ([], {}), f"{name}: {part.label} has no origin"
+
+
+def test_what_a_file_says_literally_is_the_value() -> None:
+    """Where a value went from a plain text in a file to the result without being changed, it is that text."""
+    compared = 0
+    for case in PRINTING:
+        record = Recorder()
+        asked = ask_ours(case, record)
+        for target in asked.resolve().targets.values():
+            for part in _parts(Provenance(asked.definition, record).fields(target)):
+                for end, kinds in _ends(part.origins):
+                    literal = end.text.startswith('"') and not any(mark in end.text for mark in "${%\\…")
+                    if literal and isinstance(part.value, str) and set(kinds) <= {"inherited"}:
+                        compared += 1
+                        assert part.value == json.loads(end.text), f"{_id(case)}: {target.name} {part.label}"
+    assert compared > 300
+
+
+@pytest.mark.parametrize("case", PRINTING, ids=_id)
+def test_questions_about_single_targets_are_answered(case: Path) -> None:
+    """Every address that an answer mentions can be asked for itself, and gives the same."""
+    record = Recorder()
+    asked = ask_ours(case, record)
+    resolved = asked.resolve()
+    explainer = Explainer(asked.definition, record, asked.overrides, disable_policies=asked.disable_policies)
+    for name, target in resolved.targets.items():
+        if target.linked or name in asked.definition.groups:
+            continue
+        alone = asked.definition.resolve(
+            [name], asked.overrides, disable_policies=asked.disable_policies
+        ).targets[name]
+        wanted = target_as_json(alone)
+        whole: Any = explainer.answer(parse_address(name)).as_json()
+        assert {
+            field["name"]: field["value"] for field in whole["fields"] if field["name"] != "inherits"
+        } == wanted
+        for field in whole["fields"]:
+            one: Any = explainer.answer(parse_address(f"{name}.{field['name']}")).as_json()
+            assert one["fields"] == [field]
+            for member in field.get("members", ())[:3]:
+                label = member["name"]
+                each: Any = explainer.answer(parse_address(f"{name}.{field['name']}[{label}]")).as_json()
+                assert each["fields"][0]["value"] == member["value"]
+
+
+def test_there_are_cases() -> None:
+    assert len(PRINTING) > 120
+
+
+# Generated definitions
+
+_NAMES = ("a", "b", "c")
+_EXPRESSIONS = (
+    '"x"',
+    '"${v}"',
+    "v",
+    "w",
+    "g",
+    "null",
+    "1 + 2",
+    'f("y")',
+    'v == "d" ? "p" : w',
+    "try(zz, v)",
+    'try(target.a.args.k, "none")',
+    'join("-", [for x in ["1", v] : upper(x)])',
+)
+_text = st.sampled_from(_EXPRESSIONS)
+_texts = st.lists(_text.filter(lambda text: text != "null"), max_size=3).map(
+    lambda parts: f"[{', '.join(parts)}]"
+)
+_map = st.dictionaries(st.sampled_from(("k", "(v)", '"a.b"', '"${w}"')), _text, max_size=3).map(
+    lambda pairs: "{ " + ", ".join(f"{key} = {value}" for key, value in pairs.items()) + " }"
+)
+_entry = st.sampled_from(
+    ('"type=image"', '{ type = "image", push = true }', '"type=docker"', '""', '"type=cacheonly"')
+)
+_outputs = st.lists(_entry, max_size=3).map(lambda parts: f"[{', '.join(parts)}]")
+_caches = st.lists(st.sampled_from(('"u/x"', '"type=inline"', '{ type = "gha" }')), max_size=3).map(
+    lambda parts: f"[{', '.join(parts)}]"
+)
+_FIELDS = {
+    "context": _text,
+    "dockerfile": _text,
+    "args": _map,
+    "labels": st.one_of(_map, st.just('merge({ k = "1" }, { l = v })')),
+    "tags": st.one_of(_texts, st.just('concat(["t"], [v])')),
+    "annotations": st.just('["k=v", "k=v"]'),
+    "output": _outputs,
+    "cache-from": _caches,
+    "cache-to": _caches,
+    "network": st.sampled_from(('"host"', '"none"', "null")),
+    "no-cache": st.sampled_from(("true", "false", "null")),
+    "secret": st.sampled_from(('["id=s,env=A"]', '[{ id = "s", env = "B" }, "id=t,env=A"]')),
+    "attest": st.sampled_from(('["type=sbom"]', '["type=sbom,disabled=true", "type=provenance,mode=max"]')),
+    "resources": st.just('{ memory = "1m", cpu-shares = 2 }'),
+    "contexts": st.sampled_from(
+        ('{ x = "target:c" }', '{ x = "docker-image://i", y = "./d/" }', '{ y = "" }')
+    ),
+    "description": _text.filter(lambda text: text not in ("null", "w")),
+    "policy": st.just('["filename=p", "filename=p"]'),
+    "inherits": st.lists(st.sampled_from(_NAMES), max_size=2).map(json.dumps),
+}
+_body = st.lists(st.sampled_from(sorted(_FIELDS)), max_size=6, unique=True).flatmap(
+    lambda names: st.tuples(
+        *[_FIELDS[name].map(lambda value, name=name: f"  {name} = {value}") for name in names]
+    )
+)
+_blocks = st.lists(st.tuples(st.sampled_from(_NAMES), _body), min_size=1, max_size=5)
+_HEAD = (
+    'variable "v" { default = "d" }\nvariable "w" {}\ng = "${v}-g"\n'
+    'function "f" {\n  params = [p]\n  result = "${p}${v}"\n}\n'
+)
+_sets = st.lists(
+    st.sampled_from(
+        (
+            "*.args.k=s",
+            "a.tags+=s",
+            "*.tags=s",
+            "*.push=true",
+            "*.load=true",
+            "*.output=type=image",
+            "b.context=.",
+        )
+        + ("*.cache-from+=u/x", "a.secrets+=id=s,env=A", "*.resources.memory=2m", "*.attest=type=sbom")
+    ),
+    max_size=3,
+)
+
+
+@given(_blocks, _sets, st.sampled_from(({}, {"v": "env"}, {"w": "env", "SOURCE_DATE_EPOCH": "1"})))
+def test_explain_never_fails_where_print_succeeds(
+    blocks: list[tuple[str, tuple[str, ...]]], sets: list[str], environ: dict[str, str]
+) -> None:
+    names = sorted({name for name, _ in blocks})
+    text = _HEAD + "".join(f'target "{name}" {{\n' + "\n".join(body) + "\n}\n" for name, body in blocks)
+    for name in set(_NAMES) - set(names):
+        text += f'target "{name}" {{}}\n'
+
+    def loaded(record: Recorder | None) -> Definition:
+        return load(LoadOptions(cwd="/", environ=environ, files=["-"], stdin=text.encode, recorder=record))
+
+    try:
+        plain = loaded(None).resolve(list(_NAMES), sets)
+    except BakehouseError:
+        return
+    record = Recorder()
+    definition = loaded(record)
+    resolved = definition.resolve(list(_NAMES), sets)
+    for name, target in resolved.targets.items():
+        fields = Provenance(definition, record).fields(target)
+        assert _members_of(fields) == target_as_json(plain.targets[name])
+        for part in _parts(fields):
+            assert part.origins or part.value in ([], {}), f"{name}: {part.label} has no origin in\n{text}"
+            json.dumps(part.as_json())
