@@ -1,58 +1,120 @@
-"""The built image equals BuildKit's: config JSON field by field, root file system entry by entry, layer by layer.
+"""The built image equals BuildKit's: config JSON field by field, root file system entry by entry, layer by layer; and,
+with a source date epoch and rewritten times, it is the same image: equal config digests mean equal bytes of every layer.
 
-A case is a folder of `tests/cases/build`: a context with its Dockerfile, and perhaps `options`, one argument of
-`buildx build` a line. An accepted difference stands in `difference` (text to expect in a difference, then its reason).
+The cases are in `tests/cases/build`, see `tests.support.buildcases`.
 """
 
 from __future__ import annotations
 
-import shutil
 import time
-from pathlib import Path
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 
 import pytest
 
+from tests.support import buildcases, sources
+from tests.support.buildcases import Batch, Case
 from tests.support.command import Bakehouse
-from tests.support.images import compare_config, compare_files, compare_layers, read_image
-from tests.support.paths import CASES
-from tests.support.services import BuildKit
+from tests.support.images import compare_config, compare_files, compare_layers, image_ids, read_image
+from tests.support.services import BuildKit, Registry
 
-ROOT = CASES / "build"
-NAMES = sorted(path.name for path in ROOT.iterdir() if path.is_dir())
+pytestmark = [pytest.mark.peer, pytest.mark.privileged]
 
-
-def options_of(case: Path) -> list[str]:
-    path = case / "options"
-    return path.read_text().splitlines() if path.exists() else []
+CASES = buildcases.cases()
+BATCH_SIZE = 30
+BATCHES = [CASES[start : start + BATCH_SIZE] for start in range(0, len(CASES), BATCH_SIZE)]
 
 
-def prepared(case: Path, tmp_path: Path) -> Path:
-    """A copy of the case's context with settled times, without the files that are about the case."""
-    context = tmp_path / "context"
-    shutil.copytree(case, context, symlinks=True)
-    for name in ("options", "difference"):
-        (context / name).unlink(missing_ok=True)
-    return context
+def parameters(wanted: Callable[[Case], bool]) -> list[object]:
+    """(batch number, case) of the wanted cases; those of one batch are tested by one worker."""
+    return [
+        pytest.param(number, case, id=case.id, marks=pytest.mark.xdist_group(f"images-{number}"))
+        for number, batch in enumerate(BATCHES)
+        for case in batch
+        if wanted(case)
+    ]
 
 
-@pytest.mark.peer
-@pytest.mark.privileged
-@pytest.mark.parametrize("name", NAMES)
-def test_image_is_buildkits(name: str, tmp_path: Path, bakehouse: Bakehouse, buildkit: BuildKit) -> None:
-    case = ROOT / name
-    context = prepared(case, tmp_path)
-    options = options_of(case)
-    ours, theirs = tmp_path / "ours.tar", tmp_path / "theirs.tar"
-    built = buildkit.buildx(
-        "build", "--provenance=false", "--output", f"type=oci,dest={theirs}", *options, ".", cwd=context
-    )
-    assert built.returncode == 0, built.stderr
-    bakehouse.run("build", "--output", f"type=oci,dest={ours}", *options, ".", cwd=context)
-    a, b = read_image(ours), read_image(theirs)
-    differences = compare_config(a, b) + compare_layers(a, b) + compare_files(a, b, time.time())
-    accepted = case / "difference"
-    expected = accepted.read_text().split("\n\n", 1)[0].splitlines() if accepted.exists() else []
-    unexpected = [line for line in differences if not any(text in line for text in expected)]
-    assert not unexpected, "\n".join(unexpected)
-    missing = [text for text in expected if not any(text in line for line in differences)]
+@pytest.fixture(scope="module")
+def places(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """What the placeholders of cases stand for."""
+    root = tmp_path_factory.mktemp("sources")
+    sources.make_files(root / "files")
+    with ExitStack() as stack:
+        yield {
+            "HTTP": stack.enter_context(sources.serving_files(root / "files")),
+            "GIT": stack.enter_context(sources.serving_repository(root / "git")),
+            "AGENT": stack.enter_context(sources.serving_agent()),
+        }
+
+
+@pytest.fixture(scope="module")
+def batch(
+    tmp_path_factory: pytest.TempPathFactory, registry: Registry, buildkit: BuildKit, places: dict[str, str]
+) -> Callable[[int], Batch]:
+    """Builds a batch when it is first asked for."""
+    built: dict[int, Batch] = {}
+
+    def get(number: int) -> Batch:
+        if number not in built:
+            root = tmp_path_factory.mktemp(f"batch{number}")
+            # What other tests left in the daemon could be found in its cache, with times of their own.
+            buildkit.prune()
+            ours = Bakehouse(root / "home", registry)
+            built[number] = buildcases.build(BATCHES[number], root, places, ours, buildkit)
+        return built[number]
+
+    return get
+
+
+def require_built(built: Batch, case: Case) -> None:
+    for builder in ("theirs", "ours"):
+        error = built.errors.get((builder, case.id))
+        if error:
+            pytest.fail(
+                f"{builder} could not build it:\n" + "\n".join(error.splitlines()[-25:]), pytrace=False
+            )
+
+
+@pytest.mark.parametrize(("number", "case"), parameters(lambda case: not case.fails))
+def test_image_is_buildkits(number: int, case: Case, batch: Callable[[int], Batch]) -> None:
+    built = batch(number)
+    require_built(built, case)
+    differences = []
+    for platform in case.platforms:
+        ours = read_image(built.image("ours", case, "plain"), platform)
+        theirs = read_image(built.image("theirs", case, "plain"), platform)
+        differences += compare_config(ours, theirs) + compare_layers(ours, theirs)
+        differences += compare_files(ours, theirs, time.time())
+    unexpected = [line for line in differences if not any(text in line for text in case.differs)]
+    if unexpected:
+        pytest.fail("\n".join(unexpected), pytrace=False)
+    missing = [text for text in case.differs if not any(text in line for line in differences)]
     assert not missing, f"accepted differences that are gone: {missing}"
+
+
+@pytest.mark.parametrize(("number", "case"), parameters(lambda case: case.dated))
+def test_image_id_is_buildkits(number: int, case: Case, batch: Callable[[int], Batch]) -> None:
+    built = batch(number)
+    require_built(built, case)
+    archives = [built.image(builder, case, "dated") for builder in ("ours", "theirs")]
+    if image_ids(archives[0]) == image_ids(archives[1]):
+        return
+    differences = []
+    for platform in case.platforms:
+        ours, theirs = (read_image(archive, platform) for archive in archives)
+        differences += compare_config(ours, theirs) + compare_layers(ours, theirs)
+        differences += compare_files(ours, theirs, 0)
+        pairs = zip(ours.diff_ids, theirs.diff_ids, strict=False)
+        differences += [f"layer {index} has other bytes" for index, (a, b) in enumerate(pairs) if a != b]
+    pytest.fail("\n".join(differences), pytrace=False)
+
+
+@pytest.mark.parametrize(("number", "case"), parameters(lambda case: bool(case.fails)))
+def test_error_is_buildkits(number: int, case: Case, batch: Callable[[int], Batch]) -> None:
+    built = batch(number)
+    for builder in ("theirs", "ours"):
+        error = built.errors.get((builder, case.id), "no error")
+        missing = [text for text in case.fails if text not in error]
+        assert not missing, f"{builder}: {missing} not in\n{error}"
+        assert not built.image(builder, case, "plain").exists()

@@ -5,6 +5,7 @@ This is the judge between our images and BuildKit's, so it shares no code with t
 
 from __future__ import annotations
 
+import functools
 import gzip
 import hashlib
 import io
@@ -59,8 +60,15 @@ def read_image(path: Path, platform: str | None = None) -> Image:
     config_bytes = blobs.blob(document["config"]["digest"])
     files: dict[str, Entry] = {}
     diff_ids, names = [], []
-    for layer in document["layers"] or []:
-        data = decompress(blobs.blob(layer["digest"]))
+    for number, layer in enumerate(document["layers"] or []):
+        blob = blobs.blob(layer["digest"])
+        if number == 0:
+            diff_id, first_names, first_files = _first_layer(blob)
+            diff_ids.append(diff_id)
+            names.append(first_names)
+            files = dict(first_files)
+            continue
+        data = decompress(blob)
         diff_ids.append("sha256:" + hashlib.sha256(data).hexdigest())
         names.append(apply_layer(files, data))
     config = json.loads(config_bytes)
@@ -70,6 +78,25 @@ def read_image(path: Path, platform: str | None = None) -> Image:
     digest = "sha256:" + hashlib.sha256(config_bytes).hexdigest()
     assert digest == document["config"]["digest"]
     return Image(config, digest, document, diff_ids, files, names)
+
+
+def image_ids(path: Path) -> list[str]:
+    """The config digests of the images in an OCI tar or layout directory: one, or one a platform in index order."""
+    blobs = _Blobs(path)
+    document = json.loads(blobs.blob(json.loads(blobs.read("index.json"))["manifests"][0]["digest"]))
+    manifests = [json.loads(blobs.blob(item["digest"])) for item in document.get("manifests", ())] or [
+        document
+    ]
+    return [str(manifest["config"]["digest"]) for manifest in manifests]
+
+
+@functools.lru_cache(maxsize=8)
+def _first_layer(blob: bytes) -> tuple[str, list[str], dict[str, Entry]]:
+    """(diff ID, names, files) of a lowest layer: mostly a base image's, which many images have."""
+    data = decompress(blob)
+    files: dict[str, Entry] = {}
+    names = apply_layer(files, data)
+    return "sha256:" + hashlib.sha256(data).hexdigest(), names, files
 
 
 def decompress(data: bytes) -> bytes:

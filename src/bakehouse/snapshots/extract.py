@@ -18,6 +18,9 @@ from bakehouse.snapshots.treewriter import TreeWriter
 from bakehouse.store.faults import disk_errors
 from bakehouse.values import dataclass
 
+#: Times before 1970 or after 2262 become 0, as where BuildKit unpacks.
+_MAX_TIME_NS = (1 << 63) - 1
+
 
 @dataclass(frozen=True, slots=True)
 class ExtractResult:
@@ -56,6 +59,8 @@ def extract_tar(
         for entry in tar:
             if on_entry is not None:
                 on_entry(entry)
+            if not 0 <= entry.mtime_ns <= _MAX_TIME_NS:
+                entry = entry._replace(mtime_ns=0)
             tree.write(entry, tar)
         tree.finish()
         return ExtractResult(tar.entries, tar.bytes, tuple(tree.skipped), reader.kind)

@@ -199,8 +199,7 @@ class TarReader:
         pax: dict[bytes, bytes] = {}
         long_name: bytes | None = None
         long_link: bytes | None = None
-        while True:
-            self._finish_member()
+        while self._finish_member():
             block = self._take(BLOCK)
             if len(block) < BLOCK:
                 if block.strip(b"\0"):
@@ -286,9 +285,12 @@ class TarReader:
 
     _pad = 0
 
-    def _finish_member(self) -> None:
-        self._skip(self._left + self._pad)
-        self._left = self._pad = 0
+    def _finish_member(self) -> bool:
+        """Goes behind the current member. False when the stream ends in the zeros that fill its last block, which is an
+        end as good as any (Go's rule)."""
+        self._skip(self._left)
+        padding, self._left, self._pad = self._pad, 0, 0
+        return len(self._take(padding)) == padding
 
     def read(self) -> bytes:
         """All data of the current member at once. For members of a size that suits memory."""

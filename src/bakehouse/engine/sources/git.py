@@ -284,13 +284,23 @@ class GitSource:
         shared = Git(context, access, git_dir=repository)
         shared.run("update-ref", f"refs/bakehouse/{found.object}", found.object)
         name = f"refs/bakehouse/{found.object}"
-        target = f":{found.ref}" if found.ref != found.object else ""
-        git.run("fetch", "-u", "--depth=1", "--", "origin", f"{name}{target}")
+        wanted = [f"{name}:{ref}" for ref in _names_in_clone(self._reference.ref, found)] or [name]
+        git.run("fetch", "-u", "--depth=1", "--", "origin", *wanted)
         git.run("checkout", "FETCH_HEAD")
         git.run("remote", "set-url", "origin", redacted(self._reference.remote))
         git.run("reflog", "expire", "--all", "--expire=now")
         (own / "FETCH_HEAD").unlink(missing_ok=True)
         return own
+
+
+def _names_in_clone(asked: str, found: _Commit) -> list[str]:
+    """What the checkout's own repository calls the commit: its name on the remote, and for a short name of a tag
+    without an object of its own a branch besides, which is what git makes of a fetch by that name."""
+    if found.ref == found.object:
+        return []
+    if found.object == found.commit and found.ref == f"refs/tags/{asked}":
+        return [f"refs/heads/{asked}", found.ref]
+    return [found.ref]
 
 
 def _check_commit(wanted: str, *found: str) -> None:

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from bakehouse.snapshots import LayerChain
 
 _SCHEME = "local://"
+_CAPABILITY = "security.capability"
 _LARGE_FILE = 512 * 1024
 _LAYERS_SPACE = "context-layer.v1"
 
@@ -104,10 +105,15 @@ class HostTree:
         return node.digest
 
     def xattrs(self, node: Node) -> dict[str, bytes]:
+        """What a copy of `node` carries. File capabilities are not lent: they count in digests, but in BuildKit's copy
+        of a context the change of owner drops them."""
         if node.digest and id(node) not in self._with_xattrs:
             return {}
         with self._lock:
-            return self._read_xattrs(node)
+            found = self._read_xattrs(node)
+        if not node.is_directory and _CAPABILITY in found:
+            return {name: value for name, value in found.items() if name != _CAPABILITY}
+        return found
 
     # -- Tree -----------------------------------------------------------------------------------------------------
 

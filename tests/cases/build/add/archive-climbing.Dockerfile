@@ -1,0 +1,2 @@
+FROM scratch
+ADD climbing.tar /x/y/z/

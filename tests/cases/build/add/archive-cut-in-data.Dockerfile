@@ -1,0 +1,3 @@
+#: fails ADD cut.tar
+FROM busybox
+ADD cut.tar /x/

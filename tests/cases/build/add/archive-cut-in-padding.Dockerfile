@@ -1,0 +1,2 @@
+FROM busybox
+ADD truncated.tar /x/

@@ -1,0 +1,3 @@
+FROM busybox
+ADD dir /d/
+ADD . /all/

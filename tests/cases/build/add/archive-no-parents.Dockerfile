@@ -1,0 +1,2 @@
+FROM scratch
+ADD no-parents.tar /x/

@@ -1,0 +1,2 @@
+FROM scratch
+ADD owners.tar /x/

@@ -1,0 +1,2 @@
+FROM scratch
+ADD through-links.tar /x/

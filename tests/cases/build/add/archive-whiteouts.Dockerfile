@@ -1,0 +1,3 @@
+FROM busybox
+RUN mkdir -p /x/d && touch /x/d/gone /x/d/old
+ADD whiteouts.tar /x/

@@ -1,0 +1,5 @@
+FROM busybox
+COPY Dockerfile /d/a
+RUN rm -r /d
+COPY Dockerfile /d/b
+RUN rm /d/b

@@ -1,0 +1,3 @@
+FROM scratch
+COPY names/long /l/
+COPY deep /d/

@@ -1,0 +1,3 @@
+#: fails "/names/ edge ": not found
+FROM scratch
+COPY ["names/ edge ", "/names/"]

@@ -1,0 +1,3 @@
+FROM scratch
+COPY special /s/
+COPY --chmod=600 special/fifo /fifo

@@ -1,0 +1,3 @@
+FROM scratch
+COPY times /t/
+COPY times/half times/before /

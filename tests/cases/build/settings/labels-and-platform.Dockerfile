@@ -1,0 +1,6 @@
+#: target {"labels": {"a": "b", "c": "d e"}}
+FROM --platform=$BUILDPLATFORM busybox
+ARG TARGETPLATFORM
+ARG BUILDPLATFORM
+ARG TARGETARCH
+RUN echo $TARGETPLATFORM $BUILDPLATFORM $TARGETARCH > /p

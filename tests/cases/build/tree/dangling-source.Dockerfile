@@ -1,0 +1,3 @@
+#: fails not found
+FROM scratch
+COPY dang/ling /x

@@ -1,0 +1,4 @@
+FROM busybox
+COPY dir /d
+COPY dir/ /e/
+COPY dir/. /g/h/i

@@ -1,0 +1,4 @@
+FROM scratch
+COPY .* /dots/
+COPY .config /config/
+COPY .hidden .

@@ -1,0 +1,5 @@
+FROM scratch
+COPY empty /
+COPY f /f
+COPY hard f /linked/
+COPY dir/x /dir/

@@ -1,0 +1,4 @@
+FROM scratch
+COPY dir /in/
+COPY dang /dang/
+COPY a /a/

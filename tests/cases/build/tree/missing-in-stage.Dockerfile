@@ -1,0 +1,4 @@
+#: fails "/nosuch": not found
+FROM busybox AS a
+FROM scratch
+COPY --from=a /nosuch /x

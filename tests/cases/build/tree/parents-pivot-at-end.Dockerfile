@@ -1,0 +1,3 @@
+#: fails "/a/b": not found
+FROM busybox
+COPY --parents a/b/./ /g/

@@ -1,0 +1,3 @@
+#: fails "/ldir/x": not found
+FROM scratch
+COPY --parents ldir/x /d/

@@ -1,0 +1,4 @@
+FROM busybox
+COPY --parents dir*/x /d/
+COPY --parents */*/c /e/
+COPY --parents d*/./sub /g/

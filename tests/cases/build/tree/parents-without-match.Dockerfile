@@ -1,0 +1,3 @@
+FROM busybox
+COPY --parents **/nothing* /d/
+COPY --parents no*/x /e

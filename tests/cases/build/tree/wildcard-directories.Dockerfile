@@ -1,0 +1,3 @@
+FROM scratch
+COPY dir* /merged/
+COPY a/b* /ab/

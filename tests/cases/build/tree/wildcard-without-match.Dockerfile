@@ -1,0 +1,3 @@
+FROM busybox
+COPY nomatch* /nothing/
+COPY no*/x /nothing/else
