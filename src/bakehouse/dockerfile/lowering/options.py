@@ -10,6 +10,7 @@ import ipaddress
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from bakehouse.dockerfile.lint import make_linter
 from bakehouse.dockerfile.lowering.contexts import input_config
 from bakehouse.dockerfile.lowering.request import (
     RESOLVE_DEFAULT,
@@ -53,8 +54,19 @@ def parse_options(
         raise _invalid('support for "override-copy-image" was removed in BuildKit 0.11')
     if _is_true(get("build-arg:BUILDKIT_DISABLE_FILEOP", "")):
         raise _invalid('support for "BUILDKIT_DISABLE_FILEOP" build-arg was removed in BuildKit 0.11')
+    lint_control = get("build-arg:BUILDKIT_DOCKERFILE_CHECK")
+    # Of several wrong options BuildKit reports the first in this order.
     platforms = _platforms(get("platform", ""))
-    context = get(get("contextkey", "context"))
+    resolve_mode = _resolve_mode(get("image-resolve-mode", ""))
+    extra_hosts = _extra_hosts(get("add-hosts", ""))
+    shm_size = _shm_size(get("shm-size", ""))
+    ulimits = _ulimits(get("ulimit", ""))
+    resources = _resources(options)
+    network = _network(get("force-network-mode", ""))
+    multi_platform = _multi_platform(options, len(platforms))
+    if lint_control is not None:
+        make_linter("", lint_control)
+    git_advice = _flag("build-arg:BUILDKIT_GIT_ADVICE", get("build-arg:BUILDKIT_GIT_ADVICE", ""))
     inputs = _inputs(options, input_edges or {})
     return LowerRequest(
         dockerfile,
@@ -63,20 +75,20 @@ def parse_options(
         build_args=_prefixed(options, "build-arg:"),
         labels=_prefixed(options, "label:"),
         platforms=platforms,
-        multi_platform=_multi_platform(options, len(platforms)),
+        multi_platform=multi_platform,
         no_cache=_no_cache(get("no-cache")),
-        image_resolve_mode=_resolve_mode(get("image-resolve-mode", "")),
-        network=_network(get("force-network-mode", "")),
+        image_resolve_mode=resolve_mode,
+        network=network,
         hostname=get("build-arg:BUILDKIT_SANDBOX_HOSTNAME") or get("hostname", ""),
-        extra_hosts=_extra_hosts(get("add-hosts", "")),
-        shm_size=_shm_size(get("shm-size", "")),
-        ulimits=_ulimits(get("ulimit", "")),
+        extra_hosts=extra_hosts,
+        shm_size=shm_size,
+        ulimits=ulimits,
         cgroup_parent=get("cgroup-parent", ""),
-        resources=_resources(options),
+        resources=resources,
         cache_mount_namespace=get("build-arg:BUILDKIT_CACHE_MOUNT_NS", ""),
-        git_advice=_flag("build-arg:BUILDKIT_GIT_ADVICE", get("build-arg:BUILDKIT_GIT_ADVICE", "")),
-        lint_control=get("build-arg:BUILDKIT_DOCKERFILE_CHECK"),
-        main_context=context or None,
+        git_advice=git_advice,
+        lint_control=lint_control,
+        main_context=get(get("contextkey", "context")) or None,
         context_sub_dir=get("contextsubdir", ""),
         context_keep_git_dir=_is_true(get("build-arg:BUILDKIT_CONTEXT_KEEP_GIT_DIR", "")),
         context_input=inputs.get("context"),
