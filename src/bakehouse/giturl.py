@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from bakehouse.errors import DefinitionError
 from bakehouse.go.paths import rooted_path
+from bakehouse.go.text import quote
 from bakehouse.go.values import FALSE, TRUE
 from bakehouse.lazy import regex
 from bakehouse.values import dataclass, field, replace
@@ -108,9 +109,9 @@ def _escaped_path(raw: str, path: str) -> str:
     """The path as Go prints it: the writer's own escaping when it is a valid one, else Go's."""
     if _ESCAPED_PATH.fullmatch(raw):
         return raw
-    from urllib.parse import quote
+    from urllib.parse import quote as percent_encode
 
-    return quote(path, safe=_PATH_SAFE)
+    return percent_encode(path, safe=_PATH_SAFE)
 
 
 def _check_port(host: str) -> None:
@@ -203,9 +204,9 @@ def _with_query(git_ref: GitRef, query: tuple[tuple[str, str], ...]) -> GitRef:
     values: dict[str, str] = {}
     for key, value in query:
         if key in values:
-            raise _invalid(f'query "{key}" has multiple values')
+            raise _invalid(f"query {quote(key)} has multiple values")
         if not value and key not in _FLAGS:
-            raise _invalid(f'query "{key}" has no value')
+            raise _invalid(f"query {quote(key)} has no value")
         values[key] = value
     changes: dict[str, object] = {}
     ref = _agreeing("ref", git_ref.ref, values.get("ref"))
@@ -217,10 +218,10 @@ def _with_query(git_ref: GitRef, query: tuple[tuple[str, str], ...]) -> GitRef:
             changes[key.replace("-", "_")] = _flag(key, value)
         elif key == "mtime":
             if value not in ("checkout", "commit"):
-                raise _invalid(f'invalid mtime value: "{value}" (must be "checkout" or "commit")')
+                raise _invalid(f'invalid mtime value: {quote(value)} (must be "checkout" or "commit")')
             changes["mtime"] = value
         elif key not in ("ref", "subdir", "tag", "branch"):
-            raise _invalid(f'unexpected query "{key}"')
+            raise _invalid(f"unexpected query {quote(key)}")
     tag, branch = values.get("tag", ""), values.get("branch", "")
     if tag:
         ref = _agreeing("ref", ref, "refs/tags/" + tag.removeprefix("refs/tags/"))
@@ -239,7 +240,7 @@ def _agreeing(what: str, first: str, second: str | None) -> str:
     if second is None:
         return first
     if first and first != second:
-        raise _invalid(f'{what} conflicts: "{first}" vs "{second}"')
+        raise _invalid(f"{what} conflicts: {quote(first)} vs {quote(second)}")
     return second
 
 
@@ -248,7 +249,7 @@ def _flag(key: str, value: str) -> bool:
         return True
     if value in FALSE:
         return False
-    raise _invalid(f'invalid {key} value: "{value}"')
+    raise _invalid(f"invalid {key} value: {quote(value)}")
 
 
 def url_path(text: str) -> str | None:

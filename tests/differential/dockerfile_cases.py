@@ -219,7 +219,6 @@ class Peer:
             files[case.options["dockerfilekey"]] = files["dockerfile"]
         for name, texts in case.locals.items():
             files[name] = {path: text.encode() for path, text in texts.items()}
-        remote = case.options.get("context")
         request = {
             "options": case.options,
             "locals": {
@@ -232,7 +231,7 @@ class Peer:
             "inputs": {name: _base64(_input_definition(text)) for name, text in case.inputs.items()},
             "session_id": case.session_id,
             "build_platform": case.build_platform,
-            "sources": {} if remote is None else {_source_key(case): {"content": _base64(case.dockerfile)}},
+            "sources": {key: {"content": _base64(case.dockerfile)} for key in _source_keys(case)},
             "ignored_caps": list(case.ignored_caps),
         }
         assert self._process.stdin is not None and self._process.stdout is not None
@@ -250,12 +249,17 @@ class Peer:
         self._process.stdout.close()
 
 
-def _source_key(case: Case) -> str:
-    """The identifier of the remote main context, from which the peer reads the Dockerfile."""
+def _source_keys(case: Case) -> list[str]:
+    """The identifier of a remote main context, from which the peer reads the Dockerfile."""
     from bakehouse.dockerfile.lowering.contexts import _remote_root
 
-    root = _remote_root(request_of(case))
+    if "context" not in case.options:
+        return []
+    try:
+        root = _remote_root(request_of(case))
+    except BakehouseError:
+        return []  # then the peer fails too, before it reads anything
     assert root is not None
     edge = root.seal()
     assert edge is not None and isinstance(edge.vertex.op, SourceOp)
-    return edge.vertex.op.identifier
+    return [edge.vertex.op.identifier]

@@ -35,7 +35,7 @@ class Flags:
         name = flag[2:]
         kind = declared.get(name)
         if kind is None:
-            raise _error(did_you_mean(f"unknown flag: {flag}", name, declared), code="unknown-flag")
+            raise _error(did_you_mean(f"unknown flag: {flag}", name, sorted(declared)), code="unknown-flag")
         if name in seen and kind != STRINGS:
             raise _error(f"duplicate flag specified: {flag}")
         seen.add(name)

@@ -26,8 +26,8 @@ SHARED = "shared"
 PRIVATE = "private"
 LOCKED = "locked"
 
-_TYPES = (BIND, CACHE, TMPFS, SECRET, SSH)
-_SHARING = (SHARED, PRIVATE, LOCKED)
+_TYPES = (BIND, CACHE, SECRET, SSH, TMPFS)
+_SHARING = (LOCKED, PRIVATE, SHARED)
 _KEYS = (
     "type",
     "from",

@@ -109,6 +109,13 @@ class PatternMatcher:
         return bits != 0 and not self._exclusion_bits >> (bits.bit_length() - 1) & 1
 
 
+def check_patterns(patterns: Iterable[str]) -> None:
+    """Raises `DockerfileError` (code `bad-pattern`) for the first pattern that is none. What is wrong with it as an
+    expression only a matcher finds out."""
+    for _ in _parse_all(patterns):
+        pass
+
+
 def _parse_all(patterns: Iterable[str]) -> Iterable[Pattern]:
     for text in patterns:
         text = text.strip(SPACES)

@@ -1,7 +1,7 @@
 """BuildKit's hints for misspelt names: `(did you mean X?)`.
 
 Its own rule, not HCL's (`hcl.evaluation.suggestion`, the first name that is near) nor the one of our own hints
-(`bake.suggestions`): at most two edits, the nearest name, and the alphabetically first of equals.
+(`bake.suggestions`): at most two edits, the nearest name, and the first of equals.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from bakehouse.go.text import edit_distance, lower, upper
 
 
 def suggestion(value: str, options: Iterable[str], *, case_sensitive: bool = True) -> str:
-    """The option that is at most two edits away from `value`, the closest and then the alphabetically first
-    one, or the empty string. Also empty when `value` is one of the options. Without case sensitivity it takes
-    `value`'s case."""
+    """The option that is at most two edits away from `value`, the closest and then the first one, or the
+    empty string. Also empty when `value` is one of the options. Without case sensitivity it takes `value`'s case.
+    Where BuildKit's options have no order, callers sort them."""
     wanted = value if case_sensitive else lower(value)
     best, best_distance = "", 3
-    for option in sorted(options):
+    for option in options:
         candidate = option if case_sensitive else lower(option)
         if candidate == wanted:
             return ""

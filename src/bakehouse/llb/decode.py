@@ -24,6 +24,7 @@ from bakehouse.llb.ops import (
     ExecOp,
     FileAction,
     FileOp,
+    LinuxResources,
     LlbPlatform,
     MergeOp,
     Meta,
@@ -211,8 +212,6 @@ def _platform(raw: bytes) -> LlbPlatform:
 
 def _metadata(raw: bytes) -> Metadata:
     entry = Fields(raw)
-    if 7 in entry:
-        raise NotBuiltYetError("resource limits in op metadata are not supported", code="unsupported-op")
     enabled = [cap.text(1) for cap in map(Fields, entry.messages(5)) if cap.flag(2)]
     return Metadata(
         ignore_cache=entry.flag(1),
@@ -220,6 +219,20 @@ def _metadata(raw: bytes) -> Metadata:
         export_cache=entry.optional(4, lambda value: Fields(value).flag(1)),
         caps=frozenset(enabled),
         progress_group=entry.optional(6, _progress_group),
+        linux_resources=entry.optional(7, _linux_resources),
+    )
+
+
+def _linux_resources(raw: bytes) -> LinuxResources:
+    entry = Fields(raw)
+    return LinuxResources(
+        memory=entry.number(1),
+        memory_swap=entry.number(2),
+        cpu_shares=entry.number(3),
+        cpu_period=entry.number(4),
+        cpu_quota=entry.number(5),
+        cpuset_cpus=entry.text(6),
+        cpuset_mems=entry.text(7),
     )
 
 

@@ -13,6 +13,7 @@ from bakehouse.errors import InternalError
 from bakehouse.llb.graph import SealedVertex
 from bakehouse.llb.ops import (
     Edge,
+    LinuxResources,
     LlbPlatform,
     Metadata,
     Op,
@@ -34,6 +35,7 @@ class Constraints:
     export_cache: bool | None = None
     caps: frozenset[str] = frozenset()
     progress_group: ProgressGroup | None = None
+    linux_resources: LinuxResources | None = None
     locations: tuple[tuple[str, int, int], ...] = ()
 
     def named(self, name: str) -> Constraints:
@@ -49,7 +51,12 @@ class Constraints:
 
     def metadata(self) -> Metadata:
         return Metadata(
-            self.ignore_cache, dict(self.description), self.export_cache, self.caps, self.progress_group
+            self.ignore_cache,
+            dict(self.description),
+            self.export_cache,
+            self.caps,
+            self.progress_group,
+            self.linux_resources,
         )
 
 

@@ -21,6 +21,7 @@ from bakehouse.llb.ops import (
     ExecOp,
     FileAction,
     FileOp,
+    LinuxResources,
     LlbPlatform,
     MergeOp,
     Meta,
@@ -130,7 +131,21 @@ def encode_metadata(metadata: Metadata) -> bytes:
         put_string(group, 2, metadata.progress_group.name)
         put_int(group, 3, metadata.progress_group.weak)
         put_message(out, 6, group)
+    if metadata.linux_resources is not None:
+        put_message(out, 7, _linux_resources(metadata.linux_resources))
     return bytes(out)
+
+
+def _linux_resources(resources: LinuxResources) -> bytearray:
+    body = bytearray()
+    put_int(body, 1, resources.memory)
+    put_int(body, 2, resources.memory_swap)
+    put_int(body, 3, resources.cpu_shares)
+    put_int(body, 4, resources.cpu_period)
+    put_int(body, 5, resources.cpu_quota)
+    put_string(body, 6, resources.cpuset_cpus)
+    put_string(body, 7, resources.cpuset_mems)
+    return body
 
 
 def encode_platform(platform: LlbPlatform) -> bytes:

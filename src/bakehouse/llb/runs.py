@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from bakehouse.errors import DefinitionError
 from bakehouse.llb import caps
 from bakehouse.llb.draft import Constraints, InputList, Node, Output, SealDefaults, finish
 from bakehouse.llb.ops import (
@@ -112,6 +113,13 @@ class RunNode(Node):
         return [mount.source for mount in self.mounts if mount.source is not None]
 
     def seal(self, edges: Callable[[Output], Edge], defaults: SealDefaults) -> Vertex:
+        """Raises `DefinitionError` (code `invalid-run`) when there is nothing to run."""
+        if not self.meta.args:
+            raise DefinitionError(
+                "arguments are required",
+                code="invalid-run",
+                hint="write what RUN is to run, or leave the line out",
+            )
         inputs = InputList()
         mounts: list[Mount] = []
         outputs = 0
@@ -168,6 +176,7 @@ class RunNode(Node):
             (caps.EXEC_SECRET_ENV, any(secret.env is not None for secret in self.secrets)),
             (caps.EXEC_MOUNT_SSH, bool(self.ssh)),
             (caps.EXEC_META_CDI, bool(self.devices)),
+            (caps.EXEC_META_LINUX_RESOURCES, self.constraints.linux_resources is not None),
         )
         wanted.update(cap for cap, needed in conditions if needed)
         for mount in self.mounts:

@@ -6,9 +6,11 @@ import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
-from urllib.parse import quote, unquote
+from urllib.parse import quote as percent_encode
+from urllib.parse import unquote
 
 from bakehouse.errors import DefinitionError
+from bakehouse.go.text import quote
 from bakehouse.lazy import regex
 from bakehouse.values import dataclass, replace
 
@@ -102,18 +104,18 @@ class Platform:
     def parse_exact(cls, text: str) -> Self:
         """What containerd's `Parse` alone yields: aliases resolved, `linux/arm64/v8` and `linux/arm` kept."""
         if "*" in text:
-            raise _invalid(f'"{text}": wildcards not yet supported')
+            raise _invalid(f"{quote(text)}: wildcards not yet supported")
         parts = text.split("/", 3)
         match = _OS_PART.match(parts[0])
         if match is None:
             raise _invalid(
-                f'"{parts[0]}" is an invalid OS component of "{text}": '
+                f"{quote(parts[0])} is an invalid OS component of {quote(text)}: "
                 f'OSAndVersion specifier component must match "{_OS_SHOWN}"'
             )
         for part in parts[1:]:
             if not _PART.match(part):
                 raise _invalid(
-                    f'"{part}" is an invalid component of "{text}": '
+                    f"{quote(part)} is an invalid component of {quote(text)}: "
                     f'platform specifier component must match "{_PART_SHOWN}"'
                 )
         system = _normal_os(match[1])
@@ -131,7 +133,7 @@ class Platform:
             if (architecture, variant) == ("arm64", ""):
                 variant = "v8"
             return cls(system, architecture, variant, version, features)
-        raise _invalid(f'"{text}": cannot parse platform specifier')
+        raise _invalid(f"{quote(text)}: cannot parse platform specifier")
 
     @classmethod
     def _of_one_part(cls, text: str, system: str, version: str, features: tuple[str, ...]) -> Self:
@@ -145,7 +147,7 @@ class Platform:
             variant = ""
         if architecture in _KNOWN_ARCHITECTURES:
             return cls("linux", architecture, variant)
-        raise _invalid(f'"{text}": unknown operating system or architecture')
+        raise _invalid(f"{quote(text)}: unknown operating system or architecture")
 
     @classmethod
     def local(cls) -> Self:
@@ -186,8 +188,8 @@ class Platform:
         """As `str`, with OS version and features: `windows(10.0.17763+win32k)/amd64`."""
         if not self.os or not (self.os_version or self.os_features):
             return str(self)
-        options = quote(self.os_version, safe="") + "".join(
-            f"+{quote(feature, safe='')}" for feature in self.os_features
+        options = percent_encode(self.os_version, safe="") + "".join(
+            f"+{percent_encode(feature, safe='')}" for feature in self.os_features
         )
         return "/".join(part for part in (f"{self.os}({options})", self.architecture, self.variant) if part)
 

@@ -19,6 +19,7 @@ from bakehouse.dockerfile.lowering.step_names import step_name
 from bakehouse.dockerfile.positions import DockerfileError
 from bakehouse.dockerfile.suggestions import did_you_mean
 from bakehouse.errors import BakehouseError, DefinitionError
+from bakehouse.go.text import quote
 from bakehouse.llb import state
 from bakehouse.llb.env import EnvList
 from bakehouse.llb.platforms import to_llb
@@ -59,6 +60,7 @@ def resolve_bases(conversion: Conversion, reachable: set[StageState], resolver: 
     the resolver raises.
     """
     lookups = []
+    wrong: DockerfileError | None = None
     for stage in conversion.table.states:
         if stage.base is not None or stage.dispatched or stage.resolved:
             continue
@@ -66,8 +68,14 @@ def resolve_bases(conversion: Conversion, reachable: set[StageState], resolver: 
         stage.resolved = wanted
         if stage.base_name == SCRATCH and stage.named_context is None:
             _start_from_scratch(conversion, stage)
-        else:
+            continue
+        try:
             lookups.append((_prepare(conversion, stage, wanted), wanted))
+        except DockerfileError as error:
+            # Of several, BuildKit shows the last: it checks all at once and begins with the one it came to last.
+            wrong = error
+    if wrong is not None:
+        raise wrong
     _run([lookup for lookup, wanted in lookups if wanted], conversion, resolver)
     for lookup, _ in lookups:
         _apply(conversion, lookup)
@@ -88,7 +96,7 @@ def _prepare(conversion: Conversion, stage: StageState, wanted: bool) -> _Lookup
     try:
         reference = Reference.parse(original)
     except DefinitionError as error:
-        message = f'failed to parse stage name "{original}": {error.message}'
+        message = f"failed to parse stage name {quote(original)}: {error.message}"
         raise DockerfileError(message, location=stage.location, code=error.code) from None
     platform = stage.platform or conversion.platforms.target
     stage.base_name = str(reference)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from bakehouse.dockerfile import lint_rules as rules
 from bakehouse.dockerfile.instructions import ArgCommand, Command, KeyValueOptional, Stage
@@ -18,6 +19,9 @@ from bakehouse.lazy import regex
 from bakehouse.llb.env import EnvList
 from bakehouse.oci.platform import Platform
 from bakehouse.oci.reference import Reference
+
+if TYPE_CHECKING:
+    from bakehouse.dockerfile.patterns import PatternMatcher
 
 #: Arguments that steer the frontend and never enter a step's environment.
 NON_ENV_ARGS = ("BUILDKIT_SBOM_SCAN_CONTEXT", "BUILDKIT_SBOM_SCAN_STAGE")
@@ -43,7 +47,7 @@ def unknown_from_args(
     """Variables of a FROM that are no global arguments."""
     names = set(known)
     for name in sorted(set(unmatched) - names):
-        linter.run(rules.UNDEFINED_ARG_IN_FROM, location, name, suggestion(name, names))
+        linter.run(rules.UNDEFINED_ARG_IN_FROM, location, name, suggestion(name, sorted(names)))
 
 
 def platform_flag(linter: Linter, stage: Stage, expanded: WordResult, global_args: Mapping[str, str]) -> None:
@@ -133,19 +137,29 @@ def used_once(linter: Linter, stage: StageState, command: Command) -> None:
     stage.used[key] = command.location
 
 
-def ignored_source(
-    linter: Linter, ignore_patterns: Sequence[str], location: LineRange, keyword: str, path: str
-) -> None:
-    """A source of COPY or ADD that `.dockerignore` leaves out. Not judged when it has exclusions (`!`)."""
-    from bakehouse.dockerfile.patterns import PatternMatcher
+class IgnoredSources:
+    """Finds sources of COPY and ADD that `.dockerignore` leaves out. Nothing is judged when it has exclusions (`!`)."""
 
-    if not ignore_patterns:
-        return
-    matcher = PatternMatcher(ignore_patterns)
-    if matcher.exclusions:
-        return
-    path = clean_path(path)
-    if path in (".", "/") and not any(clean_path(pattern) in _IGNORE_ALL for pattern in ignore_patterns):
-        return
-    if matcher.matches_or_parent_matches(path):
-        linter.run(rules.COPY_IGNORED_FILE, location, keyword, path)
+    def __init__(self, patterns: Sequence[str]) -> None:
+        self._patterns = patterns
+        self._matcher: PatternMatcher | None = None
+
+    def report(self, linter: Linter, location: LineRange, keyword: str, path: str) -> None:
+        """Reports `path` when it is left out."""
+        path = clean_path(path)
+        if path in (".", "/") and not any(clean_path(each) in _IGNORE_ALL for each in self._patterns):
+            return
+        if self._patterns and self._matches(path):
+            linter.run(rules.COPY_IGNORED_FILE, location, keyword, path)
+
+    def _matches(self, path: str) -> bool:
+        from bakehouse.dockerfile.patterns import PatternMatcher
+
+        try:
+            if self._matcher is None:
+                self._matcher = PatternMatcher(self._patterns)
+        except DockerfileError:
+            # A pattern that is no expression fails when the context is read, if it is.
+            self._patterns = ()
+            return False
+        return not self._matcher.exclusions and self._matcher.matches_or_parent_matches(path)

@@ -17,6 +17,7 @@ from bakehouse.dockerfile.positions import DockerfileError
 from bakehouse.errors import DefinitionError
 from bakehouse.giturl import parse_git_ref
 from bakehouse.go.paths import join_path
+from bakehouse.go.text import quote
 from bakehouse.lazy import regex
 from bakehouse.llb import sources, state
 from bakehouse.llb.draft import Constraints, Output, SealDefaults
@@ -264,7 +265,12 @@ class NamedContext:
         if self.request.read_local is not None:
             text = self.request.read_local(name, _IGNORE_FILE)
             if text:
-                excludes = read_ignore_file(text)
+                try:
+                    excludes = read_ignore_file(text)
+                except DockerfileError as error:
+                    # Its line is one of the ignore file, not of the Dockerfile.
+                    message = f"failed parsing {_IGNORE_FILE}: {error.message}"
+                    raise DockerfileError(message, code=error.code, hint=error.hint) from None
 
         def target() -> Output:
             return sources.local(
@@ -338,9 +344,9 @@ def _split_layout(text: str) -> tuple[str, str]:
     if ":" in last:
         name = name[: name.rindex(":")]
     if not name:
-        raise _bad_context(f'could not parse oci-layout reference "{text}": invalid reference format')
+        raise _bad_context(f"could not parse oci-layout reference {quote(text)}: invalid reference format")
     if not at:
-        raise _bad_context(f'oci-layout reference "{text}" has no digest')
+        raise _bad_context(f"oci-layout reference {quote(text)} has no digest")
     return name, digest
 
 

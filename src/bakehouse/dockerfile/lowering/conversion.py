@@ -51,7 +51,7 @@ class Conversion:
     global_args: EnvList
     declared_args: Mapping[str, KeyValueOptional]
     context: State
-    ignore_patterns: tuple[str, ...] = ()
+    ignored: checks.IgnoredSources | None = None
     epoch_s: int | None = None
     proxy: ProxyEnv | None = None
     table: StageTable = field(default_factory=StageTable)

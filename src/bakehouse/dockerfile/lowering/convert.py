@@ -40,7 +40,6 @@ from bakehouse.dockerfile.lowering.request import (
     LoweredPlatform,
     LowerRequest,
     MetaResolver,
-    ResourceLimits,
 )
 from bakehouse.dockerfile.lowering.run_command import lower_run
 from bakehouse.dockerfile.lowering.stages import (
@@ -54,11 +53,14 @@ from bakehouse.dockerfile.lowering.workdir_command import lower_workdir, set_dir
 from bakehouse.dockerfile.positions import DockerfileError, LineRange
 from bakehouse.dockerfile.suggestions import did_you_mean
 from bakehouse.dockerfile.words import ShellLexer, WordResult
-from bakehouse.errors import BakehouseError, DefinitionError, NotBuiltYetError
+from bakehouse.errors import BakehouseError, DefinitionError
+from bakehouse.go.text import quote
 from bakehouse.go.values import FALSE, TRUE
 from bakehouse.llb.draft import Output, SealDefaults
 from bakehouse.llb.env import EnvList, split_entry
+from bakehouse.llb.ops import Edge
 from bakehouse.llb.platforms import to_llb
+from bakehouse.llb.state import State
 from bakehouse.oci.platform import Platform
 from bakehouse.values import replace
 
@@ -87,13 +89,9 @@ _SIMPLE: dict[type[Command], _Handler] = {
 def lower(request: LowerRequest, resolver: MetaResolver) -> Lowered:
     """The graphs and image configs of `request`, one a platform, equal to those of BuildKit's frontend.
 
-    Raises `DiagnosticsError` with the message and the lines that BuildKit would show, `NotBuiltYetError` for options
-    without a room, and what `resolver` raises, with the lines of the FROM added.
+    Raises `DiagnosticsError` with the message and the lines that BuildKit would show, and what `resolver` raises, with
+    the lines of the FROM added.
     """
-    if request.resources != ResourceLimits():
-        raise NotBuiltYetError(
-            "resource limits (memory, memswap, cpu…) are not supported", code="unsupported-resource-limits"
-        )
     file = _parse(request)
     resolver = CachingResolver(resolver)
     used: set[str] = set()
@@ -188,7 +186,7 @@ class _PlatformLowering:
             global_args,
             declared,
             deferred_state(self._context_output),
-            ignore_patterns=request.dockerignore if remote is None else (),
+            ignored=checks.IgnoredSources(request.dockerignore) if remote is None else None,
             epoch_s=epoch_s,
             proxy=proxy_from(build_args),
         )
@@ -290,7 +288,7 @@ class _PlatformLowering:
             return self._table.states[-1]
         found = self._table.named(wanted)
         if found is None:
-            message = f'target stage "{wanted}" could not be found'
+            message = f"target stage {quote(wanted)} could not be found"
             raise DockerfileError(did_you_mean(message, wanted, self._table.names()), code="target-not-found")
         return found
 
@@ -311,6 +309,10 @@ class _PlatformLowering:
 
     def _dispatch(self, reachable: set[StageState]) -> set[str]:
         """Lowers the instructions of the stages that are needed; gives the paths they read of the main context."""
+        if self._remote_context is None and self._request.dockerignore:
+            from bakehouse.dockerfile.patterns import check_patterns
+
+            check_patterns(self._request.dockerignore)
         paths: set[str] = set()
         for stage in self._table.states:
             if not self._request.all_stages and (stage not in reachable or stage.dispatched):
@@ -402,13 +404,23 @@ class _PlatformLowering:
         return LoweredPlatform(
             exported.format_all(),
             _windows_version(exported, target.image.platform),
-            target.state.seal(defaults),
+            _sealed(target.state, defaults),
             target.image.encode(),
             None if target.base_image is None else target.base_image.encode(),
             conversion.epoch_s,
             target.ignore_cache or any(stage.ignore_cache for stage in scanned),
             trees,
         )
+
+
+def _sealed(tree: State, defaults: SealDefaults) -> Edge | None:
+    """The finished graph. Raises `DockerfileError` where a name or value in it is not text."""
+    try:
+        return tree.seal(defaults)
+    except DefinitionError as error:
+        raise DockerfileError(
+            f"failed to marshal LLB definition: {error.message}", code=error.code, hint=error.hint
+        ) from None
 
 
 def _choose_platforms(request: LowerRequest, target: Platform | None) -> PlatformChoice:

@@ -18,6 +18,7 @@ from bakehouse.dockerfile.lowering.remote_sources import (
     http_tree,
     is_http,
     is_remote,
+    with_url_flags,
 )
 from bakehouse.dockerfile.lowering.stages import StageState
 from bakehouse.dockerfile.lowering.step_names import shown_command, step_name
@@ -48,7 +49,7 @@ class _Transfer:
     source: State
     template: Copy
     name: str
-    ignore_patterns: tuple[str, ...]
+    ignored: checks.IgnoredSources | None
     linter: Linter
 
     @property
@@ -65,7 +66,7 @@ def lower_copy(
 ) -> None:
     """Appends the step of a COPY. Raises `DockerfileError`."""
     if not sources:
-        _transfer(conversion, stage, command, conversion.context, conversion.ignore_patterns, linter)
+        _transfer(conversion, stage, command, conversion.context, conversion.ignored, linter)
         stage.context_paths.update(join_path("/", path) for path in command.source_paths)
         return
     source = sources[0]
@@ -75,13 +76,13 @@ def lower_copy(
             f"{quote(stage.name)}",
             code="stage-not-defined-yet",
         )
-    _transfer(conversion, stage, command, source.state, (), linter)
+    _transfer(conversion, stage, command, source.state, None, linter)
     source.paths.update(join_path("/", path) for path in command.source_paths)
 
 
 def lower_add(conversion: Conversion, stage: StageState, command: AddCommand, linter: Linter) -> None:
     """Appends the step of an ADD. Raises `DockerfileError`."""
-    _transfer(conversion, stage, command, conversion.context, conversion.ignore_patterns, linter)
+    _transfer(conversion, stage, command, conversion.context, conversion.ignored, linter)
     # Git URLs other than http ones are asked of the context too, as BuildKit does.
     stage.context_paths.update(
         join_path("/", path) for path in command.source_paths if not path.startswith(("http://", "https://"))
@@ -93,7 +94,7 @@ def _transfer(
     stage: StageState,
     command: CopyCommand | AddCommand,
     source: State,
-    ignore_patterns: tuple[str, ...],
+    ignored: checks.IgnoredSources | None,
     linter: Linter,
 ) -> None:
     target = destination(stage.state.directory, command.dest_path, stage.os)
@@ -112,8 +113,11 @@ def _transfer(
     text = shown_command(conversion.lexer, str(command), env)
     platform = conversion.shown_platform(stage.platform or conversion.platforms.target)
     name = step_name(stage, text, platform, env)
-    transfer = _Transfer(conversion, stage, command, source, template, name, ignore_patterns, linter)
-    steps = [_copy_path(transfer, path) for path in command.source_paths]
+    transfer = _Transfer(conversion, stage, command, source, template, name, ignored, linter)
+    steps = []
+    for path in command.source_paths:
+        step, transfer = _copy_path(transfer, path)
+        steps.append(step)
     steps += [_copy_document(transfer, content) for content in command.source_contents]
     constraints = replace(conversion.located(command.location), ignore_cache=stage.ignore_cache)
     if command.link and not command.chmod and conversion.supports(caps.MERGE_OP):
@@ -151,27 +155,31 @@ def _progress_group_id(transfer: _Transfer) -> str:
     return digest.hexdigest()[:25]
 
 
-def _copy_path(transfer: _Transfer, path: str) -> CopyFrom:
-    """The copy of one source word: a git repository, a URL, or a path with wildcards."""
+def _copy_path(transfer: _Transfer, path: str) -> tuple[CopyFrom, _Transfer]:
+    """The copy of one source word: a git repository, a URL, or a path with wildcards. The second value is for the
+    sources behind it: what a git URL says of `.git` and checksum holds for them too."""
     git_ref = git_reference(path)
     if git_ref is not None and not git_ref.looks_local:
         if not isinstance(transfer.command, AddCommand):
             raise DockerfileError("source can't be a git ref for COPY", code="remote-copy-source")
-        tree = git_tree(transfer.conversion, transfer.command, git_ref, transfer.name)
-        return tree.copy_from(replace(transfer.template, src="/"))
+        command = with_url_flags(transfer.command, git_ref)
+        tree = git_tree(transfer.conversion, command, git_ref, transfer.name)
+        return tree.copy_from(replace(transfer.template, src="/")), replace(transfer, command=command)
     if is_http(path):
         if not isinstance(transfer.command, AddCommand):
             raise DockerfileError("source can't be a URL for COPY", code="remote-copy-source")
         tree, filename = http_tree(path, transfer.command.checksum, transfer.name)
         unpack = bool(transfer.command.unpack)
-        return tree.copy_from(replace(transfer.template, src=filename, attempt_unpack=unpack))
-    return _copy_local(transfer, path)
+        step = tree.copy_from(replace(transfer.template, src=filename, attempt_unpack=unpack))
+        return step, transfer
+    return _copy_local(transfer, path), transfer
 
 
 def _copy_local(transfer: _Transfer, path: str) -> CopyFrom:
     command, os = transfer.command, transfer.stage.os
-    keyword = "Add" if transfer.is_add else "Copy"
-    checks.ignored_source(transfer.linter, transfer.ignore_patterns, command.location, keyword, path)
+    if transfer.ignored is not None:
+        keyword = "Add" if transfer.is_add else "Copy"
+        transfer.ignored.report(transfer.linter, command.location, keyword, path)
     include: tuple[str, ...] = ()
     required: tuple[str, ...] = ()
     if isinstance(command, CopyCommand) and command.parents:

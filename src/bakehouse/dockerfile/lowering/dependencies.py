@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
 from bakehouse.dockerfile.document import parse_onbuild_trigger
@@ -15,9 +14,8 @@ from bakehouse.dockerfile.lowering.stages import (
     unregistered_stage,
 )
 from bakehouse.dockerfile.positions import DockerfileError, LineRange
-from bakehouse.lazy import regex
+from bakehouse.go.values import parse_int
 
-_INDEX = regex(r"[+-]?[0-9]+\Z", re.ASCII)
 _NO_ENV: dict[str, str] = {}
 
 
@@ -84,6 +82,10 @@ def _copy_source(conversion: Conversion, command: CopyCommand) -> StageState:
             "as a workaround",
             code="variable-in-from",
         )
-    if _INDEX.match(name):
-        return conversion.table.numbered(int(name))
+    try:
+        index = parse_int(name)
+    except ValueError:
+        pass
+    else:
+        return conversion.table.numbered(index)
     return conversion.table.named(name) or unregistered_stage(name, command.location)

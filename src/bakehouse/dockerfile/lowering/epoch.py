@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
 from bakehouse.dockerfile.instructions import AddCommand, ArgCommand, Stage
@@ -12,7 +11,8 @@ from bakehouse.dockerfile.lowering.remote_sources import checked_digest, git_ref
 from bakehouse.dockerfile.lowering.request import LowerRequest, MetaResolver
 from bakehouse.dockerfile.positions import DockerfileError
 from bakehouse.dockerfile.words import ShellLexer
-from bakehouse.lazy import regex
+from bakehouse.go.text import quote
+from bakehouse.go.values import parse_int
 from bakehouse.llb import state
 from bakehouse.llb.draft import SealDefaults
 from bakehouse.llb.env import EnvList
@@ -23,7 +23,6 @@ from bakehouse.llb.sources import GitOptions
 from bakehouse.llb.state import State
 
 KEY = "SOURCE_DATE_EPOCH"
-_INTEGER = regex(r"[+-]?[0-9]+\Z", re.ASCII)
 # What RFC 3339 times can hold: years 1 to 9999.
 _EARLIEST_S, _LATEST_S = -62135596800, 253402300799
 
@@ -71,10 +70,8 @@ class EpochResolver:
     def _value(self, value: str, build_args: dict[str, str], global_args: EnvList) -> int | None:
         if not value:
             return None
-        if _INTEGER.match(value):
-            epoch_s = int(value)
-            if not _EARLIEST_S <= epoch_s <= _LATEST_S:
-                raise _invalid(f"invalid {KEY}: {value}")
+        epoch_s = _seconds(value)
+        if epoch_s is not None:
             return epoch_s
         if value == "context":
             tree = remote_context(self._request)
@@ -106,7 +103,13 @@ class EpochResolver:
 
     def _stage_source(self, stage: Stage, build_args: dict[str, str], env: EnvList) -> State:
         """The one remote source that a source-only stage adds."""
-        if self._lexer.process_word(stage.base_name, env).text != "scratch":
+        try:
+            base = self._lexer.process_word(stage.base_name, env).text
+        except DockerfileError as error:
+            raise error.at(
+                stage.location, prefix=f"failed to process source stage base name {quote(stage.base_name)}: "
+            ) from None
+        if base != "scratch":
             raise _invalid(f"{KEY} stage must use FROM scratch")
         source: State | None = None
         for command in stage.commands:
@@ -151,6 +154,17 @@ class EpochResolver:
             advice=self._request.git_advice,
         )
         return state.git(ref.remote, options, known_hosts=self._request.known_hosts)
+
+
+def _seconds(text: str) -> int | None:
+    """The number that `text` is, or None. Raises `DockerfileError` for a time that an image config cannot hold."""
+    try:
+        seconds = parse_int(text)
+    except ValueError:
+        return None
+    if not _EARLIEST_S <= seconds <= _LATEST_S:
+        raise _invalid(f"invalid {KEY}: {text}")
+    return seconds
 
 
 def _invalid(message: str) -> DockerfileError:

@@ -27,9 +27,9 @@ from bakehouse.dockerfile.lowering.stages import StageState
 from bakehouse.dockerfile.positions import DockerfileError, LineRange
 from bakehouse.go.text import quoted_list
 from bakehouse.go.units import format_duration
+from bakehouse.go.values import parse_int
 from bakehouse.lazy import regex
 
-_NUMBER = regex(r"[+-]?[0-9]+\Z", re.ASCII)
 _SIGNAL_NAMES = """
     ABRT ALRM BUS CHLD CLD CONT FPE HUP ILL INT IO IOT KILL PIPE POLL PROF PWR QUIT SEGV STKFLT STOP SYS TERM TRAP
     TSTP TTIN TTOU URG USR1 USR2 VTALRM WINCH XCPU XFSZ RTMIN RTMAX
@@ -145,8 +145,10 @@ def _process_args(stage: StageState, command: CmdCommand | EntrypointCommand, li
 
 
 def _is_signal(text: str) -> bool:
-    if _NUMBER.match(text):
-        return int(text) != 0
+    try:
+        return parse_int(text) != 0
+    except ValueError:
+        pass
     name = text.upper().removeprefix("SIG")
     return name in _SIGNALS or _REALTIME.match(name) is not None
 

@@ -7,10 +7,10 @@ caches, attestations or other frontends are not looked at here.
 from __future__ import annotations
 
 import ipaddress
-import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
+from bakehouse.dockerfile.lint import make_linter
 from bakehouse.dockerfile.lowering.contexts import input_config
 from bakehouse.dockerfile.lowering.request import (
     RESOLVE_DEFAULT,
@@ -18,14 +18,13 @@ from bakehouse.dockerfile.lowering.request import (
     RESOLVE_PULL,
     InputContext,
     LowerRequest,
-    ResourceLimits,
 )
 from bakehouse.errors import DefinitionError
 from bakehouse.go.csvline import split_csv
+from bakehouse.go.text import SPACES, quote
 from bakehouse.go.units import parse_ulimit
-from bakehouse.go.values import parse_bool, parse_int
-from bakehouse.lazy import regex
-from bakehouse.llb.ops import NETWORK_HOST, NETWORK_NONE, NETWORK_SANDBOX, Edge, Ulimit
+from bakehouse.go.values import parse_bool, parse_int, parse_uint
+from bakehouse.llb.ops import NETWORK_HOST, NETWORK_NONE, NETWORK_SANDBOX, Edge, LinuxResources, Ulimit
 from bakehouse.oci.platform import Platform
 
 _NETWORKS = {
@@ -34,14 +33,7 @@ _NETWORKS = {
     "host": NETWORK_HOST,
     "none": NETWORK_NONE,
 }
-_INTEGER = regex(r"[+-]?[0-9]+\Z", re.ASCII)
-_CPU_SET = regex(r"[0-9]+(?:-[0-9]+)?(?:,[0-9]+(?:-[0-9]+)?)*\Z", re.ASCII)
-_LIMIT_FIELDS = {
-    "memory": "memory",
-    "cpushares": "cpu_shares",
-    "cpuperiod": "cpu_period",
-    "cpuquota": "cpu_quota",
-}
+_MAX_CPU = 8192
 
 
 def parse_options(
@@ -62,8 +54,19 @@ def parse_options(
         raise _invalid('support for "override-copy-image" was removed in BuildKit 0.11')
     if _is_true(get("build-arg:BUILDKIT_DISABLE_FILEOP", "")):
         raise _invalid('support for "BUILDKIT_DISABLE_FILEOP" build-arg was removed in BuildKit 0.11')
+    lint_control = get("build-arg:BUILDKIT_DOCKERFILE_CHECK")
+    # Of several wrong options BuildKit reports the first in this order.
     platforms = _platforms(get("platform", ""))
-    context = get(get("contextkey", "context"))
+    resolve_mode = _resolve_mode(get("image-resolve-mode", ""))
+    extra_hosts = _extra_hosts(get("add-hosts", ""))
+    shm_size = _shm_size(get("shm-size", ""))
+    ulimits = _ulimits(get("ulimit", ""))
+    resources = _resources(options)
+    network = _network(get("force-network-mode", ""))
+    multi_platform = _multi_platform(options, len(platforms))
+    if lint_control is not None:
+        make_linter("", lint_control)
+    git_advice = _flag("build-arg:BUILDKIT_GIT_ADVICE", get("build-arg:BUILDKIT_GIT_ADVICE", ""))
     inputs = _inputs(options, input_edges or {})
     return LowerRequest(
         dockerfile,
@@ -72,20 +75,20 @@ def parse_options(
         build_args=_prefixed(options, "build-arg:"),
         labels=_prefixed(options, "label:"),
         platforms=platforms,
-        multi_platform=_multi_platform(options, len(platforms)),
+        multi_platform=multi_platform,
         no_cache=_no_cache(get("no-cache")),
-        image_resolve_mode=_resolve_mode(get("image-resolve-mode", "")),
-        network=_network(get("force-network-mode", "")),
+        image_resolve_mode=resolve_mode,
+        network=network,
         hostname=get("build-arg:BUILDKIT_SANDBOX_HOSTNAME") or get("hostname", ""),
-        extra_hosts=_extra_hosts(get("add-hosts", "")),
-        shm_size=_shm_size(get("shm-size", "")),
-        ulimits=_ulimits(get("ulimit", "")),
+        extra_hosts=extra_hosts,
+        shm_size=shm_size,
+        ulimits=ulimits,
         cgroup_parent=get("cgroup-parent", ""),
-        resources=_resources(options),
+        resources=resources,
         cache_mount_namespace=get("build-arg:BUILDKIT_CACHE_MOUNT_NS", ""),
-        git_advice=_flag("build-arg:BUILDKIT_GIT_ADVICE", get("build-arg:BUILDKIT_GIT_ADVICE", "")),
-        lint_control=get("build-arg:BUILDKIT_DOCKERFILE_CHECK"),
-        main_context=context or None,
+        git_advice=git_advice,
+        lint_control=lint_control,
+        main_context=get(get("contextkey", "context")) or None,
         context_sub_dir=get("contextsubdir", ""),
         context_keep_git_dir=_is_true(get("build-arg:BUILDKIT_CONTEXT_KEEP_GIT_DIR", "")),
         context_input=inputs.get("context"),
@@ -213,31 +216,72 @@ def _is_true(text: str) -> bool:
         return False
 
 
-def _resources(options: Mapping[str, str]) -> ResourceLimits:
-    prefix = "failed to parse resource limits: "
+def _resources(options: Mapping[str, str]) -> LinuxResources | None:
     values: dict[str, Any] = {}
-    for key, field in _LIMIT_FIELDS.items():
+    for key, (field, read) in _LIMITS.items():
         text = options.get(key, "")
-        if text:
-            values[field] = _positive(key, text, prefix)
-    swap = options.get("memswap", "")
-    if swap:
-        if not _INTEGER.match(swap) or int(swap) < -1 or int(swap) == 0:
-            raise _invalid(f"{prefix}invalid memswap value: {swap}: must be -1 (unlimited) or > 0")
-        values["memory_swap"] = int(swap)
-    for key, field in (("cpusetcpus", "cpuset_cpus"), ("cpusetmems", "cpuset_mems")):
-        text = options.get(key, "")
-        if text and not _CPU_SET.match(text):
-            raise _invalid(f"{prefix}invalid {key} value: {text}")
-        if text:
-            values[field] = text
-    return ResourceLimits(**values)
+        if not text:
+            continue
+        try:
+            values[field] = read(text)
+        except ValueError as error:
+            raise _invalid(f"failed to parse resource limits: invalid {key} value: {text}: {error}") from None
+    return LinuxResources(**values) if values else None
 
 
-def _positive(key: str, text: str, prefix: str) -> int:
-    if not _INTEGER.match(text) or int(text) <= 0:
-        raise _invalid(f"{prefix}invalid {key} value: {text}: must be > 0")
-    return int(text)
+def _positive(text: str) -> int:
+    value = parse_int(text)
+    if value <= 0:
+        raise ValueError("must be > 0")
+    return value
+
+
+def _positive_unsigned(text: str) -> int:
+    value = parse_uint(text)
+    if value == 0:
+        raise ValueError("must be > 0")
+    return value
+
+
+def _swap(text: str) -> int:
+    value = parse_int(text)
+    if value < -1 or value == 0:
+        raise ValueError("must be -1 (unlimited) or > 0")
+    return value
+
+
+def _cpu_set(text: str) -> str:
+    """`text` if it is numbers and ranges of processors or memory nodes."""
+    for part in text.split(","):
+        element = part.strip(SPACES)
+        if element:
+            _check_cpu_element(element)
+    return text
+
+
+def _check_cpu_element(element: str) -> None:
+    first, dash, last = element.partition("-")
+    kind = "range" if dash else "element"
+    try:
+        low = parse_int(first.strip(SPACES))
+        high = parse_int(last.strip(SPACES)) if dash else low
+    except ValueError:
+        low, high = -1, -1
+    if low < 0 or high < low:
+        raise ValueError(f"invalid cpuset {kind} {quote(element)}")
+    if high > _MAX_CPU:
+        raise ValueError(f"cpuset {kind} {quote(element)} exceeds maximum {_MAX_CPU}")
+
+
+_LIMITS: dict[str, tuple[str, Callable[[str], int | str]]] = {
+    "memory": ("memory", _positive),
+    "memswap": ("memory_swap", _swap),
+    "cpushares": ("cpu_shares", _positive_unsigned),
+    "cpuperiod": ("cpu_period", _positive_unsigned),
+    "cpuquota": ("cpu_quota", _positive),
+    "cpusetcpus": ("cpuset_cpus", _cpu_set),
+    "cpusetmems": ("cpuset_mems", _cpu_set),
+}
 
 
 def _invalid(message: str, option: str = "") -> DefinitionError:

@@ -14,6 +14,7 @@ from bakehouse.llb.draft import Constraints
 from bakehouse.llb.sources import GitOptions
 from bakehouse.llb.state import State
 from bakehouse.oci.digest import Digest
+from bakehouse.values import replace
 
 _UNNAMED = "__unnamed__"
 
@@ -44,21 +45,31 @@ def _is_git(text: str) -> bool:
         return False
 
 
-def git_tree(conversion: Conversion, command: AddCommand, ref: GitRef, name: str) -> State:
-    """The checkout of `ref` as the flags of ADD want it. Raises `DockerfileError` when flags and URL disagree."""
-    keep = command.keep_git_dir
+def with_url_flags(command: AddCommand, ref: GitRef) -> AddCommand:
+    """`command` with what the URL of `ref` says of `.git` and the checksum. Raises `DockerfileError` when flags and
+    URL disagree."""
+    keep, checksum = command.keep_git_dir, command.checksum
     if keep is not None and ref.keep_git_dir is not None and keep != ref.keep_git_dir:
         raise DockerfileError("inconsistent keep-git-dir configuration", code="inconsistent-git-options")
-    if command.checksum and ref.checksum and command.checksum != ref.checksum:
+    if checksum and ref.checksum and checksum != ref.checksum:
         raise DockerfileError(
-            f"checksum mismatch {quote(command.checksum)} != {quote(ref.checksum)}",
+            f"checksum mismatch {quote(checksum)} != {quote(ref.checksum)}",
             code="inconsistent-git-options",
         )
+    return replace(
+        command,
+        keep_git_dir=keep if ref.keep_git_dir is None else ref.keep_git_dir,
+        checksum=ref.checksum or checksum,
+    )
+
+
+def git_tree(conversion: Conversion, command: AddCommand, ref: GitRef, name: str) -> State:
+    """The checkout of `ref` as the flags of ADD want it, `with_url_flags` applied."""
     options = GitOptions(
         ref=ref.ref,
         sub_dir=ref.sub_dir,
-        keep_git_dir=bool(keep if ref.keep_git_dir is None else ref.keep_git_dir),
-        checksum=ref.checksum or command.checksum,
+        keep_git_dir=bool(command.keep_git_dir),
+        checksum=command.checksum,
         skip_submodules=ref.submodules is False,
         advice=conversion.request.git_advice,
         fetch_by_commit=ref.fetch_by_commit,

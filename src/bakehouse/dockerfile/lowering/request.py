@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol
 
-from bakehouse.llb.ops import NETWORK_SANDBOX, Edge, SourceOp, Ulimit
+from bakehouse.llb.ops import NETWORK_SANDBOX, Edge, LinuxResources, SourceOp, Ulimit
 from bakehouse.oci.platform import Platform
 from bakehouse.values import dataclass, field
 
@@ -70,19 +70,6 @@ class InputContext:
 
 
 @dataclass(frozen=True, slots=True)
-class ResourceLimits:
-    """Limits of every RUN. 0 and empty mean not set; `memory` and `memory_swap` are bytes, -1 swap is unlimited."""
-
-    memory: int = 0
-    memory_swap: int = 0
-    cpu_shares: int = 0
-    cpu_period: int = 0
-    cpu_quota: int = 0
-    cpuset_cpus: str = ""
-    cpuset_mems: str = ""
-
-
-@dataclass(frozen=True, slots=True)
 class LowerRequest:
     """One Dockerfile and everything that decides what it means.
 
@@ -119,7 +106,7 @@ class LowerRequest:
     shm_size: int = 0
     ulimits: tuple[Ulimit, ...] = ()
     cgroup_parent: str = ""
-    resources: ResourceLimits = ResourceLimits()
+    resources: LinuxResources | None = None
     cache_mount_namespace: str = ""
     git_advice: bool = False
     lint_control: str | None = None

@@ -65,6 +65,9 @@ def lower_run(
     constraints = replace(
         conversion.located(command.location).described(COMMAND_KEY, str(command)),
         ignore_cache=stage.ignore_cache,
+        linux_resources=conversion.request.resources
+        if conversion.supports(caps.EXEC_META_LINUX_RESOURCES)
+        else None,
     ).named(_name(conversion, stage, command, line.suffix, env))
     request = conversion.request
     before = stage.state
