@@ -143,8 +143,7 @@ class _Extender:
 
     def _load(self, name: str, local: str, path: str, file: Node) -> Base:
         project = self._project
-        source, data = project.loading.read(local, file)
-        model, resets = project.load_file(source, data, None, None)
+        model, resets = project.load_file(project.loading.read(local, file), None, None)
         services = None if model is None else model.get("services")
         if model is None or services is None:
             raise ComposeFailure(f"cannot extend service {quote(name)} in {local}: no services section", file)

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from bakehouse.bake.compose.nodes import Source
     from bakehouse.bake.compose.positions import PositionKey
+    from bakehouse.bake.compose.reader import YamlFile
     from bakehouse.bake.compose.services import Decoded
     from bakehouse.bake.files import DefinitionFile
     from bakehouse.diagnostics import SourceRange
@@ -96,20 +97,26 @@ class ComposeLoader:
         self._options = options
         self._environment: dict[str, str] | None = None
         self._warnings: dict[str, None] = {}
+        self._shared = Loading(Disk(options.cwd), options.home, self._warn)
+        self._opened: dict[int, YamlFile] = {}
+        self._checked: dict[int, Decoded] = {}
 
     def check(self, file: DefinitionFile) -> None:
         """Loads one file by itself. Raises `DefinitionError` when it is no Compose file, or a faulty one: a
         `DiagnosticsError` where that has a place."""
-        loading = self._loading()
-        with_places(loading, lambda: self._load_model([("", file)], loading, consistent=False), "")
+        decoded = with_places(self._shared, lambda: self._load_model([self._open(file, "")]), "")
+        self._checked[id(file)] = decoded
 
     def load(self, files: Sequence[DefinitionFile]) -> ComposeDefinition:
         """The definition of all files together. Raises `DefinitionError`."""
-        loading = self._loading()
-        return with_places(loading, lambda: self._load(files, loading), _PREFIX)
+        return with_places(self._shared, lambda: self._load(files), _PREFIX)
 
-    def _loading(self) -> Loading:
-        return Loading(Disk(self._options.cwd), self._options.home, self._warn)
+    def _open(self, file: DefinitionFile, peer_name: str) -> YamlFile:
+        opened = self._opened.get(id(file))
+        if opened is None:
+            opened = self._opened[id(file)] = self._shared.opened(file.name, file.data, peer_name)
+        opened.source.peer_name = peer_name
+        return opened
 
     def _warn(self, text: str) -> None:
         if text not in self._warnings:
@@ -122,12 +129,11 @@ class ComposeLoader:
         Raises `DefinitionError` for a faulty `.env`."""
         if self._environment is None:
             found = dict(self._options.environ)
-            disk = Disk(self._options.cwd)
+            disk = self._shared.disk
             if disk.is_file(".env"):
-                loading = self._loading()
-                data = with_places(loading, lambda: disk.read(disk.absolute(".env"), None), "")
+                data = with_places(self._shared, lambda: disk.read(disk.absolute(".env"), None), "")
                 try:
-                    lines = parse_dotenv(data.decode("utf-8", "surrogateescape"), found.get, loading.warn)
+                    lines = parse_dotenv(data.decode("utf-8", "surrogateescape"), found.get, self._warn)
                 except DotenvError as error:
                     hint = "The variables of Compose files come from .env in the working directory."
                     raise DefinitionError(str(error), code="invalid-env-file", hint=hint) from None
@@ -135,24 +141,32 @@ class ComposeLoader:
             self._environment = {**found, **self._options.variables}
         return dict(self._environment)
 
-    def _load_model(
-        self, files: Sequence[tuple[str, DefinitionFile]], loading: Loading, *, consistent: bool
-    ) -> tuple[Decoded, dict[str, str]]:
+    def _project_environment(self, files: Sequence[YamlFile]) -> dict[str, str]:
         environment = self.environment()
-        sources = [(loading.opened(file.name, file.data, peer_name), file.data) for peer_name, file in files]
-        environment[_PROJECT_NAME] = project_name(sources, environment, loading.warn)
-        project = Project(loading, "", "", environment)
-        model = _kept(project.load(sources, ()))
+        environment[_PROJECT_NAME] = project_name(files, environment, self._warn)
+        return environment
+
+    def _load_model(self, files: Sequence[YamlFile], *, consistent: bool = False) -> Decoded:
+        environment = self._project_environment(files)
+        model = _kept(Project(self._shared, "", "", environment).load(files, ()))
         check_schema(model)
-        decoded = decode(model, loading)
+        decoded = decode(model, self._shared)
         if consistent:
             check_consistency(decoded)
-        resolve_environment(decoded, environment, loading)
-        return decoded, environment
+        resolve_environment(decoded, environment, self._shared)
+        return decoded
 
-    def _load(self, files: Sequence[DefinitionFile], loading: Loading) -> ComposeDefinition:
-        named = [(file.name, file) for file in files]
-        decoded, environment = self._load_model(named, loading, consistent=True)
+    def _decoded(self, files: Sequence[DefinitionFile]) -> Decoded:
+        checked = self._checked.get(id(files[0])) if len(files) == 1 else None
+        if checked is None:
+            return self._load_model([self._open(file, file.name) for file in files], consistent=True)
+        # A file that is the only one was loaded when it was checked; what parts demand of each other was left open.
+        check_consistency(checked)
+        return checked
+
+    def _load(self, files: Sequence[DefinitionFile]) -> ComposeDefinition:
+        decoded = self._decoded(files)
+        environment = self._project_environment([self._open(file, file.name) for file in files])
         places = Places()
         targets: dict[str, Target] = {}
         group = Group("default", [])

@@ -12,7 +12,7 @@ from bakehouse.bake.compose.interpolation import interpolate
 from bakehouse.bake.compose.local_paths import PathRebaser
 from bakehouse.bake.compose.merging import merge
 from bakehouse.bake.compose.nodes import ComposeFailure, Node, Source
-from bakehouse.bake.compose.reader import read_documents
+from bakehouse.bake.compose.reader import YamlFile
 from bakehouse.bake.compose.resets import without
 from bakehouse.bake.compose.resolving import check_keys, resolve_document
 from bakehouse.bake.compose.unique import enforce_unique
@@ -35,17 +35,16 @@ class Loading:
         self.warn = warn
         self.sources: list[Source] = []
 
-    def read(self, path: str, place: Node | None) -> tuple[Source, bytes]:
+    def read(self, path: str, place: Node | None) -> YamlFile:
         """A file that another one names."""
-        data = self.disk.read(path, place)
-        return self.opened(path, data, path), data
+        return self.opened(path, self.disk.read(path, place), path)
 
-    def opened(self, name: str, data: bytes, peer_name: str) -> Source:
-        """The source of text that was read."""
+    def opened(self, name: str, data: bytes, peer_name: str) -> YamlFile:
+        """A file that was read, known to the peer's messages as `peer_name`."""
         text = data.decode("utf-8", "replace").removeprefix("\ufeff")
         source = Source(name, text, peer_name)
         self.sources.append(source)
-        return source
+        return YamlFile(source, data)
 
 
 class Project:
@@ -66,11 +65,11 @@ class Project:
         """A project that this one includes."""
         return Project(self.loading, directory, prefix, environment)
 
-    def load(self, files: Sequence[tuple[Source, bytes]], included: Sequence[str]) -> Node:
+    def load(self, files: Sequence[YamlFile], included: Sequence[str]) -> Node:
         """The model of these files. `included` are the files that led here. Raises `ComposeFailure`."""
         model: Node | None = None
-        for source, data in files:
-            model, _ = self.load_file(source, data, model, included)
+        for file in files:
+            model, _ = self.load_file(file, model, included)
         if model is None:
             raise ComposeFailure("empty compose file")
         model = with_default_contexts(model)
@@ -78,16 +77,13 @@ class Project:
         return _with_environment(model, self.environment)
 
     def load_file(
-        self,
-        source: Source,
-        data: bytes,
-        model: Node | None,
-        included: Sequence[str] | None,
+        self, file: YamlFile, model: Node | None, included: Sequence[str] | None
     ) -> tuple[Node | None, list[Path]]:
         """`model` with the documents of a file on top, and the resets of the last document. Without `included` the
         file serves `extends`, and its own `include` and `extends` are left alone."""
         resets: list[Path] = []
-        for raw in read_documents(source, data):
+        source = file.source
+        for raw in file.documents():
             document = resolve_document(raw)
             resets = document.resets
             if not raw.raw.is_plain:

@@ -4,29 +4,27 @@ from __future__ import annotations
 
 from bakehouse.bake.compose.interpolation import interpolate
 from bakehouse.bake.compose.nodes import ComposeFailure, Node, go_text
-from bakehouse.bake.compose.reader import read_documents
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bakehouse.bake.compose.nodes import Source
+    from bakehouse.bake.compose.reader import YamlFile
     from bakehouse.bake.compose.template import Warn
 
 _VARIABLE = "COMPOSE_PROJECT_NAME"
 _DEFAULT = "bake"
 
 
-def project_name(files: Sequence[tuple[Source, bytes]], environment: dict[str, str], warn: Warn) -> str:
+def project_name(files: Sequence[YamlFile], environment: dict[str, str], warn: Warn) -> str:
     """The last `name` of the files, with variables filled in; else what the environment says, else `bake`.
 
     Raises `ComposeFailure`; text that cannot be read is left for the loader to tell.
     """
     found: Node | None = None
-    for source, data in files:
-        if b"name" not in data:
-            continue
-        found = _named(source, data) or found
+    for file in files:
+        if b"name" in file.data:
+            found = _named(file) or found
     if found is not None:
         name = interpolate(found.like({"name": found}), environment.get, warn).get("name")
         if name is not None and name.value:
@@ -34,11 +32,11 @@ def project_name(files: Sequence[tuple[Source, bytes]], environment: dict[str, s
     return environment.get(_VARIABLE) or _DEFAULT
 
 
-def _named(source: Source, data: bytes) -> Node | None:
+def _named(file: YamlFile) -> Node | None:
     """The last `name` of a file's documents, up to one in which it cannot be found."""
     found: Node | None = None
     try:
-        for document in read_documents(source, data):
+        for document in file.documents():
             root = document.root
             if root.value is None:
                 continue

@@ -82,15 +82,46 @@ class RawDocument:
         self.raw = raw
 
 
-def read_documents(source: Source, data: bytes) -> Iterator[RawDocument]:
-    """The documents of a file, one after the other. Raises `ComposeFailure` for text that is not YAML."""
-    try:
-        parser = Parser(data)
-        composer = _Composer(parser, source)
-        while (document := composer.next_document()) is not None:
-            yield document
-    except yaml.YAMLError as error:
-        raise _syntax_failure(error, source) from None
+class YamlFile:
+    """A file whose documents are read as far as somebody asks for them, and never twice."""
+
+    def __init__(self, source: Source, data: bytes) -> None:
+        self.source = source
+        self.data = data
+        self._documents: list[RawDocument] = []
+        self._composer: _Composer | None = None
+        self._finished = False
+
+    def documents(self) -> Iterator[RawDocument]:
+        """The documents, one after the other. Raises `ComposeFailure` for text that is not YAML."""
+        index = 0
+        while True:
+            if index == len(self._documents) and not self._read():
+                return
+            yield self._documents[index]
+            index += 1
+
+    def _read(self) -> bool:
+        """Reads one more document; False when there is none."""
+        if self._finished:
+            return False
+        try:
+            if self._composer is None:
+                self._composer = _Composer(Parser(self.data), self.source)
+            document = self._composer.next_document()
+        except yaml.YAMLError as error:
+            # A parser that failed cannot go on; who asks again gets the same answer.
+            self._composer, self._documents = None, []
+            raise _syntax_failure(error, self.source) from None
+        except ComposeFailure:
+            self._composer, self._documents = None, []
+            raise
+        if document is None:
+            self._finished = True
+            self._composer = None
+            return False
+        self._documents.append(document)
+        return True
 
 
 class _Composer:
