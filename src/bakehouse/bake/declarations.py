@@ -8,7 +8,7 @@ is what decides which finding comes first and how many there are.
 from __future__ import annotations
 
 from bakehouse.bake.fields import BLOCKS, MATRIX
-from bakehouse.bake.files import DefinitionFile, compose_refused
+from bakehouse.bake.files import DefinitionFile, is_compose_name
 from bakehouse.diagnostics import ERROR, FOLLOW_UP, Diagnostic, DiagnosticsError
 from bakehouse.errors import DefinitionError
 from bakehouse.hcl import parse_json, parse_native
@@ -16,8 +16,9 @@ from bakehouse.hcl.syntax import Attribute, AttributeSchema, Block, BlockSchema,
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
+    from bakehouse.bake.compose import ComposeLoader
     from bakehouse.bake.kinds import Unsuitable
     from bakehouse.hcl.syntax import BodyContent
 
@@ -97,48 +98,101 @@ class Declarations:
         self.blocks: list[Block] = []
 
 
-def parse_files(files: Sequence[DefinitionFile], sources: dict[str, str]) -> list[Body]:
-    """The bodies of all files; fills `sources` with the texts from which excerpts can be shown.
+class Parsed:
+    """Definition files by kind: the bodies of HCL and JSON files, and the Compose files, both in their order."""
 
-    Raises `DiagnosticsError` with the findings of all files; its message is that of the first faulty one.
+    __slots__ = ("bodies", "compose_files")
+
+    def __init__(self) -> None:
+        self.bodies: list[Body] = []
+        self.compose_files: list[DefinitionFile] = []
+
+
+def parse_files(
+    files: Sequence[DefinitionFile], sources: dict[str, str], compose: Callable[[], ComposeLoader]
+) -> Parsed:
+    """All files, parsed as what their names say or, where those say nothing, as what they turn out to be; fills
+    `sources` with the texts from which excerpts can be shown. `compose` is asked for only when a file may be one.
+
+    Raises `DiagnosticsError` with the findings of all HCL and JSON files, its message that of the first faulty one;
+    the first faulty Compose file ends the matter.
     """
-    bodies = []
+    parsed = Parsed()
     failed: list[list[Diagnostic]] = []
     for file in files:
-        if file.name.endswith(".json"):
-            body, findings = parse_json(file.data, file.name)
-        elif file.name.endswith(".hcl"):
-            body, findings = parse_native(file.data, file.name)
-        else:
-            body, findings = _parse_unnamed(file)
         sources[file.name] = file.data.decode("utf-8", "replace")
-        bodies.append(body)
+        try:
+            outcome = _parse(file, compose)
+        except DefinitionError:
+            # What an earlier file did wrong comes first.
+            if failed:
+                break
+            raise
+        if outcome is None:
+            parsed.compose_files.append(file)
+            continue
+        body, findings = outcome
+        parsed.bodies.append(body)
         if has_errors(findings):
             failed.append(findings)
     if failed:
         raise error_of(failed, sources)
-    return bodies
+    return parsed
 
 
-def _parse_unnamed(file: DefinitionFile) -> tuple[Body, list[Diagnostic]]:
-    """A file whose name does not tell its kind: HCL, then JSON (Compose would come first)."""
-    body, findings = parse_native(file.data, f"{file.name}.hcl")
-    if not has_errors(findings):
-        return body, findings
-    json_body, json_findings = parse_json(file.data, f"{file.name}.json")
-    if not has_errors(json_findings):
-        return json_body, json_findings
-    if _looks_like_compose(file.data):
-        raise compose_refused(file.name)
+def _parse(
+    file: DefinitionFile, compose: Callable[[], ComposeLoader]
+) -> tuple[Body, list[Diagnostic]] | None:
+    """The body of a file with its findings; None for a Compose file without fault."""
+    if file.name.endswith(".json"):
+        return parse_json(file.data, file.name)
+    if file.name.endswith(".hcl"):
+        return parse_native(file.data, file.name)
+    if not is_compose_name(file.name):
+        return _parse_unnamed(file, compose)
+    loader = compose()
+    try:
+        loader.environment()
+    except DefinitionError as error:
+        # Without its variables no file is a Compose file, whatever it is called.
+        return _as_other(file, parse_native(file.data, f"{file.name}.hcl"), error)
+    loader.check(file)
+    return None
+
+
+def _parse_unnamed(
+    file: DefinitionFile, compose: Callable[[], ComposeLoader]
+) -> tuple[Body, list[Diagnostic]] | None:
+    """A file whose name does not tell its kind: Compose, then HCL, then JSON."""
+    native = parse_native(file.data, f"{file.name}.hcl")
+    if not has_errors(native[1]) and not _may_be_compose(file.data):
+        return native
+    try:
+        compose().check(file)
+    except DefinitionError as error:
+        return _as_other(file, native, error)
+    return None
+
+
+def _may_be_compose(data: bytes) -> bool:
+    """Whether the text can hold one of the keys without which nothing is a Compose file (a key can be escaped)."""
+    return any(word in data for word in (b"services", b"secrets", b"include", b"\\"))
+
+
+def _as_other(
+    file: DefinitionFile, native: tuple[Body, list[Diagnostic]], compose_error: DefinitionError
+) -> tuple[Body, list[Diagnostic]]:
+    """The file as HCL or JSON. Raises `DefinitionError` that says why it is none of the three."""
+    if not has_errors(native[1]):
+        return native
+    as_json = parse_json(file.data, f"{file.name}.json")
+    if not has_errors(as_json[1]):
+        return as_json
     raise DefinitionError(
-        f"failed to parse {file.name}: parsing yaml: top-level object must be a mapping, "
-        f"parsing hcl: {message_of(findings)}",
+        f"failed to parse {file.name}: parsing yaml: {compose_error.message}, parsing hcl: {message_of(native[1])}",
         code="invalid-definition",
+        hint="A name that ends in .hcl, .json, .yaml or .yml says what the file is.",
     )
-
-
-def _looks_like_compose(data: bytes) -> bool:
-    return any(line.startswith((b"services:", b"secrets:", b"include:")) for line in data.splitlines())
 
 
 def has_errors(findings: Iterable[Diagnostic]) -> bool:

@@ -18,7 +18,7 @@ from bakehouse.bake.files import (
     relative_paths_wanted,
 )
 from bakehouse.bake.overrides import parse_overrides
-from bakehouse.bake.resolution import Resolver, add_linked_targets
+from bakehouse.bake.resolution import Resolver, add_linked_targets, merge_block
 from bakehouse.bake.selection import printed_groups, select
 from bakehouse.bake.target import Granted, Group, Resolved, Target
 from bakehouse.bake.variable_values import listed_value
@@ -28,6 +28,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from bakehouse.bake.compose import ComposeDefinition, ComposeLoader
     from bakehouse.bake.listing import ListedVariable
     from bakehouse.bake.recorder import Recorder
 
@@ -38,7 +39,8 @@ class LoadOptions:
     """What the command line lends: `files` as given with `-f` (none: `BUILDX_BAKE_FILE`, else default lookup), `cwd`
     and `environ` of the process, a reader of standard input, values of `--var`, the definition `url` and the command
     context of the arguments (`flags.split_arguments`), and whether standard output is a terminal. `local_platform`
-    overrides the machine's (`BAKE_LOCAL_PLATFORM`). A `recorder` is told how values come about."""
+    overrides the machine's (`BAKE_LOCAL_PLATFORM`). `warn` is told of what is doubtful in Compose files, line by line. A
+    `recorder` is told how values come about."""
 
     __slots__ = (
         "command_context",
@@ -51,6 +53,7 @@ class LoadOptions:
         "stdout_is_terminal",
         "url",
         "variables",
+        "warn",
     )
 
     def __init__(
@@ -66,6 +69,7 @@ class LoadOptions:
         stdout_is_terminal: bool = False,
         local_platform: str | None = None,
         recorder: Recorder | None = None,
+        warn: Callable[[str], None] | None = None,
     ) -> None:
         self.recorder = recorder
         self.cwd = cwd
@@ -77,11 +81,14 @@ class LoadOptions:
         self.command_context = command_context
         self.stdout_is_terminal = stdout_is_terminal
         self.local_platform = local_platform
+        self.warn = warn
 
 
 class Definition:
-    """Evaluated definition files. `targets` by name in definition order, as written (no inheritance); `all_groups` in
-    definition order, of which the first of a name counts; `file_names` as read."""
+    """Evaluated definition files. `targets` by name in definition order, as written (no inheritance), those of Compose
+    files first; `all_groups` in definition order, of which the first of a name counts; `file_names` as read; `compose`
+    what Compose files say, before HCL and JSON were merged over it, None without such files. `only_compose`: there are
+    no other files, and nothing can declare variables."""
 
     def __init__(
         self,
@@ -90,7 +97,12 @@ class Definition:
         groups: list[Group],
         variables: list[ListedVariable] | Callable[[], list[ListedVariable]],
         file_names: list[str],
+        compose: ComposeDefinition | None = None,
+        *,
+        only_compose: bool = False,
     ) -> None:
+        self.compose = compose
+        self.only_compose = only_compose
         self.targets = targets
         self.all_groups = groups
         self.file_names = file_names
@@ -169,7 +181,7 @@ def load(options: LoadOptions) -> Definition:
     """Reads and evaluates the definition files.
 
     Raises `NotFoundError` (no definition, a missing file), `DiagnosticsError` (what the files say is wrong: all
-    findings), `DefinitionError` (options), `NotBuiltYetError` (Compose files, remote definitions).
+    findings), `DefinitionError` (options), `NotBuiltYetError` (remote definitions).
     """
     if options.url:
         raise NotBuiltYetError(
@@ -196,8 +208,10 @@ def _load(options: LoadOptions) -> Definition:
     files = read_definitions(names, options.cwd, options.stdin)
     rebase = relative_paths_wanted(options.environ)
     sources: dict[str, str] = {}
-    bodies = parse_files(files, sources)
-    declarations = collect(bodies, sources)
+    compose = _ComposeSource(options, rebase)
+    parsed = parse_files(files, sources, compose.loader)
+    composed = compose.loader().load(parsed.compose_files) if parsed.compose_files else None
+    declarations = collect(parsed.bodies, sources)
     built_ins = {"BAKE_CMD_CONTEXT": options.command_context}
     if any(b"BAKE_LOCAL_PLATFORM" in file.data for file in files):
         built_ins["BAKE_LOCAL_PLATFORM"] = options.local_platform or _local_platform()
@@ -208,17 +222,63 @@ def _load(options: LoadOptions) -> Definition:
     if recorder is not None:
         recorder.evaluator = evaluator
     evaluated = evaluator.evaluate()
+    targets, groups = _over_compose(composed, evaluated.targets, evaluated.groups)
     if rebase:
-        rebase_targets(evaluated.targets.values())
+        rebase_targets(targets.values())
         if recorder is not None:
-            recorder.rebased(evaluated.targets.values())
+            recorder.rebased(targets.values())
     return Definition(
         options,
-        evaluated.targets,
-        evaluated.groups,
+        targets,
+        groups,
         lambda: _listed_variables(declarations, evaluator),
         [file.name for file in files],
+        composed,
+        only_compose=not parsed.bodies,
     )
+
+
+class _ComposeSource:
+    """The loader of Compose files, made when the first file may be one: it costs the YAML library."""
+
+    def __init__(self, options: LoadOptions, relative_paths: bool) -> None:
+        self._options = options
+        self._relative_paths = relative_paths
+        self._loader: ComposeLoader | None = None
+
+    def loader(self) -> ComposeLoader:
+        if self._loader is None:
+            from bakehouse.bake.compose import ComposeLoader, ComposeOptions
+
+            options = self._options
+            allowed = environment_lookup_allowed(options.environ)
+            self._loader = ComposeLoader(
+                ComposeOptions(
+                    cwd=options.cwd,
+                    environ=options.environ if allowed else {},
+                    variables=options.variables,
+                    home=options.environ.get("HOME") or None,
+                    relative_paths=self._relative_paths,
+                    warn=options.warn,
+                )
+            )
+        return self._loader
+
+
+def _over_compose(
+    composed: ComposeDefinition | None, targets: dict[str, Target], groups: list[Group]
+) -> tuple[dict[str, Target], list[Group]]:
+    """Targets and groups of HCL and JSON files over those of Compose files: targets merge, groups replace."""
+    if composed is None:
+        return targets, groups
+    out = {name: target.copy() for name, target in composed.targets.items()}
+    for name, target in targets.items():
+        if name in out:
+            merge_block(out[name], target)
+        else:
+            out[name] = target
+    declared = {group.name for group in groups}
+    return out, [*groups, *(group for group in composed.groups if group.name not in declared)]
 
 
 def _lookup(options: LoadOptions) -> Callable[[str], str | None]:

@@ -1,12 +1,12 @@
 """Finding and reading definition files (reference bake.md §3). The caller lends working directory, environment and
-standard input; nothing is parsed here, but what cannot be read yet is refused."""
+standard input; nothing is parsed here."""
 
 from __future__ import annotations
 
 import os
 import stat
 
-from bakehouse.errors import DefinitionError, NotBuiltYetError, NotFoundError
+from bakehouse.errors import DefinitionError, NotFoundError
 from bakehouse.go.text import os_error_text, quote
 from bakehouse.go.values import parse_bool
 
@@ -80,7 +80,7 @@ def read_definitions(
 ) -> list[DefinitionFile]:
     """The named files in order, or without names all default ones that exist. Empty files are left out.
 
-    Raises `NotFoundError` for a missing file and when nothing is left, `NotBuiltYetError` for a Compose file.
+    Raises `NotFoundError` for a missing file and when nothing is left.
     """
     files = []
     for name in names or DEFAULT_NAMES:
@@ -99,9 +99,6 @@ def read_definitions(
             code="no-definition",
             hint="Name a file with -f, or create docker-bake.hcl.",
         )
-    for file in files:
-        if is_compose_name(file.name):
-            raise compose_refused(file.name)
     return files
 
 
@@ -143,13 +140,5 @@ def _unreadable(verb: str, name: str, error: OSError) -> DefinitionError | NotFo
 
 
 def is_compose_name(name: str) -> bool:
+    """Whether a file of this name can only be a Compose file."""
     return name.lower().endswith((".yml", ".yaml"))
-
-
-def compose_refused(name: str) -> NotBuiltYetError:
-    """Compose files have their place before all HCL and JSON files (bake.md §20); they are not read yet."""
-    return NotBuiltYetError(
-        f"{name}: Compose files are not read yet",
-        code="compose-not-supported",
-        hint="Name the HCL or JSON definition with -f.",
-    )

@@ -58,7 +58,8 @@ def render_list(definition: Definition, option: ListOption) -> str:
         return _table(["TARGET", "DESCRIPTION"], [[entry.name, entry.description] for entry in entries])
     variables = list_variables(definition)
     if option.format == "json":
-        return indented_json([_variable_members(variable) for variable in variables]) + "\n"
+        members = [_variable_members(variable) for variable in variables]
+        return indented_json(None if definition.only_compose else members) + "\n"
     rows = [[v.name, v.type, "<null>" if v.value is None else v.value, v.description] for v in variables]
     return _table(["VARIABLE", "TYPE", "VALUE", "DESCRIPTION"], rows)
 

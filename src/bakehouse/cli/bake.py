@@ -58,6 +58,7 @@ def command(argv: Sequence[str], *, debug: bool = False) -> int:
             variables=parse_vars(parsed.texts("var")),
             stdin=lambda: sys.stdin.buffer.read(),
             stdout_is_terminal=sys.stdout.isatty(),
+            warn=_warn,
         )
     )
     if listing is not None:
@@ -72,6 +73,10 @@ def command(argv: Sequence[str], *, debug: bool = False) -> int:
     if parsed.refused is not None:
         raise parsed.refused
     return _build(parsed, definition, resolved, mode, debug)
+
+
+def _warn(text: str) -> None:
+    sys.stderr.write(f"WARNING: {text}\n")
 
 
 def _flag_overrides(parsed: Parsed) -> tuple[list[str], bool]:

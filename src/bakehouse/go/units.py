@@ -50,6 +50,17 @@ def parse_ram_bytes(text: str) -> int:
     return int(size)
 
 
+def format_bytes(size: int) -> str:
+    """A size in the largest unit that it fills, with four significant digits: `128MiB`, `976.6KiB`."""
+    value = float(size)
+    units = iter(("B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"))
+    unit = next(units)
+    while value >= 1024:
+        value /= 1024
+        unit = next(units)
+    return f"{value:.4g}{unit}"
+
+
 def _size_factor(suffix: str) -> int:
     if len(suffix.encode("utf-8", "surrogateescape")) > 3:
         raise ValueError(f"invalid suffix: '{suffix}'")

@@ -107,3 +107,28 @@ def _underscores_ok(lowered: str) -> bool:
                 return False
         before_is_digit = char in digits
     return True
+
+
+def format_float(value: float) -> str:
+    """A float as Go prints it (`%v`): the shortest digits that read back; an exponent below 1e-04 and from 1e+06."""
+    if value - value != 0:
+        return "NaN" if value != value else ("+Inf" if value > 0 else "-Inf")
+    mantissa, _, exponent_text = repr(value).partition("e")
+    sign = "-" if mantissa.startswith("-") else ""
+    whole, _, fraction = mantissa.lstrip("-").partition(".")
+    fraction = "" if fraction == "0" else fraction
+    digits = (whole + fraction).lstrip("0")
+    if not digits:
+        return sign + "0"
+    # `point` digits stand before the decimal point.
+    point = len(whole) + int(exponent_text or "0") - (len(whole + fraction) - len(digits))
+    digits = digits.rstrip("0")
+    if not -4 <= point - 1 < 6:
+        tail = f".{digits[1:]}" if len(digits) > 1 else ""
+        exponent = point - 1
+        return f"{sign}{digits[0]}{tail}e{'-' if exponent < 0 else '+'}{abs(exponent):02d}"
+    if point <= 0:
+        return f"{sign}0.{'0' * -point}{digits}"
+    if point >= len(digits):
+        return sign + digits + "0" * (point - len(digits))
+    return f"{sign}{digits[:point]}.{digits[point:]}"

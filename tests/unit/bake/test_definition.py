@@ -56,25 +56,6 @@ def test_a_finding_shows_its_source(tmp_path: Path) -> None:
     )
 
 
-@pytest.mark.parametrize("name", ["compose.yaml", "docker-compose.yml"])
-def test_compose_files_are_refused_by_name(tmp_path: Path, name: str) -> None:
-    (tmp_path / name).write_text("services: {a: {build: .}}\n")
-    with pytest.raises(NotBuiltYetError) as caught:
-        load(LoadOptions(cwd=str(tmp_path), environ={}))
-    assert name in caught.value.message
-    assert "-f" in (caught.value.hint or "")
-    with pytest.raises(NotBuiltYetError):
-        load(LoadOptions(cwd=str(tmp_path), environ={}, files=[name]))
-
-
-def test_compose_on_standard_input_is_recognised(tmp_path: Path) -> None:
-    options = LoadOptions(
-        cwd=str(tmp_path), environ={}, files=["-"], stdin=lambda: b"services:\n  a:\n    build: .\n"
-    )
-    with pytest.raises(NotBuiltYetError):
-        load(options)
-
-
 def test_resolving_twice_gives_the_same_and_leaves_the_definition_alone(tmp_path: Path) -> None:
     text = 'target "a" {\n tags = ["x", "x"]\n output = ["type=image"]\n secret = ["id=s,env=A"]\n}\n'
     text += 'target "b" { inherits = ["a"] }\n'

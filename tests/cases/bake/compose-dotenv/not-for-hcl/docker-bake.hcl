@@ -1,0 +1,2 @@
+variable "A" { default = "d" }
+target "default" { args = { A = A } }

@@ -1,0 +1,1 @@
+target "base" { context = "base" }

@@ -1,0 +1,1 @@
+group "g" { targets = ["a_x", "b"] }

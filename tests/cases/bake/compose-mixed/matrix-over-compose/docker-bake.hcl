@@ -1,0 +1,5 @@
+target "m" {
+  name = "a-${x}"
+  matrix = { x = ["1", "2"] }
+  inherits = ["a"]
+}

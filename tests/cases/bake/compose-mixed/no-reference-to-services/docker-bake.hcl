@@ -1,0 +1,1 @@
+target "b" { tags = target.a.tags }

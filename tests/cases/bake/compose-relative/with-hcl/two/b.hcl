@@ -1,0 +1,3 @@
+target "a" { context = "web" }
+target "b" { contexts = { m = "./mod" } }
+target "c" { inherits = ["b"] }
