@@ -1,6 +1,6 @@
-"""Which texts name a remote source: the URL test of arguments and contexts (reference bake.md §18).
+"""Remote sources: which texts name one (reference bake.md §18), and the files behind the URL of a definition (§21).
 
-Only recognises; fetching belongs to the engine.
+Only recognises and maps; fetching belongs to the engine, and what a URL is made of to whoever lends a `RemoteTree`.
 """
 
 from __future__ import annotations
@@ -9,6 +9,33 @@ _GIT_SCHEMES = ("git", "ssh", "http", "https")
 _USER = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_")
 _HOST = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-.")
 _HEX = frozenset("0123456789abcdefABCDEF")
+
+#: What a context that stands for the caller's own files begins with, on the command line and in definitions.
+LOCAL_PREFIX = "cwd://"
+
+
+class RemoteTree:
+    """What the URL of a remote definition stands for, fetched.
+
+    `url` is the argument as given. `is_directory` tells a repository or an archive, whose directories become contexts,
+    from a single definition file, whose contexts stay local. Implementations belong to those who can fetch.
+    """
+
+    __slots__ = ("is_directory", "url")
+
+    def __init__(self, url: str, *, is_directory: bool) -> None:
+        self.url = url
+        self.is_directory = is_directory
+
+    def read(self, name: str) -> bytes | None:
+        """The file `name` of the tree, resolved beneath its root whatever links and `..` say; None when there is none.
+
+        Raises `DefinitionError` when it is no regular file, or too large for a definition."""
+        raise NotImplementedError
+
+    def context_url(self, path: str) -> str:
+        """The address of the directory `path` (clean, not `.`) of the tree, as a context is written."""
+        raise NotImplementedError
 
 
 def is_remote_url(text: str) -> bool:

@@ -20,7 +20,7 @@ def is_archive(reader: TreeReader, node: Node) -> bool:
         return False
     with os.fdopen(reader.open(node), "rb") as file:
         try:
-            return _is_header(_first_block(DecompressingReader(file)))
+            return is_header(_first_block(DecompressingReader(file)))
         except IntegrityError:
             return False
 
@@ -32,8 +32,8 @@ def _first_block(stream: DecompressingReader) -> bytes:
     return block
 
 
-def _is_header(block: bytes) -> bool:
-    """A tar header is known by its checksum, which old writers summed over signed bytes."""
+def is_header(block: bytes) -> bool:
+    """Whether `block` is a tar header: it is known by its checksum, which old writers summed over signed bytes."""
     if len(block) < _BLOCK or not any(block):
         return False
     field = block[148:156].strip(b" \0")

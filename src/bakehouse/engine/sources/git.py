@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING
 
 from bakehouse.engine.layer_tree import LayerTree
 from bakehouse.engine.sources.git_command import Git, GitAccess, git_access
-from bakehouse.engine.sources.http import redacted
 from bakehouse.engine.tree import EngineContext
 from bakehouse.errors import DefinitionError, IntegrityError, NotBuiltYetError, NotFoundError
 from bakehouse.go.paths import rooted_path
+from bakehouse.go.urls import redacted
 from bakehouse.lazy import regex
 from bakehouse.llb.ops import SourceOp, Vertex
 from bakehouse.solver.model import CacheMap, RunContext
@@ -265,7 +265,7 @@ class GitSource:
                 git.run("checkout", "--force", "--no-overlay", found.object, "--", ".")
             git = Git(context, access, git_dir=repository, work_tree=work)
             if not reference.skip_submodules and (work / ".gitmodules").exists():
-                git.run("submodule", "update", "--init", "--recursive", "--depth=1")
+                _update_submodules(git, reference.remote)
             if reference.subdir:
                 _move_up(work, reference.subdir, root)
         if reference.mtime == "commit":
@@ -291,6 +291,15 @@ class GitSource:
         git.run("reflog", "expire", "--all", "--expire=now")
         (own / "FETCH_HEAD").unlink(missing_ok=True)
         return own
+
+
+def _update_submodules(git: Git, remote: str) -> None:
+    """Fetches submodules. Relative addresses start from the origin's, which is kept without its password."""
+    git.run("config", "remote.origin.url", remote)
+    try:
+        git.run("submodule", "update", "--init", "--recursive", "--depth=1")
+    finally:
+        git.run("config", "remote.origin.url", redacted(remote))
 
 
 def _check_commit(wanted: str, *found: str) -> None:
