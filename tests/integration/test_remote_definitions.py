@@ -184,11 +184,11 @@ def test_errors_of_a_web_server_are_told(web: WebServer, offline: Bakehouse) -> 
     web.files["/broken.hcl"] = (500, b"oops")
     web.files["/round.hcl"] = (302, f"{web.url}/round.hcl")
     said = refused(offline, f"{web.url}/broken.hcl")
-    assert "ERROR: failed to solve: invalid response status 500" in said
+    assert "ERROR: failed to solve: failed to load cache key: invalid response status 500" in said
     assert f"hint: The server answered so for {web.url}/broken.hcl." in said
     assert "ERROR: failed to solve: " in refused(offline, f"{web.url}/round.hcl")
     said = refused(offline, "http://127.0.0.1:1/b.hcl")
-    assert "ERROR: failed to solve: cannot fetch http://127.0.0.1:1/b.hcl" in said
+    assert "ERROR: failed to solve: failed to load cache key: cannot fetch http://127.0.0.1:1/b.hcl" in said
 
 
 def test_a_silent_server_is_waited_for_until_one_interrupts(web: WebServer, offline: Bakehouse) -> None:
@@ -237,6 +237,44 @@ def test_a_tree_is_fetched_once(web: WebServer, offline: Bakehouse) -> None:
     # What a branch points to is asked for each time, its files only once.
     assert not any("fetch" in request.path for request in web.requests)
     assert len(offline.run("bake", "--print", "--progress=plain", f"{web.url}/p.git").stderr) < 2000
+
+
+def test_a_dockerfile_of_the_caller_serves_a_directory_of_the_tree(
+    web: WebServer, offline: Bakehouse, tmp_path: Path
+) -> None:
+    """buildx looks for it inside the directory of the tree."""
+    web.repository("p.git").commit({"docker-bake.hcl": _DEFINITION, "part/a": "from the tree"})
+    (tmp_path / "cwd").mkdir()
+    (tmp_path / "cwd" / "Mine").write_text("FROM scratch\nCOPY a /\n")
+    line = ["bake", f"{web.url}/p.git", "part", "--set=part.dockerfile=cwd://Mine"]
+    offline.run(*line, "--set=part.output=out", cwd=tmp_path / "cwd")
+    assert (tmp_path / "cwd" / "out" / "a").read_text() == "from the tree"
+
+
+def test_an_archive_is_built(web: WebServer, offline: Bakehouse, tmp_path: Path) -> None:
+    members = {"docker-bake.hcl": _DEFINITION, "Dockerfile": b"FROM scratch\nCOPY Dockerfile /\n"}
+    web.files["/a.tar.gz"] = gzip.compress(
+        tar_of({**members, "part/Dockerfile": b"FROM scratch\nCOPY . /\n", "part/a": b"x"})
+    )
+    sets = ["--set=default.output=out", "--set=part.output=part"]
+    offline.run("bake", f"{web.url}/a.tar.gz", "default", "part", *sets, cwd=tmp_path)
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["Dockerfile"]
+    assert sorted(path.name for path in (tmp_path / "part").iterdir()) == ["Dockerfile", "a"]
+
+
+def test_a_definition_and_its_contexts_are_of_one_commit(
+    web: WebServer, offline: Bakehouse, tmp_path: Path
+) -> None:
+    """A branch is looked up once a command, however many targets use it."""
+    project = web.repository("p.git")
+    project.commit({"docker-bake.hcl": _DEFINITION, "Dockerfile": "FROM scratch\nCOPY Dockerfile /\n"})
+    project.commit({"part/Dockerfile": "FROM scratch\nCOPY . /\n"})
+    web.requests.clear()
+    sets = ["--set=default.output=out", "--set=part.output=part", "--set=part.contexts.x=part"]
+    offline.run("bake", f"{web.url}/p.git", "default", "part", *sets, cwd=tmp_path)
+    asked = [request for request in web.requests if request.path.endswith("service=git-upload-pack")]
+    # The default branch, its commit, the files.
+    assert len(asked) == 3
 
 
 # -- credentials ------------------------------------------------------------------------------------------------------

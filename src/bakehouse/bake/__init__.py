@@ -57,7 +57,6 @@ if TYPE_CHECKING:
     from bakehouse.bake.listing import ListedTarget, ListedVariable, list_targets, list_variables, render_list
     from bakehouse.bake.needs import dockerfile_path
     from bakehouse.bake.printing import print_json, resolved_as_json, target_as_json
-    from bakehouse.bake.remote import is_git_ssh, is_remote_url
     from bakehouse.bake.target import Granted, Group, Resolved, Target
 
 _HOMES = {
@@ -134,10 +133,6 @@ _HOMES = {
         "resolved_as_json",
         "target_as_json",
     ),
-    "remote": (
-        "is_git_ssh",
-        "is_remote_url",
-    ),
     "target": (
         "Granted",
         "Group",
@@ -178,8 +173,6 @@ __all__ = [
     "dockerfile_path",
     "filesystem_checks_enabled",
     "flag_overrides",
-    "is_git_ssh",
-    "is_remote_url",
     "list_targets",
     "list_variables",
     "load",

@@ -12,8 +12,9 @@ import stat
 from bakehouse.bake.annotations import parse_annotations
 from bakehouse.bake.contexts import mapped_context, printed_context, tree_path
 from bakehouse.bake.entries import SshEntry
-from bakehouse.bake.remote import LOCAL_PREFIX, is_git_ssh, is_remote_url
+from bakehouse.bake.remote import LOCAL_PREFIX
 from bakehouse.errors import DefinitionError, NotFoundError
+from bakehouse.giturl import is_git_ssh, is_remote_url
 from bakehouse.go.paths import clean_path, join_path
 from bakehouse.go.text import os_error_text, plain_list
 from bakehouse.go.values import parse_bool
@@ -94,8 +95,7 @@ def _check_target(target: Target, around: Surroundings) -> None:
 def effective_ssh(target: Target, tree: RemoteTree | None) -> list[SshEntry]:
     """The agents that a target is lent: its own, or `default` when its context comes over SSH; `default` alone when
     the definition itself did. The context must be in its printed form."""
-    assert target.context is not None
-    if (tree is not None and is_git_ssh(tree.url)) or (not target.ssh and is_git_ssh(target.context)):
+    if (tree is not None and is_git_ssh(tree.url)) or (not target.ssh and is_git_ssh(target.context or "")):
         return [SshEntry("default")]
     return target.ssh or []
 

@@ -125,12 +125,13 @@ def _remote_files(names: Sequence[str], tree: RemoteTree) -> list[DefinitionFile
     """Files of a remote tree; of a single remote file that file, whatever `names` say. Unlike local ones, empty files
     count."""
     if not tree.is_directory:
-        return [DefinitionFile(tree.url, tree.read("") or b"", remote=True)]
+        return [DefinitionFile(tree.url, tree.read([tree.url])[tree.url], remote=True)]
     files = []
-    for name in names or DEFAULT_NAMES:
-        data = tree.read(name)
-        if data is not None:
-            files.append(DefinitionFile(name, data, remote=True))
+    wanted = names or DEFAULT_NAMES
+    found = tree.read(wanted)
+    for name in wanted:
+        if name in found:
+            files.append(DefinitionFile(name, found[name], remote=True))
         elif names:
             error = NotFoundError(
                 f"lstat {name}: no such file or directory",

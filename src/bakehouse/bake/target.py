@@ -50,7 +50,7 @@ class Target:
     them, never change them in place, since targets share them. `linked` marks a target that is only in the result
     because another one uses it through a `target:` context. `tree_path` is the directory of a remote definition's tree
     that is the context (`.` for its root), which the printed `context` names as a URL; None when the context is
-    something else.
+    something else. `tree_paths` are those of named contexts, in the form in which a target is built.
     """
 
     __slots__ = (
@@ -86,6 +86,7 @@ class Target:
         "tags",
         "target",
         "tree_path",
+        "tree_paths",
         "ulimits",
     )
 
@@ -93,6 +94,7 @@ class Target:
         self.name = name
         self.linked = False
         self.tree_path: str | None = None
+        self.tree_paths: dict[str, str] = {}
         self.base: ContextBase | None = None
         self.description: str | None = None
         self.inherits: list[str] | None = None

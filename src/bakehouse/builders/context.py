@@ -25,6 +25,10 @@ class DockerfileText:
     ignore_name: str = ""
     ignore: bytes = b""
 
+    def without_ignore_file(self) -> DockerfileText:
+        """The same Dockerfile, for a context to which no ignore file applies."""
+        return DockerfileText(self.name, self.data)
+
 
 def read_dockerfile(context: Path, dockerfile: Path) -> DockerfileText:
     """Reads `dockerfile` (absolute, or relative to `context`) and the ignore file that goes with it.
@@ -38,11 +42,7 @@ def read_dockerfile(context: Path, dockerfile: Path) -> DockerfileText:
         data = _read(path.with_name("dockerfile"))
         path = path if data is None else path.with_name("dockerfile")
     if data is None:
-        raise NotFoundError(
-            f"failed to read dockerfile: open {path.name}: no such file or directory",
-            code="dockerfile-not-found",
-            hint=f"looked for {path}; name another one with -f (build) or `dockerfile` (bake)",
-        )
+        raise missing_dockerfile(path.name, f"looked for {path}")
     specific = path.with_name(path.name + ".dockerignore")
     ignore = _read(specific)
     ignore_name = specific.name if ignore is not None else ""
@@ -50,6 +50,30 @@ def read_dockerfile(context: Path, dockerfile: Path) -> DockerfileText:
         ignore = _read(context / ".dockerignore")
         ignore_name = ".dockerignore" if ignore is not None else ""
     return DockerfileText(path.name, data, ignore_name, ignore or b"")
+
+
+def missing_dockerfile(name: str, looked: str) -> NotFoundError:
+    """The error for a Dockerfile that is not there, in BuildKit's words. `looked` says where it was looked for."""
+    return NotFoundError(
+        f"failed to read dockerfile: open {name}: no such file or directory",
+        code="dockerfile-not-found",
+        hint=f"{looked}; name another one with -f (build) or `dockerfile` (bake)",
+    )
+
+
+def checked_size(data: bytes, name: str) -> bytes:
+    """`data` unless it is too large for a Dockerfile. Raises `DefinitionError`."""
+    if len(data) > MAX_DOCKERFILE_BYTES:
+        raise DefinitionError(f"{name} is larger than 2 MiB", code="dockerfile-too-large")
+    return data
+
+
+def ignore_file_of(context: Path) -> tuple[str, bytes]:
+    """(name, content) of the `.dockerignore` at the root of `context`; empty ones when there is none."""
+    try:
+        return ".dockerignore", (context / ".dockerignore").read_bytes()
+    except (FileNotFoundError, NotADirectoryError):
+        return "", b""
 
 
 def require_directory(cwd: Path, path: str, what: str) -> Path:
@@ -85,6 +109,4 @@ def _read(path: Path) -> bytes | None:
         raise DefinitionError(
             f"failed to read dockerfile: {error.strerror}: {path}", code="dockerfile-unreadable"
         ) from error
-    if len(data) > MAX_DOCKERFILE_BYTES:
-        raise DefinitionError(f"{path} is larger than 2 MiB", code="dockerfile-too-large")
-    return data
+    return checked_size(data, os.fspath(path))

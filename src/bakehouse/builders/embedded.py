@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import BinaryIO
 
 from bakehouse.bake import Target
+from bakehouse.builders.definition_tree import DefinitionTree
+from bakehouse.builders.fetching import EngineFetcher
+from bakehouse.builders.lending import Lender
 from bakehouse.builders.loading import Loads, no_loads
 from bakehouse.builders.locating import point_at_source
+from bakehouse.builders.main_context import BuildDirectories
 from bakehouse.builders.naming import with_target_names
 from bakehouse.builders.outputs import exporters_of
-from bakehouse.builders.plan import BuildDirectories, PlannedTarget, Planner, solving
+from bakehouse.builders.plan import PlannedTarget, Planner, solving
 from bakehouse.builders.resolving import FrontendResolver
 from bakehouse.builders.sessions import compatible_groups
 from bakehouse.builders.settings import Settings
@@ -33,7 +38,8 @@ class BuildRequest:
 
     `targets` are resolved ones by name, linked ones included; whatever their `entitlements` name has been granted, and
     so has what `entitlements` of the request names. `open_stdout` gives the stream of an output to `-`; `loads` takes
-    the images that `--load` hands on, and belongs to the caller.
+    the images that `--load` hands on, and belongs to the caller. `tree` is that of a remote definition, and `engine`
+    the one that fetched it, which stays the caller's.
     """
 
     targets: Mapping[str, Target]
@@ -44,6 +50,8 @@ class BuildRequest:
     entitlements: frozenset[str] = frozenset()
     cgroup_parent: str = ""
     loads: Loads = field(default_factory=no_loads)
+    tree: DefinitionTree | None = None
+    engine: Engine | None = None
 
 
 @dataclass(slots=True)
@@ -70,28 +78,28 @@ def build(
     """Builds and exports every target. Raises the first error; what was finished before stays cached."""
     for target in request.targets.values():
         refuse_unbuilt(target)
-    credentials = DockerCredentials(settings.docker_config) if settings.docker_config else None
+    credentials = DockerCredentials(settings.docker_config) if settings.docker_config else NoCredentials()
+    lender = Lender(request.environ, request.cwd, credentials)
     # Filled by the planner as it meets them: the resolver looks into layouts before any solve has a session.
     layouts: dict[str, Path] = {}
-    base_session = Session(oci_layouts=layouts, credentials=credentials or NoCredentials())
+    base_session = Session(oci_layouts=layouts, credentials=credentials)
     exporters = _exporters(request, settings)
     outcome = BuildOutcome()
-    with open_engine(settings, request.environ) as engine:
+    with _engine_of(request, settings) as engine:
         planner = Planner(
             request.targets,
-            BuildDirectories(request.cwd, request.stdin_dockerfile, request.cgroup_parent),
+            BuildDirectories(request.cwd, request.stdin_dockerfile, request.cgroup_parent, request.tree),
             FrontendResolver(engine.resolver(engine.context(base_session, reporter))),
             reporter,
             [Platform.local()],
             cancel.check,
             layouts,
+            EngineFetcher(engine, lender.session, reporter, cancel, several_targets=len(request.targets) > 1),
         )
         planned = planner.plan()
         named = with_target_names(reporter, planned)
         jobs = {name: _job(item, exporters[name]) for name, item in planned.items()}
-        for names, session in compatible_groups(
-            planned, request.environ, request.cwd, base_session.credentials
-        ):
+        for names, session in compatible_groups(planned, lender):
             try:
                 with solving():
                     results = engine.solve(
@@ -106,6 +114,12 @@ def build(
                 raise
             outcome.responses |= {name: result.responses for name, result in results.items()}
     return outcome
+
+
+def _engine_of(request: BuildRequest, settings: Settings) -> AbstractContextManager[Engine]:
+    if request.engine is not None:
+        return nullcontext(request.engine)
+    return open_engine(settings, request.environ)
 
 
 def _granted(request: BuildRequest) -> frozenset[str]:

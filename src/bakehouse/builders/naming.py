@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from bakehouse.builders.plan import PlannedTarget, prefixed
+from bakehouse.builders.display import prefixed
+from bakehouse.builders.plan import PlannedTarget
 from bakehouse.builders.sessions import linked_first
 from bakehouse.engine.exporters.model import export_digest
 from bakehouse.engine.graph import post_order

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import stat
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from bakehouse.bake import Target
+from bakehouse.builders.lending import Lender, Lent
+from bakehouse.builders.named_contexts import links_of
 from bakehouse.builders.plan import PlannedTarget
 from bakehouse.engine.graph import post_order
-from bakehouse.errors import DefinitionError, NotBuiltYetError, NotFoundError
 from bakehouse.llb.ops import ExecOp, Vertex
 from bakehouse.session import CredentialSource, Secret, Session
-from bakehouse.values import dataclass
 
 
 def compatible_groups(
-    planned: Mapping[str, PlannedTarget], environ: Mapping[str, str], cwd: Path, credentials: CredentialSource
+    planned: Mapping[str, PlannedTarget], lender: Lender
 ) -> list[tuple[list[str], Session]]:
     """Partitions targets so that within a part no secret or SSH agent means two things to steps that use it; each part
     is one solve. A target's steps see what the target itself was lent, never what only another one was.
@@ -26,8 +24,8 @@ def compatible_groups(
     groups: list[_Part] = []
     for name in linked_first(planned):
         item = planned[name]
-        lent = _Lent(target_secrets(item.target, environ, cwd), target_agents(item.target, environ))
-        used = _used_ids(item, [planned[link] for link in _links(item.target)])
+        lent = lender.lent(item.target)
+        used = _used_ids(item, [planned[link] for link in links_of(item.target)])
         for part in groups:
             if part.takes(lent, used):
                 break
@@ -36,16 +34,9 @@ def compatible_groups(
             groups.append(part)
         part.add(name, lent, used)
     return [
-        (part.names, _session(planned, part.names, part.secrets, part.agents, credentials)) for part in groups
+        (part.names, _session(planned, part.names, part.secrets, part.agents, lender.credentials))
+        for part in groups
     ]
-
-
-@dataclass(frozen=True, slots=True)
-class _Lent:
-    """What one target was lent, by id."""
-
-    secrets: Mapping[str, Secret]
-    agents: Mapping[str, Path]
 
 
 class _Part:
@@ -58,16 +49,16 @@ class _Part:
         self.agents: dict[str, Path] = {}
         self._demands: dict[tuple[str, str], object] = {}
 
-    def takes(self, lent: _Lent, used: frozenset[tuple[str, str]]) -> bool:
+    def takes(self, lent: Lent, used: frozenset[tuple[str, str]]) -> bool:
         mine = _as_demands(lent)
-        known = _as_demands(_Lent(self.secrets, self.agents))
+        known = _as_demands(Lent(self.secrets, self.agents))
         return (
             all(known.get(key, value) == value for key, value in mine.items())
             and all(known.get(key) == mine.get(key) or key not in known for key in used)
             and all(mine.get(key, value) == value for key, value in self._demands.items())
         )
 
-    def add(self, name: str, lent: _Lent, used: frozenset[tuple[str, str]]) -> None:
+    def add(self, name: str, lent: Lent, used: frozenset[tuple[str, str]]) -> None:
         self.names.append(name)
         self.secrets.update(lent.secrets)
         self.agents.update(lent.agents)
@@ -75,18 +66,10 @@ class _Part:
         self._demands.update({key: mine.get(key) for key in used})
 
 
-def _as_demands(lent: _Lent) -> dict[tuple[str, str], object]:
+def _as_demands(lent: Lent) -> dict[tuple[str, str], object]:
     return {("secret", id): value for id, value in lent.secrets.items()} | {
         ("ssh", id): value for id, value in lent.agents.items()
     }
-
-
-def _links(target: Target) -> list[str]:
-    return [
-        value.removeprefix("target:")
-        for value in (target.contexts or {}).values()
-        if value.startswith("target:")
-    ]
 
 
 def linked_first(planned: Mapping[str, PlannedTarget]) -> list[str]:
@@ -95,7 +78,7 @@ def linked_first(planned: Mapping[str, PlannedTarget]) -> list[str]:
 
     def visit(name: str) -> None:
         if name not in order:
-            for link in _links(planned[name].target):
+            for link in links_of(planned[name].target):
                 visit(link)
             order[name] = None
 
@@ -133,43 +116,3 @@ def _session(
         local_dirs |= planned[name].local_dirs
         layouts |= planned[name].oci_layouts
     return Session(local_dirs, secrets, agents, layouts, credentials)
-
-
-def target_secrets(target: Target, environ: Mapping[str, str], cwd: Path) -> dict[str, Secret]:
-    """The secrets of a target by id. Raises `NotFoundError` for a file that is not there."""
-    secrets = {}
-    for entry in target.secret or ():
-        source = entry.resolved(environ)
-        if source.env and source.env in environ:
-            secrets[entry.id] = Secret(entry.id, value=environ[source.env].encode("utf-8", "surrogateescape"))
-        elif source.src:
-            path = cwd / Path(source.src).expanduser()
-            if not path.is_file():
-                raise NotFoundError(
-                    f"failed to stat {source.src}: stat {source.src}: no such file or directory",
-                    code="secret-not-found",
-                    hint=f"secret {entry.id}: give a file with src=, or a variable with env=",
-                )
-            secrets[entry.id] = Secret(entry.id, path=path)
-    return secrets
-
-
-def target_agents(target: Target, environ: Mapping[str, str]) -> dict[str, Path]:
-    """The SSH agent sockets of a target by id."""
-    agents = {}
-    for entry in target.ssh or ():
-        id = entry.id or "default"
-        text = entry.paths[0] if entry.paths else environ.get("SSH_AUTH_SOCK", "")
-        if not text:
-            raise DefinitionError(
-                f"invalid empty ssh agent socket for {id}: make sure SSH_AUTH_SOCK is set",
-                code="ssh-agent-missing",
-            )
-        path = Path(text)
-        if len(entry.paths) > 1 or not path.exists() or not stat.S_ISSOCK(path.stat().st_mode):
-            raise NotBuiltYetError(
-                f"ssh {id}: only an agent's socket can be forwarded so far, not key files",
-                hint="start ssh-agent, ssh-add the key, and give the socket (or nothing)",
-            )
-        agents[id] = path
-    return agents

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from bakehouse.bake import Arguments, Definition, LoadOptions, Resolved
     from bakehouse.bake.remote import RemoteTree
+    from bakehouse.builders.remote import FetchedDefinition
     from bakehouse.cli.session import Display
     from bakehouse.progress.events import Reporter
     from bakehouse.solver.model import Cancellation
@@ -81,27 +82,27 @@ def _bake_remote(line: _Command) -> int:
     from pathlib import Path
 
     from bakehouse.bake import load
-    from bakehouse.builders.remote import fetched_tree
+    from bakehouse.builders.remote import fetched_definition
     from bakehouse.cli.session import building, enter_user_namespace, settings
 
     configured = settings()
     enter_user_namespace()
     url = line.arguments.url
     with building(line.mode, debug=line.debug) as (display, cancel):
-        with fetched_tree(url, Path.cwd(), configured, os.environ, display.reporter, cancel) as tree:
-            definition = load(line.options(tree))
-        if definition.file_names:
-            _show_definitions(line, definition, display.reporter)
-        return _answer(line, definition, (display, cancel), tree)
+        with fetched_definition(url, Path.cwd(), configured, os.environ, display.reporter, cancel) as fetched:
+            definition = load(line.options(fetched.files))
+            if definition.file_names:
+                _show_definitions(line, definition, display.reporter)
+            return _answer(line, definition, (display, cancel), fetched)
 
 
 def _answer(
     line: _Command,
     definition: Definition,
     shown: tuple[Display, Cancellation] | None = None,
-    tree: RemoteTree | None = None,
+    fetched: FetchedDefinition | None = None,
 ) -> int:
-    """Lists, prints or builds. `shown` is the display that is there already."""
+    """Lists, prints or builds. `shown` is the display that is there already, `fetched` a remote definition."""
     from bakehouse.bake import parse_list, print_json, render_list
 
     if line.listing:
@@ -119,7 +120,7 @@ def _answer(
         return 0
     if parsed.refused is not None:
         raise parsed.refused
-    return _build(line, definition, resolved, shown, tree)
+    return _build(line, definition, resolved, shown, fetched)
 
 
 def _write(text: str, shown: tuple[Display, Cancellation] | None) -> None:
@@ -151,7 +152,7 @@ def _build(
     definition: Definition,
     resolved: Resolved,
     shown: tuple[Display, Cancellation] | None,
-    tree: RemoteTree | None,
+    fetched: FetchedDefinition | None,
 ) -> int:
     from contextlib import nullcontext
     from pathlib import Path
@@ -172,19 +173,27 @@ def _build(
 
     parsed = line.parsed
     refuse_unbuilt_environment()
-    targets = built_targets(resolved, tree, os.environ)
+    targets = built_targets(resolved, fetched.files if fetched else None, os.environ)
     require_privileges(
         targets.values(),
         parsed.texts("allow"),
         granted=resolved.granted,
-        remote=tree is not None,
+        remote=fetched is not None,
         ask=line.mode != "rawjson",
         before_asking=None if shown is None else shown[0].pause,
     )
     configured = settings()
     with loading(targets) as loads:
         enter_user_namespace()
-        request = BuildRequest(targets, Path.cwd(), os.environ, open_stdout=stdout_stream, loads=loads)
+        request = BuildRequest(
+            targets,
+            Path.cwd(),
+            os.environ,
+            open_stdout=stdout_stream,
+            loads=loads,
+            tree=fetched.tree if fetched else None,
+            engine=fetched.engine if fetched else None,
+        )
         opened = building(line.mode, debug=line.debug) if shown is None else nullcontext(shown)
         with opened as (display, cancel):
             if shown is None:

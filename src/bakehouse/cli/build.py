@@ -119,7 +119,7 @@ def target_of(parsed: Parsed, stack: ExitStack) -> tuple[Target, bytes | None]:
         stdin_dockerfile = _read_stdin(context, target.dockerfile)
         target.dockerfile = None
         context = _empty_directory(stack) if context == "-" else context
-    elif target.dockerfile:
+    elif target.dockerfile and _is_local_file(target.dockerfile, context):
         # -f is relative to the working directory, unlike a Bake file's `dockerfile`.
         target.dockerfile = os.path.abspath(target.dockerfile)
     target.context = context
@@ -147,6 +147,15 @@ def target_of(parsed: Parsed, stack: ExitStack) -> tuple[Target, bytes | None]:
     if os.environ.get("SOURCE_DATE_EPOCH"):
         target.args.setdefault("SOURCE_DATE_EPOCH", os.environ["SOURCE_DATE_EPOCH"])
     return target, stdin_dockerfile
+
+
+def _is_local_file(dockerfile: str, context: str) -> bool:
+    """Whether -f names a file of this machine, rather than one from the web or one inside a remote context."""
+    from bakehouse.giturl import is_remote_url
+
+    return not dockerfile.startswith(("http://", "https://")) and (
+        os.path.isdir(context) or not is_remote_url(context)
+    )
 
 
 def _shorthands(parsed: Parsed, target: Target) -> None:

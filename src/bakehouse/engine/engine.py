@@ -11,13 +11,16 @@ import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
+from bakehouse.engine.answers import Answers
 from bakehouse.engine.exporters.model import Exporter, ExportPlatform, ExportResult
 from bakehouse.engine.graph import Graph
 from bakehouse.engine.layer_tree import LayerTree
 from bakehouse.engine.operations import OperationFactory
+from bakehouse.engine.reading import read_files
 from bakehouse.engine.records import TreeRecords
+from bakehouse.engine.shown import ShownVertices
 from bakehouse.engine.tree import EngineContext, Tree
 from bakehouse.errors import BakehouseError, EnvironmentFault
 from bakehouse.llb.ops import Edge
@@ -79,6 +82,31 @@ class SolveOptions:
     entitlements: frozenset[str] = frozenset()
 
 
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """The parts of one solve."""
+
+    context: EngineContext
+    factory: OperationFactory
+    graph: Graph
+    loop: TaskLoop
+    solver: Solver[Tree]
+
+    def results(self, roots: Callable[[], list[Task]]) -> list[Any]:
+        """Announces every vertex, then drives what `roots()` starts to its end."""
+        self.solver.announce(list(self.graph.nodes.values()))
+        tasks = roots()
+        try:
+            results = self.loop.run(tasks)
+        except BaseException:
+            self.solver.finish(cancelled=True)
+            raise
+        finally:
+            self.factory.close()
+        self.solver.finish(cancelled=False)
+        return results
+
+
 class Engine:
     """Opens nothing until `solve` or `context` is used. Close it (or use it as a context manager) when done.
 
@@ -103,6 +131,8 @@ class Engine:
         self._lock = threading.Lock()
         self._runtime: OciRuntime | None = None
         self._resolver: ImageResolver | None = None
+        self._answers = Answers()
+        self._shown = ShownVertices()
 
     def __enter__(self) -> Engine:
         return self
@@ -125,7 +155,7 @@ class Engine:
         self.store.close()
 
     def context(self, session: Session, reporter: Reporter) -> EngineContext:
-        return EngineContext(self.store, self.layers, session, reporter)
+        return EngineContext(self.store, self.layers, session, reporter, self._answers)
 
     def resolver(self, context: EngineContext) -> ImageResolver:
         """Looks up images for this engine's builds; one for all, so that an image is asked for once."""
@@ -175,8 +205,6 @@ class Engine:
         options: SolveOptions | None = None,
     ) -> dict[str, JobResult]:
         """Builds and exports every job. Raises the first error, with its target's name when there are several."""
-        context = self.context(session, reporter)
-        self.layers.find_missing_with(lambda digest, size: self._origin(digest, size, context))
         edges, wanted = [], []
         for job in jobs:
             files = any(exporter.reads_files for exporter in job.exporters)
@@ -184,6 +212,53 @@ class Engine:
                 if platform.edge is not None:
                     edges.append(platform.edge)
                     wanted.append(files)
+        run = self._run(edges, wanted, session, reporter, cancel, options)
+        results = run.results(
+            lambda: [run.loop.spawn(self._job(job, run, cancel, len(jobs) > 1)) for job in jobs]
+        )
+        return {job.name: result for job, result in zip(jobs, results, strict=True)}
+
+    def read_files(
+        self,
+        edge: Edge,
+        paths: Sequence[str],
+        session: Session,
+        reporter: Reporter,
+        cancel: Cancellation,
+        *,
+        limit: int,
+    ) -> dict[str, bytes]:
+        """What the files `paths` of the tree `edge` hold, absent ones left out: at most `limit` bytes of each.
+
+        What the tree takes is done once a command: a later solve finds it done. Symbolic links are followed inside the
+        tree. Raises what a solve raises, and `DefinitionError` (code `not-a-file`)."""
+        return self.visit(edge, lambda tree: read_files(tree, paths, limit), session, reporter, cancel)
+
+    def visit(
+        self,
+        edge: Edge,
+        function: Callable[[Tree], T],
+        session: Session,
+        reporter: Reporter,
+        cancel: Cancellation,
+    ) -> T:
+        """What `function` makes of the tree `edge`, in a worker thread. Raises what a solve raises, and `function`."""
+        run = self._run([edge], [True], session, reporter, cancel, None)
+        tree: Tree = run.results(lambda: [run.solver.result(run.graph.node(edge), edge.index)])[0]
+        return self.call(lambda: function(tree), cancel)
+
+    def _run(
+        self,
+        edges: Sequence[Edge],
+        wanted: Sequence[bool],
+        session: Session,
+        reporter: Reporter,
+        cancel: Cancellation,
+        options: SolveOptions | None,
+    ) -> _Run:
+        reporter = self._shown.reporter(reporter)
+        context = self.context(session, reporter)
+        self.layers.find_missing_with(lambda digest, size: self._origin(digest, size, context))
         granted = options.entitlements if options else frozenset()
         factory = OperationFactory(
             context, self.runtime, lambda: self.resolver(context), self._environ, granted
@@ -193,33 +268,18 @@ class Engine:
         solver: Solver[Tree] = Solver(
             loop, self.store.cachekeys, TreeRecords(context), reporter, cancel, self.store.locks
         )
-        solver.announce(list(graph.nodes.values()))
-        roots = [
-            loop.spawn(self._job(job, solver, graph, loop, context, cancel, len(jobs) > 1)) for job in jobs
-        ]
-        try:
-            results = loop.run(roots)
-        except BaseException:
-            solver.finish(cancelled=True)
-            raise
-        finally:
-            factory.close()
-        solver.finish(cancelled=False)
-        return {job.name: result for job, result in zip(jobs, results, strict=True)}
+        return _Run(context, factory, graph, loop, solver)
 
     def _job(
         self,
         job: Job,
-        solver: Solver[Tree],
-        graph: Graph,
-        loop: TaskLoop,
-        context: EngineContext,
+        run: _Run,
         cancel: Cancellation,
         several: bool,
     ) -> Routine:
         try:
             waits: list[Task] = [
-                solver.result(graph.node(item.edge), item.edge.index)
+                run.solver.result(run.graph.node(item.edge), item.edge.index)
                 for item in job.platforms
                 if item.edge is not None
             ]
@@ -236,7 +296,8 @@ class Engine:
                 )
             result = ExportResult(tuple(platforms), job.multi_platform)
             exports = [
-                loop.spawn(self._export(exporter, result, context, cancel)) for exporter in job.exporters
+                run.loop.spawn(self._export(exporter, result, run.context, cancel))
+                for exporter in job.exporters
             ]
             answer = JobResult()
             for responses in (yield exports):

@@ -11,7 +11,8 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from bakehouse.values import dataclass
+from bakehouse.engine.answers import Answers
+from bakehouse.values import dataclass, field
 
 if TYPE_CHECKING:
     from bakehouse.progress.events import Reporter
@@ -56,12 +57,14 @@ class Tree(Protocol):
 
 @dataclass(slots=True)
 class EngineContext:
-    """What every op of one engine shares. Made by the composition root; ops get it in their constructor."""
+    """What every op of one engine shares. Made by the composition root; ops get it in their constructor. `answers` are
+    those of remote sources, common to all solves of one command."""
 
     store: Store
     layers: LayerStore
     session: Session
     reporter: Reporter
+    answers: Answers = field(default_factory=Answers)
 
 
 __all__ = ["EngineContext", "RunContext", "Selection", "Tree"]

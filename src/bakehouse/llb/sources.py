@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
+from bakehouse.giturl import GitUrl, UnknownProtocol, parse_git_url
 from bakehouse.go.jsontext import compact_json
 from bakehouse.go.paths import rooted_path
 from bakehouse.llb import caps
 from bakehouse.llb.draft import Constraints, Node, Output, SealDefaults, finish
-from bakehouse.llb.giturl import GitUrl, UnknownProtocol, parse_git_url
 from bakehouse.llb.ops import Edge, SourceOp, Vertex
 from bakehouse.values import dataclass
 

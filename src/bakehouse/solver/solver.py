@@ -239,7 +239,9 @@ class Solver(Generic[R]):
         return (yield Call(work, local=state.node.local))
 
     def _map(self, state: _State[R]) -> CacheMap:
-        made: CacheMap = self._annotated(state, lambda: state.node.operation.cache_map(state.context))
+        made: CacheMap = self._annotated(
+            state, lambda: state.node.operation.cache_map(state.context), "failed to load cache key: "
+        )
         if len(made.inputs) != len(state.node.inputs):
             raise BakehouseError(
                 f"vertex {state.node.name!r} has {len(state.node.inputs)} inputs, its key {len(made.inputs)}"
@@ -325,16 +327,10 @@ class Solver(Generic[R]):
         compute = cache_map.inputs[number].content
         assert compute is not None
 
-        def computed() -> str:
-            try:
-                return compute(tree)
-            except CancelledError:
-                raise
-            except BakehouseError as error:
-                error.message = f"failed to compute cache key: {error.message}"
-                raise
-
-        digest = yield Call(lambda: self._annotated(state, computed), local=source.local)
+        digest = yield Call(
+            lambda: self._annotated(state, lambda: compute(tree), "failed to compute cache key: "),
+            local=source.local,
+        )
         return root_key(digest, -1)
 
     # -- results of one node -------------------------------------------------------------------------------------
@@ -477,8 +473,9 @@ class Solver(Generic[R]):
                         store.add_result(key, saved)
         return keys
 
-    def _annotated(self, state: _State[R], work: Callable[[], Any]) -> Any:
-        """Runs `work`; an error is reported on the vertex and carries its name from here on."""
+    def _annotated(self, state: _State[R], work: Callable[[], Any], doing: str = "") -> Any:
+        """Runs `work`; an error is reported on the vertex, and carries from here on its name and, in front of its
+        message, what was being done."""
         reporter: VertexReporter = state.context.reporter
         try:
             self._cancel.check()
@@ -494,6 +491,7 @@ class Solver(Generic[R]):
                 error.vertex_digest = state.node.digest
             state.settled = True
             reporter.fail(error.message)
+            error.message = doing + error.message
             raise
         except BaseException as error:
             state.settled = True

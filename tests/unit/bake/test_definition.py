@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -130,9 +131,10 @@ class FakeTree(RemoteTree):
         super().__init__("https://example.com/x.git#r", is_directory=is_directory)
         self.files = files
 
-    def read(self, name: str) -> bytes | None:
-        found = self.files.get(name)
-        return None if found is None else found.encode()
+    def read(self, names: Sequence[str]) -> dict[str, bytes]:
+        if not self.is_directory:
+            return dict.fromkeys(names, self.files[""].encode())
+        return {name: self.files[name].encode() for name in names if name in self.files}
 
     def context_url(self, path: str) -> str:
         return f"{self.url}:{path}"

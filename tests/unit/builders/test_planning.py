@@ -9,15 +9,12 @@ import pytest
 
 from bakehouse.bake import Attest, CacheEntry, Output, PolicyEntry, SecretEntry, Target
 from bakehouse.builders.context import context_identity, read_dockerfile, require_directory
+from bakehouse.builders.display import prefixed
+from bakehouse.builders.frontend_options import extra_hosts
+from bakehouse.builders.lending import Lender
 from bakehouse.builders.loading import Loads, find_loader, is_load
-from bakehouse.builders.plan import (
-    BuildDirectories,
-    PlannedTarget,
-    Planner,
-    extra_hosts,
-    is_remote,
-    prefixed,
-)
+from bakehouse.builders.main_context import BuildDirectories
+from bakehouse.builders.plan import PlannedTarget, Planner
 from bakehouse.builders.sessions import compatible_groups, linked_first
 from bakehouse.builders.settings import read_settings
 from bakehouse.builders.support import refuse_unbuilt
@@ -30,7 +27,6 @@ from bakehouse.errors import (
 )
 from bakehouse.oci.platform import Platform
 from bakehouse.progress.events import null_reporter
-from bakehouse.session import NoCredentials
 
 
 class NoImages:
@@ -70,7 +66,7 @@ def secret(value: str) -> list[SecretEntry]:
 
 def grouped(tmp_path: Path, *targets: Target) -> list[tuple[list[str], dict[str, bytes | None]]]:
     """(names, what each secret id is) of the parts."""
-    groups = compatible_groups(planned(tmp_path, *targets), {"A": "a", "B": "b"}, tmp_path, NoCredentials())
+    groups = compatible_groups(planned(tmp_path, *targets), Lender({"A": "a", "B": "b"}, tmp_path))
     return [(names, {id: session.secret(id) for id in session.secrets}) for names, session in groups]
 
 
@@ -135,26 +131,6 @@ def test_cgroup_parent_and_names(tmp_path: Path) -> None:
     # As buildx names the steps of several targets.
     assert prefixed("app", "[internal] load .dockerignore") == "[app internal] load .dockerignore"
     assert prefixed("app", "exporting to image") == "[app] exporting to image"
-
-
-@pytest.mark.parametrize(
-    ("value", "remote"),
-    [
-        ("https://example.com/x", True),
-        ("git@github.com:o/r", True),
-        ("git://h/p", True),
-        ("github.com/o/r", True),
-        ("user@host:path", True),
-        ("./github.com/o/r", False),
-        ("../git@h:p", False),
-        (".", False),
-        ("HTTP://x", False),
-        ("dir/sub", False),
-    ],
-)
-def test_remote_values(value: str, remote: bool) -> None:
-    """bake.md §18."""
-    assert is_remote(value) is remote
 
 
 def test_dockerfiles_and_ignore_files(tmp_path: Path) -> None:

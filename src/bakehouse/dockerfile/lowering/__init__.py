@@ -7,6 +7,7 @@ and remote sources are looked up through the protocols in `request`.
 
 from __future__ import annotations
 
+from bakehouse.dockerfile.lowering.contexts import main_context_root
 from bakehouse.dockerfile.lowering.convert import lower
 from bakehouse.dockerfile.lowering.options import parse_options
 from bakehouse.dockerfile.lowering.request import (
@@ -26,5 +27,6 @@ __all__ = [
     "MetaResolver",
     "SourceTimeResolver",
     "lower",
+    "main_context_root",
     "parse_options",
 ]

@@ -15,6 +15,7 @@ from bakehouse.dockerfile.lowering.image import Image, parse_image
 from bakehouse.dockerfile.lowering.request import InputContext, LowerRequest, MetaResolver
 from bakehouse.dockerfile.positions import DockerfileError
 from bakehouse.errors import DefinitionError
+from bakehouse.giturl import parse_git_ref
 from bakehouse.go.paths import join_path
 from bakehouse.go.urls import redacted
 from bakehouse.lazy import regex
@@ -22,8 +23,7 @@ from bakehouse.llb import sources, state
 from bakehouse.llb.draft import Constraints, Output, SealDefaults
 from bakehouse.llb.encode import SourceInfo, encode_definition
 from bakehouse.llb.env import split_entry
-from bakehouse.llb.giturl import parse_git_ref
-from bakehouse.llb.ops import Copy
+from bakehouse.llb.ops import Copy, Edge
 from bakehouse.llb.platforms import local_platform, to_llb
 from bakehouse.llb.sources import GitOptions
 from bakehouse.llb.state import State
@@ -90,6 +90,14 @@ def remote_context(request: LowerRequest) -> State | None:
         return root
     narrowed = Copy(request.context_sub_dir, "/", dir_copy_contents=True)
     return state.scratch().files([root.copy_from(narrowed)])
+
+
+def main_context_root(request: LowerRequest) -> Edge | None:
+    """The graph of a main context that is no directory of the client, before it is narrowed: its Dockerfile is read
+    from it. None for a directory. Needs no Dockerfile; while `context_is_archive` is not set, an http context is the
+    file as it was downloaded. Raises `DockerfileError`."""
+    root = _remote_root(request)
+    return None if root is None else root.seal(SealDefaults(local_platform(), request.local_unique_id))
 
 
 def _remote_root(request: LowerRequest) -> State | None:

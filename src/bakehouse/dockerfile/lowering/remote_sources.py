@@ -6,11 +6,11 @@ from bakehouse.dockerfile.instructions import AddCommand
 from bakehouse.dockerfile.lowering.conversion import COMMAND_KEY, Conversion
 from bakehouse.dockerfile.positions import DockerfileError
 from bakehouse.errors import DefinitionError
+from bakehouse.giturl import GitRef, parse_git_ref, url_path
 from bakehouse.go.paths import base_name
 from bakehouse.go.text import quote
 from bakehouse.llb import state
 from bakehouse.llb.draft import Constraints
-from bakehouse.llb.giturl import GitRef, parse_git_ref, url_path
 from bakehouse.llb.sources import GitOptions
 from bakehouse.llb.state import State
 from bakehouse.oci.digest import Digest

@@ -112,7 +112,7 @@ class GitSource:
         self._attrs = vertex.op.attrs
         self._context = context
         self._name = vertex.name
-        self._commit: _Commit | None = None
+        self._digest = vertex.digest
 
     def cache_map(self, context: RunContext) -> CacheMap:
         key = self._key(self._resolved(context))
@@ -141,9 +141,7 @@ class GitSource:
     # -- resolving ------------------------------------------------------------------------------------------------
 
     def _resolved(self, context: RunContext) -> _Commit:
-        if self._commit is None:
-            self._commit = self._resolve(context)
-        return self._commit
+        return self._context.answers.once(self._digest, lambda: self._resolve(context))
 
     def _resolve(self, context: RunContext) -> _Commit:
         reference = self._reference
@@ -266,6 +264,8 @@ class GitSource:
             git = Git(context, access, git_dir=repository, work_tree=work)
             if not reference.skip_submodules and (work / ".gitmodules").exists():
                 _update_submodules(git, reference.remote)
+                if not reference.keep_git_dir:
+                    _forget_repository(work)
             if reference.subdir:
                 _move_up(work, reference.subdir, root)
         if reference.mtime == "commit":
@@ -312,7 +312,12 @@ def _check_commit(wanted: str, *found: str) -> None:
 
 
 def _default_branch(git: Git, remote: str) -> str:
-    found = _DEFAULT_BRANCH.search(git.run("ls-remote", "--symref", "--", remote, "HEAD"))
+    try:
+        output = git.run("ls-remote", "--symref", "--", remote, "HEAD")
+    except DefinitionError as error:
+        error.message = f"error fetching default branch for repository {redacted(remote)}: {error.message}"
+        raise
+    found = _DEFAULT_BRANCH.search(output)
     if found is None:
         raise NotFoundError(
             f"could not find default branch for repository: {redacted(remote)}", code="git-ref-not-found"
@@ -329,7 +334,8 @@ def _move_up(work: Path, subdir: str, root: Path) -> None:
             mode = os.lstat(current).st_mode
         except OSError as error:
             raise NotFoundError(
-                f'invalid subdir {subdir}: failed to lstat "{subdir}": {error.strerror}',
+                f'invalid subdir {subdir}: failed to lstat "{subdir}": statat {subdir}: '
+                f"{(error.strerror or '').lower()}",
                 code="git-subdir-not-found",
             ) from error
         if not stat.S_ISDIR(mode):
@@ -338,6 +344,20 @@ def _move_up(work: Path, subdir: str, root: Path) -> None:
             )
     for name in os.listdir(current):
         os.rename(current / name, root / name)
+
+
+def _forget_repository(work: Path) -> None:
+    """Has the `.git` files of submodules name the place that an ordinary clone has, instead of one of this machine's:
+    the same commit gives the same files everywhere."""
+    for directory, names, files in os.walk(work):
+        link = Path(directory, ".git")
+        if ".git" in files and not link.is_symlink():
+            _, found, name = link.read_text("utf-8", "surrogateescape").partition("/modules/")
+            if found:
+                up = "../" * len(Path(directory).relative_to(work).parts)
+                link.write_text(f"gitdir: {up}.git/modules/{name}", "utf-8", "surrogateescape")
+        if ".git" in names:
+            names.remove(".git")
 
 
 def _set_times(root: Path, time_ns: int) -> None:

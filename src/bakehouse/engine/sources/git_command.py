@@ -110,9 +110,11 @@ class Git:
             code, output, messages = self._execute(args)
             hops += 1
         if code:
-            remote = redacted(self._access.remote)
             raise DefinitionError(
-                f"failed to read git repository {remote}: git stderr:\n{messages.strip()}", code="git-failed"
+                f"git stderr:\n{messages.strip()}\n: exit status {code}",
+                code="git-failed",
+                hint="Check the address. A private repository takes a token (secret GIT_AUTH_TOKEN) or an SSH agent "
+                "(ssh default).",
             )
         if messages:
             self._context.reporter.log(STDERR, messages.encode("utf-8", "replace"))

@@ -11,7 +11,7 @@ import hashlib
 import json
 import os
 import posixpath
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from email.message import Message
 from email.utils import format_datetime, parsedate_to_datetime
 from pathlib import Path
@@ -43,6 +43,7 @@ _SPACE = "http-source.v1"
 _CHUNK = 1 << 18
 _CONNECT_TIMEOUT_S = 30.0
 _READ_TIMEOUT_S = 120.0
+_REDIRECTS = 10
 _HEADERS = {"http.header.accept": "Accept", "http.header.user-agent": "User-Agent"}
 _KNOWN = {
     "http.checksum",
@@ -75,8 +76,8 @@ class HttpSource:
         self._url = vertex.op.identifier
         self._attrs: Mapping[str, str] = vertex.op.attrs
         self._name = vertex.name
+        self._digest = vertex.digest
         self._context = context
-        self._resolved: _Resolved | None = None
         for attribute in self._attrs:
             if attribute.startswith("http.sig."):
                 raise NotBuiltYetError(f"{attribute}: signature checks of http sources are not supported")
@@ -93,7 +94,7 @@ class HttpSource:
         if self._checksum:
             resolved = _Resolved(self._checksum, self._filename(None), "", None)
         else:
-            resolved = self._resolved = self._fetch(context)
+            resolved = self._fetched(context)
         key = hashlib.sha256(compact_json(self._key(resolved)).encode()).hexdigest()
         text = f"buildkit.source.v0:sha256:{key}"
         return CacheMap("sha256:" + hashlib.sha256(text.encode()).hexdigest())
@@ -101,7 +102,7 @@ class HttpSource:
     def run(self, context: RunContext, inputs: Sequence[Tree]) -> list[Tree]:
         from bakehouse.snapshots import LayerChain
 
-        resolved = self._resolved or self._fetch(context)
+        resolved = self._fetched(context)
         assert resolved.layer is not None
         return [LayerTree(LayerChain((resolved.layer,)), self._context)]
 
@@ -122,6 +123,9 @@ class HttpSource:
         return key
 
     # -- fetching -------------------------------------------------------------------------------------------------
+
+    def _fetched(self, context: RunContext) -> _Resolved:
+        return self._context.answers.once(self._digest, lambda: self._fetch(context))
 
     def _fetch(self, context: RunContext) -> _Resolved:
         """The file, from the store when the server (or a pinned checksum) says that it has not changed."""
@@ -187,7 +191,9 @@ class HttpSource:
         authorization = self._authorization()
         if authorization:
             headers["Authorization"] = authorization
-        retries = urllib3.Retry(total=None, connect=2, read=2, redirect=10, status=0, backoff_factor=0.2)
+        retries = urllib3.Retry(
+            total=None, connect=2, read=2, redirect=_REDIRECTS, status=0, backoff_factor=0.2
+        )
         timeout = urllib3.Timeout(connect=_CONNECT_TIMEOUT_S, read=_READ_TIMEOUT_S)
         try:
             response: BaseHTTPResponse = http_pool(self._url).request(
@@ -195,9 +201,8 @@ class HttpSource:
             )
             return response
         except urllib3.exceptions.HTTPError as error:
-            reason = getattr(error, "reason", None) or error
             raise TransientError(
-                f"cannot fetch {redacted(self._url)}: {type(reason).__name__}", code="http-unreachable"
+                f"cannot fetch {redacted(self._url)}: {_reason(error)}", code="http-unreachable"
             ) from error
 
     def _authorization(self) -> str:
@@ -222,11 +227,12 @@ class HttpSource:
         filename = self._filename(response.headers.get("Content-Disposition"))
         hasher = hashlib.sha256()
         size = 0
-        total = int(response.headers.get("Content-Length") or 0)
+        length = response.headers.get("Content-Length", "")
+        total = int(length) if length.isdecimal() else 0
         with self._context.store.temporary_dir() as directory:
             path = directory / "body"
             with open(path, "wb") as file, context.reporter.status(f"fetching {filename}", total) as status:
-                for data in response.stream(_CHUNK, decode_content=False):
+                for data in self._stream(response):
                     context.cancel.check()
                     hasher.update(data)
                     file.write(data)
@@ -235,6 +241,17 @@ class HttpSource:
             modified = response.headers.get("Last-Modified", "")
             layer = self._layer(path, filename, size, modified)
         return _Resolved("sha256:" + hasher.hexdigest(), filename, _canonical_time(modified), layer)
+
+    def _stream(self, response: BaseHTTPResponse) -> Iterator[bytes]:
+        import urllib3
+
+        try:
+            yield from response.stream(_CHUNK, decode_content=False)
+        except (urllib3.exceptions.HTTPError, OSError) as error:
+            raise TransientError(
+                f"the download of {redacted(self._url)} ended too early: {_reason(error)}",
+                code="http-cut-short",
+            ) from error
 
     def _layer(self, path: Path, filename: str, size: int, modified: str) -> str:
         from bakehouse.snapshots import LayerChain, TarEntry
@@ -311,6 +328,21 @@ def _basic(url: str) -> str:
         return ""
     word = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
     return "Basic " + base64.b64encode(word.encode()).decode("ascii")
+
+
+def _reason(error: Exception) -> str:
+    """Why a request came to nothing: the system's own words where it has any. They name no header and no secret."""
+    seen: BaseException | None = getattr(error, "reason", None) or error
+    if "too many redirects" in str(seen):
+        return f"stopped after {_REDIRECTS} redirects"
+    while seen is not None:
+        if isinstance(seen, OSError) and seen.strerror:
+            return seen.strerror.lower()
+        following = seen.__cause__ or seen.__context__
+        if following is None:
+            return type(seen).__name__
+        seen = following
+    return type(error).__name__
 
 
 def _bad_status(status: int, url: str) -> Exception:

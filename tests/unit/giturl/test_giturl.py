@@ -5,7 +5,15 @@ from __future__ import annotations
 import pytest
 
 from bakehouse.errors import DefinitionError
-from bakehouse.llb.giturl import GitRef, UnknownProtocol, parse_git_ref, parse_git_url, url_path
+from bakehouse.giturl import (
+    GitRef,
+    UnknownProtocol,
+    is_git_ssh,
+    is_remote_url,
+    parse_git_ref,
+    parse_git_url,
+    url_path,
+)
 
 
 @pytest.mark.parametrize(
@@ -88,3 +96,47 @@ def test_url_parts() -> None:
 )
 def test_url_paths(text: str, path: str | None) -> None:
     assert url_path(text) == path
+
+
+@pytest.mark.parametrize(
+    ("value", "remote"),
+    [
+        ("https://example.com/x", True),
+        ("git@github.com:o/r", True),
+        ("git://h/p", True),
+        ("github.com/o/r", True),
+        ("user@host:path", True),
+        ("./github.com/o/r", False),
+        ("../git@h:p", False),
+        ("../user@host:path", False),
+        ("ssh://h/p", True),
+        ("https://host/o/r.git?nonsense=1", True),
+        ("docker-image://alpine", False),
+        ("oci-layout://dir@sha256:0", False),
+        ("target:base", False),
+        ("cwd://x", False),
+        (".", False),
+        ("HTTP://x", False),
+        ("dir/sub", False),
+    ],
+)
+def test_remote_values(value: str, remote: bool) -> None:
+    """bake.md §18."""
+    assert is_remote_url(value) is remote
+
+
+@pytest.mark.parametrize(
+    ("value", "ssh"),
+    [
+        ("ssh://git@h/p", True),
+        ("git@h:p", True),
+        ("user@host:path", True),
+        ("https://h/p.git", False),
+        ("git://h/p", False),
+        ("github.com/o/r", False),
+        ("dir@x", False),
+        (".", False),
+    ],
+)
+def test_repositories_that_need_an_agent(value: str, ssh: bool) -> None:
+    assert is_git_ssh(value) is ssh

@@ -1,12 +1,11 @@
-"""Git URLs and git references of BuildKit (dockerfile.md §13.3): `git://`, `ssh://`, `http(s)://`, `user@host:path`.
+"""Git URLs and git references of BuildKit (dockerfile.md §13.3): `git://`, `ssh://`, `http(s)://`, `user@host:path`;
+and which texts name something remote at all (bake.md §18).
 
-Only text is looked at here; nothing is fetched.
+Only text is looked at here; nothing is fetched. Definition files are full of texts that are ordinary paths: telling
+those costs no import.
 """
 
 from __future__ import annotations
-
-import re
-from urllib.parse import quote, unquote
 
 from bakehouse.errors import DefinitionError
 from bakehouse.go.paths import rooted_path
@@ -17,9 +16,36 @@ from bakehouse.values import dataclass, field, replace
 _PROTOCOL = regex(r"[a-zA-Z0-9]+://")
 _SUPPORTED = ("http", "https", "ssh", "git")
 _SCP_STYLE = regex(r"([a-zA-Z0-9_-]+)@([a-zA-Z0-9.-]+):(.*?)(?:\?(.*?))?(?:#(.*))?\Z")
+_ESCAPED_PATH = regex(r"(?:[A-Za-z0-9$&+,/:;=@!'()*~._\[\]-]|%[0-9A-Fa-f]{2})*")
+_BAD_ESCAPE = regex(r"%(?![0-9A-Fa-f]{2})")
 # What Go's url.URL writes unescaped in a path.
 _PATH_SAFE = "$&+,/:;=@!'()*~-._"
 _FLAGS = ("submodules", "keep-git-dir", "fetch-by-commit")
+
+
+_WITHOUT_SCHEME = "github.com/"
+
+
+def is_remote_url(text: str) -> bool:
+    """Whether `text` is an HTTP(S) URL or a git reference, a faulty one included: buildx's test for contexts."""
+    if text.startswith(("http://", "https://")):
+        return True
+    if not (text.startswith(_WITHOUT_SCHEME) or "://" in text or "@" in text):
+        return False
+    try:
+        return parse_git_ref(text) is not None
+    except DefinitionError:
+        return True
+
+
+def is_git_ssh(text: str) -> bool:
+    """Whether `text` is a git reference that is fetched over SSH."""
+    if not ("://" in text or "@" in text):
+        return False
+    try:
+        return parse_git_url(text).scheme == "ssh"
+    except ValueError:
+        return False
 
 
 class UnknownProtocol(ValueError):
@@ -80,8 +106,10 @@ def _parse_url(text: str) -> GitUrl:
 
 def _escaped_path(raw: str, path: str) -> str:
     """The path as Go prints it: the writer's own escaping when it is a valid one, else Go's."""
-    if re.fullmatch(r"(?:[A-Za-z0-9$&+,/:;=@!'()*~._\[\]-]|%[0-9A-Fa-f]{2})*", raw):
+    if _ESCAPED_PATH.fullmatch(raw):
         return raw
+    from urllib.parse import quote
+
     return quote(path, safe=_PATH_SAFE)
 
 
@@ -93,8 +121,12 @@ def _check_port(host: str) -> None:
 
 
 def _unescape(text: str) -> str:
-    if re.search(r"%(?![0-9A-Fa-f]{2})", text):
+    if _BAD_ESCAPE.search(text):
         raise ValueError("invalid URL escape")
+    if "%" not in text:
+        return text
+    from urllib.parse import unquote
+
     return unquote(text, errors="surrogateescape")
 
 
@@ -142,7 +174,7 @@ def parse_git_ref(text: str) -> GitRef | None:
     """
     if text.startswith(("./", "../")):
         return None
-    looks_local = text.startswith("github.com/")
+    looks_local = text.startswith(_WITHOUT_SCHEME)
     try:
         url = parse_git_url("https://" + text if looks_local else text)
     except ValueError:

@@ -1,0 +1,48 @@
+"""Files of remote sources that are needed while a build is planned: a Dockerfile in a repository or an archive."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from bakehouse.bake import Target
+from bakehouse.builders.display import prefixing
+from bakehouse.engine.engine import Engine
+from bakehouse.llb.ops import Edge
+from bakehouse.progress.events import Reporter
+from bakehouse.session import Session
+from bakehouse.solver.model import Cancellation
+
+
+class Fetcher(Protocol):
+    """Reads files of a graph's result, with what a target lends its build."""
+
+    def read(self, target: Target, edge: Edge, paths: Sequence[str], limit: int) -> dict[str, bytes]:
+        """At most `limit` bytes of each of `paths`; absent ones are left out. Raises what a build raises."""
+        ...
+
+
+class EngineFetcher:
+    """A `Fetcher` that solves on an engine. What it fetched, a later solve of the engine finds done."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        session_of: Callable[[Target], Session],
+        reporter: Reporter,
+        cancel: Cancellation,
+        *,
+        several_targets: bool,
+    ) -> None:
+        self._engine = engine
+        self._session_of = session_of
+        self._reporter = reporter
+        self._cancel = cancel
+        self._several = several_targets
+
+    def read(self, target: Target, edge: Edge, paths: Sequence[str], limit: int) -> dict[str, bytes]:
+        """As `Fetcher.read`."""
+        reporter = prefixing(self._reporter, target.name) if self._several else self._reporter
+        return self._engine.read_files(
+            edge, paths, self._session_of(target), reporter, self._cancel, limit=limit
+        )

@@ -1,0 +1,32 @@
+"""What remote sources were found to stand for, kept for one command.
+
+A command may ask for a source more than once: to read the Dockerfile of a git context, and then to build with it. Both
+must see the same commit and the same file, though a branch moves meanwhile.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+
+class Answers:
+    """Answers by key. Each question is asked once, however many threads want to know; a failure is not kept."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._locks: dict[str, threading.Lock] = {}
+        self._known: dict[str, Any] = {}
+
+    def once(self, key: str, ask: Callable[[], T]) -> T:
+        """The answer to `key`; `ask()` finds it out when nobody has yet."""
+        with self._lock:
+            lock = self._locks.setdefault(key, threading.Lock())
+        with lock:
+            if key not in self._known:
+                self._known[key] = ask()
+            answer: T = self._known[key]
+            return answer

@@ -1,0 +1,273 @@
+"""A context of any kind gives the files that it gives with buildx and BuildKit, and the errors are theirs.
+
+What succeeds is baked in one run of each tool, a target a situation, into tars that are compared member by member.
+"""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import hashlib
+import io
+import json
+import lzma
+import tarfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from backports import zstd
+
+from tests.support import bases
+from tests.support.command import Bakehouse
+from tests.support.remotes import (
+    Answer,
+    SampleRepository,
+    Web,
+    running_git_daemon,
+    running_web,
+    sample_repository,
+)
+from tests.support.services import BuildKit, Registry
+
+pytestmark = pytest.mark.peer
+
+COPY_ALL = "FROM scratch\nCOPY . /\n"
+ALL_OF_SRC = "FROM scratch\nCOPY --from=src . /\n"
+READS_SRC = 'FROM busybox\nRUN --mount=from=src,target=/in ["sh", "-c", "cp -r /in /out"]\n'
+
+
+@dataclass(frozen=True)
+class Situation:
+    """Fields of a Bake target; `{web}`, `{daemon}` and `{commit}` stand for what the servers are."""
+
+    id: str
+    fields: dict[str, Any]
+
+
+def main(id: str, context: str, **fields: Any) -> Situation:
+    return Situation(id, {"context": context, **fields})
+
+
+def named(id: str, dockerfile: str, **contexts: str) -> Situation:
+    return Situation(id, {"context": "empty", "dockerfile-inline": dockerfile, "contexts": contexts})
+
+
+REPOSITORY = "http://{web}/git/app.git"
+SITUATIONS = [
+    # C3: the table of git references.
+    main("git-none", REPOSITORY),
+    main("git-tag", REPOSITORY + "#mytag"),
+    main("git-annotated-tag", REPOSITORY + "#annotated"),
+    main("git-branch", REPOSITORY + "#mybranch"),
+    main("git-pull-request", REPOSITORY + "#pull/42/head"),
+    main("git-full-ref", REPOSITORY + "#refs/heads/mybranch"),
+    main("git-folder", REPOSITORY + "#:myfolder"),
+    main("git-branch-folder", REPOSITORY + "#main:myfolder"),
+    main("git-tag-folder", REPOSITORY + "#mytag:myfolder"),
+    main("git-other-branch-folder", REPOSITORY + "#mybranch:myfolder"),
+    main("git-commit", REPOSITORY + "#{commit}"),
+    main("git-query", REPOSITORY + "?ref=mytag&subdir=myfolder"),
+    main("git-query-branch", REPOSITORY + "?branch=mybranch"),
+    main("git-query-checksum", REPOSITORY + "?tag=mytag&checksum={commit}"),
+    main("git-without-submodules", REPOSITORY + "?submodules=false"),
+    main("git-daemon", "git://{daemon}/app.git#mybranch:myfolder"),
+    main("git-lower-case", REPOSITORY + "#:lower"),
+    main("git-other-dockerfile", REPOSITORY, dockerfile="other"),
+    main("git-dockerfile-in-folder", REPOSITORY, dockerfile="myfolder/Dockerfile"),
+    main("git-inline", REPOSITORY + "#mytag", **{"dockerfile-inline": "FROM scratch\nCOPY a /inline\n"}),
+    main("git-local-dockerfile", REPOSITORY + "#mytag", dockerfile="cwd://local.Dockerfile"),
+    # C6 and C7: files on the web.
+    main("web-tar", "http://{web}/context.tar"),
+    main("web-gzip", "http://{web}/context.tar.gz"),
+    main("web-bzip2", "http://{web}/context.tar.bz2"),
+    main("web-xz", "http://{web}/context.tar.xz"),
+    main("web-zstd", "http://{web}/context.tar.zst"),
+    main("web-tar-without-a-name", "http://{web}/download?id=7"),
+    main("web-tar-other-dockerfile", "http://{web}/context.tar.gz", dockerfile="d/other"),
+    main("web-tar-inline", "http://{web}/context.tar", **{"dockerfile-inline": "FROM scratch\nCOPY d /x\n"}),
+    main("web-text", "http://{web}/text.Dockerfile"),
+    main("web-redirect", "http://{web}/moved.tar"),
+    # C2 and C7: local directories, Dockerfiles from elsewhere.
+    main("directory", "dir"),
+    main("directory-dockerfile-outside", "dir", dockerfile="../outside/Dockerfile"),
+    main("directory-own-ignore-file", "dir", dockerfile="own"),
+    main("directory-inline", "dir", **{"dockerfile-inline": COPY_ALL}),
+    # B4 and C8: named contexts, by COPY --from, RUN --mount=from= and FROM.
+    named("copy-directory", ALL_OF_SRC, src="dir"),
+    named("mount-directory", READS_SRC, src="dir"),
+    named("from-directory", "FROM src\nCOPY --from=src f /again\n", src="dir"),
+    named("copy-git", ALL_OF_SRC, src=REPOSITORY + "#mytag"),
+    named("mount-git", READS_SRC, src=REPOSITORY + "#:myfolder"),
+    named("from-git", "FROM src\nCOPY --from=src a /again\n", src=REPOSITORY),
+    named("copy-web", ALL_OF_SRC, src="http://{web}/context.tar"),
+    named("mount-web", READS_SRC, src="http://{web}/text.Dockerfile"),
+    named("from-web", "FROM src\nCOPY --from=src context /again\n", src="http://{web}/text.Dockerfile"),
+    named("copy-image", "FROM scratch\nCOPY --from=src /etc/passwd /\n", src="docker-image://busybox"),
+    named(
+        "mount-image",
+        'FROM busybox\nRUN --mount=from=src,target=/in ["cp", "/in/etc/passwd", "/p"]\n',
+        src="docker-image://alpine",
+    ),
+    named(
+        "from-image", 'FROM alpine:9.9\nRUN ["touch", "/made"]\n', **{"alpine:9.9": "docker-image://busybox"}
+    ),
+    named("copy-layout", "FROM scratch\nCOPY --from=src /etc/passwd /\n", src="oci-layout://layout"),
+    named(
+        "mount-layout",
+        'FROM busybox\nRUN --mount=from=src,target=/in ["cp", "/in/etc/passwd", "/p"]\n',
+        src="oci-layout://layout:latest",
+    ),
+    named("from-layout", 'FROM src\nRUN ["touch", "/made"]\n', src="oci-layout://layout:latest"),
+    named("copy-target", ALL_OF_SRC, src="target:directory"),
+    named("mount-target", READS_SRC, src="target:directory"),
+    named("from-target", "FROM src\nCOPY --from=src folder/b /again\n", src="target:git-tag-folder"),
+    named("chained", "FROM src\nCOPY --from=src folder/b /third\n", src="target:from-target"),
+    named("stage-replaced", "FROM busybox AS src\nRUN false\nFROM scratch\nCOPY --from=src . /\n", src="dir"),
+    named("scratch", "FROM src\nCOPY --from=files f /\n", src="docker-image://scratch", files="dir"),
+]
+
+
+@dataclass(frozen=True)
+class Servers:
+    """What the situations are about, running."""
+
+    web: Web
+    daemon: str
+    repository: SampleRepository
+    root: Path
+
+    def filled(self, value: Any) -> Any:
+        """`value` with the placeholders replaced."""
+        if isinstance(value, dict):
+            return {key: self.filled(item) for key, item in value.items()}
+        if not isinstance(value, str):
+            return value
+        return (
+            value.replace("{web}", self.web.host)
+            .replace("{daemon}", self.daemon)
+            .replace("{commit}", self.repository.first)
+        )
+
+
+def archive(files: dict[str, str]) -> bytes:
+    """A tar whose members have settled owners and times."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.GNU_FORMAT) as tar:
+        for name, text in files.items():
+            member = tarfile.TarInfo(name)
+            member.mtime, member.mode = 1_500_000_000, 0o644
+            member.size = len(text)
+            tar.addfile(member, io.BytesIO(text.encode()))
+    return buffer.getvalue()
+
+
+ARCHIVE = {
+    "Dockerfile": COPY_ALL,
+    ".dockerignore": "f\n",
+    "f": "file\n",
+    "d/g": "g\n",
+    "d/other": "FROM scratch\nCOPY d /dd\n",
+}
+
+
+def write(root: Path, files: dict[str, str]) -> None:
+    for name, text in files.items():
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+
+
+@pytest.fixture(scope="module")
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
+    root = tmp_path_factory.mktemp("contexts")
+    repositories = root / "repositories"
+    with running_web(repositories) as web, running_git_daemon(repositories) as daemon:
+        repository = sample_repository(repositories, web.url("git/module.git"))
+        plain = archive(ARCHIVE)
+        web.serve("context.tar", plain)
+        web.serve("download?id=7", plain)
+        web.serve("context.tar.gz", gzip.compress(plain))
+        web.serve("context.tar.bz2", bz2.compress(plain))
+        web.serve("context.tar.xz", lzma.compress(plain))
+        web.serve("context.tar.zst", zstd.compress(plain))
+        web.serve("text.Dockerfile", b"FROM scratch\nCOPY context /the-file\n")
+        web.serve("other.Dockerfile", b"FROM scratch\nCOPY . /other/\n")
+        web.answers["/moved.tar"] = Answer(b"", 302, {"Location": "/context.tar"})
+        write(
+            root / "work",
+            {
+                "empty/.keep": "",
+                "dir/Dockerfile": COPY_ALL,
+                "dir/.dockerignore": "ignored\n",
+                "dir/f": "f\n",
+                "dir/ignored": "",
+                "dir/own": COPY_ALL,
+                "dir/own.dockerignore": "f\n",
+                "outside/Dockerfile": "FROM scratch\nCOPY f /outside\n",
+                "local.Dockerfile": "FROM scratch\nCOPY a /local\n",
+            },
+        )
+        (root / "work/layout").symlink_to(bases.layout(next(b for b in bases.IMAGES if b.key == "busybox")))
+        yield Servers(web, daemon, repository, root / "work")
+
+
+@pytest.fixture(scope="module")
+def baked(
+    servers: Servers, buildkit: BuildKit, registry: Registry, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, tuple[Path, Path]]:
+    """(ours, theirs) of every situation: the tar that each tool exported."""
+    out = tmp_path_factory.mktemp("baked")
+    bakehouse = Bakehouse(out / "home", registry)
+    for tool in ("ours", "theirs"):
+        targets = {
+            item.id: {
+                **servers.filled(item.fields),
+                "output": [f"type=tar,dest={out}/{tool}-{item.id}.tar"],
+            }
+            for item in SITUATIONS
+        }
+        definition = {"group": {"default": {"targets": list(targets)}}, "target": targets}
+        (servers.root / f"{tool}.json").write_text(json.dumps(definition))
+    allowed = ("--allow=fs=*",)
+    theirs = buildkit.buildx("bake", "-f", "theirs.json", *allowed, cwd=servers.root)
+    assert theirs.returncode == 0, theirs.stderr
+    bakehouse.run("bake", "-f", "ours.json", *allowed, cwd=servers.root)
+    return {item.id: (out / f"ours-{item.id}.tar", out / f"theirs-{item.id}.tar") for item in SITUATIONS}
+
+
+def members(path: Path) -> dict[str, tuple[object, ...]]:
+    """Every member of a tar but for its time: type, mode, owner, link, content."""
+    with tarfile.open(path) as tar:
+        return {
+            member.name: (
+                member.type,
+                member.mode,
+                member.uid,
+                member.gid,
+                member.linkname,
+                "" if _names_a_machine(member) else hashlib.sha256(_content(tar, member)).hexdigest(),
+            )
+            for member in tar
+        }
+
+
+def _names_a_machine(member: tarfile.TarInfo) -> bool:
+    """BuildKit's checkouts of submodules name the directory of the daemon that made them."""
+    return member.isreg() and member.name.endswith("m/.git")
+
+
+def _content(tar: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
+    file = tar.extractfile(member) if member.isreg() else None
+    return file.read() if file is not None else b""
+
+
+@pytest.mark.privileged
+@pytest.mark.parametrize("id", [item.id for item in SITUATIONS])
+def test_files_are_buildkits(id: str, baked: dict[str, tuple[Path, Path]]) -> None:
+    """Rows B1-B5, C1-C4 and C6-C8: the situation's name says which."""
+    ours, theirs = baked[id]
+    assert members(ours) == members(theirs)
+    assert members(ours), "an empty result compares nothing"
