@@ -10,10 +10,12 @@ import os
 import stat
 
 from bakehouse.bake.annotations import parse_annotations
-from bakehouse.bake.contexts import printed_context
+from bakehouse.bake.contexts import mapped_context, printed_context, tree_path
 from bakehouse.bake.entries import SshEntry
+from bakehouse.bake.remote import LOCAL_PREFIX
 from bakehouse.errors import DefinitionError, NotFoundError
-from bakehouse.giturl import is_git_ssh
+from bakehouse.giturl import is_git_ssh, is_remote_url
+from bakehouse.go.paths import clean_path, join_path
 from bakehouse.go.text import os_error_text, plain_list
 from bakehouse.go.values import parse_bool
 
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from bakehouse.bake.entries import Output, SecretEntry
+    from bakehouse.bake.remote import RemoteTree
     from bakehouse.bake.target import Target
 
 MAX_SECRET_BYTES = 500 * 1024
@@ -29,14 +32,22 @@ _MAX_KEY_BYTES = 100 * 1024
 
 
 class Surroundings:
-    """What checks may look at: the working directory, the environment, and whether standard output is a terminal."""
+    """What checks may look at: the working directory, the environment, whether standard output is a terminal, and the
+    tree that the definition came from (None, or a single file: contexts are local)."""
 
-    __slots__ = ("cwd", "environ", "stdout_is_terminal")
+    __slots__ = ("cwd", "environ", "stdout_is_terminal", "tree")
 
-    def __init__(self, cwd: str, environ: Mapping[str, str], stdout_is_terminal: bool) -> None:
+    def __init__(
+        self,
+        cwd: str,
+        environ: Mapping[str, str],
+        stdout_is_terminal: bool,
+        tree: RemoteTree | None = None,
+    ) -> None:
         self.cwd = cwd
         self.environ = environ
         self.stdout_is_terminal = stdout_is_terminal
+        self.tree = tree if tree is not None and tree.is_directory else None
 
     def stat(self, path: str) -> os.stat_result:
         return os.stat(os.path.join(self.cwd, path))
@@ -63,18 +74,52 @@ def _check_target(target: Target, around: Surroundings) -> None:
         raise _error("context from stdin not allowed in bake", "context-from-stdin")
     if target.dockerfile == "-":
         raise _error("dockerfile from stdin not allowed in bake", "dockerfile-from-stdin")
-    target.context = printed_context(target.context)
+    if around.tree is None:
+        target.context = printed_context(target.context)
+    else:
+        _check_dockerfile_place(target, around)
+        target.tree_path = tree_path(target.context)
+        target.context = mapped_context(target.context, around.tree)
     if target.shm_size is not None:
         _check_shm_size(target.shm_size)
     _check_platforms(target.platforms or ())
     check_secrets(target.secret or (), around)
-    ssh = target.ssh or ([SshEntry("default")] if is_git_ssh(target.context) else [])
-    check_ssh(ssh, around)
+    check_ssh(effective_ssh(target, around.tree), around)
     target.output = check_outputs(target.output or (), around)
     parse_annotations(target.annotations or ())
     _check_source_policy(around)
     if target.ulimits or target.resources is not None:
         _check_limits(target)
+
+
+def effective_ssh(target: Target, tree: RemoteTree | None) -> list[SshEntry]:
+    """The agents that a target is lent: its own, or `default` when its context comes over SSH; `default` alone when
+    the definition itself did. The context must be in its printed form."""
+    if (tree is not None and is_git_ssh(tree.url)) or (not target.ssh and is_git_ssh(target.context or "")):
+        return [SshEntry("default")]
+    return target.ssh or []
+
+
+def _check_dockerfile_place(target: Target, around: Surroundings) -> None:
+    """A remote definition whose context is the caller's cannot mean a Dockerfile of its own; one of that name in the
+    caller's directory is refused, so that it is not taken by mistake."""
+    context = target.context or "."
+    dockerfile = target.dockerfile or "Dockerfile"
+    if (
+        not context.startswith(LOCAL_PREFIX)
+        or dockerfile.startswith(LOCAL_PREFIX)
+        or is_remote_url(dockerfile)
+    ):
+        return
+    try:
+        around.stat(join_path(clean_path(context.removeprefix(LOCAL_PREFIX)), dockerfile))
+    except OSError:
+        return
+    raise _error(
+        "reading a dockerfile for a remote build invocation is currently not supported",
+        "remote-dockerfile",
+        f'Write dockerfile = "cwd://{dockerfile}" for the one of your directory, or use dockerfile-inline.',
+    )
 
 
 def _check_limits(target: Target) -> None:

@@ -5,6 +5,7 @@ Lexical only; nothing here looks at the disk.
 
 from __future__ import annotations
 
+from bakehouse.bake.remote import LOCAL_PREFIX
 from bakehouse.bake.target import ContextBase, Target
 from bakehouse.giturl import is_remote_url
 from bakehouse.go.paths import clean_path, join_path
@@ -13,7 +14,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-LOCAL_PREFIX = "cwd://"
+    from bakehouse.bake.remote import RemoteTree
+
 TARGET_PREFIX = "target:"
 _SPECIAL_PREFIXES = (LOCAL_PREFIX, TARGET_PREFIX, "docker-image:", "oci-layout://")
 
@@ -23,6 +25,22 @@ def printed_context(context: str) -> str:
     if context.startswith(LOCAL_PREFIX):
         return clean_path(context[len(LOCAL_PREFIX) :])
     return context if is_remote_url(context) else clean_path(context)
+
+
+def tree_path(context: str) -> str | None:
+    """The clean path in a remote definition's tree that a context of it means; None for what lies elsewhere: `cwd://`,
+    a URL, an image, a target."""
+    if context.startswith((LOCAL_PREFIX, TARGET_PREFIX, "docker-image:")) or is_remote_url(context):
+        return None
+    return clean_path(context)
+
+
+def mapped_context(context: str, tree: RemoteTree) -> str:
+    """The main context of a target of a remote definition, as `--print` shows it (bake.md §21)."""
+    if context.startswith(LOCAL_PREFIX) or is_remote_url(context):
+        return printed_context(context)
+    path = clean_path(context)
+    return tree.url if path == "." else tree.context_url(path)
 
 
 def local_path(context: str) -> str | None:

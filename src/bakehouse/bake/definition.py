@@ -18,11 +18,12 @@ from bakehouse.bake.files import (
     relative_paths_wanted,
 )
 from bakehouse.bake.overrides import parse_overrides
+from bakehouse.bake.remote import LOCAL_PREFIX
 from bakehouse.bake.resolution import Resolver, add_linked_targets, merge_block
 from bakehouse.bake.selection import printed_groups, select
 from bakehouse.bake.target import Granted, Group, Resolved, Target
 from bakehouse.bake.variable_values import listed_value
-from bakehouse.errors import DefinitionError, NotBuiltYetError
+from bakehouse.errors import DefinitionError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,18 +32,20 @@ if TYPE_CHECKING:
     from bakehouse.bake.compose import ComposeDefinition, ComposeLoader
     from bakehouse.bake.listing import ListedVariable
     from bakehouse.bake.recorder import Recorder
+    from bakehouse.bake.remote import RemoteTree
 
 _SOURCE_DATE_EPOCH = "SOURCE_DATE_EPOCH"
 
 
 class LoadOptions:
     """What the command line lends: `files` as given with `-f` (none: `BUILDX_BAKE_FILE`, else default lookup), `cwd`
-    and `environ` of the process, a reader of standard input, values of `--var`, the definition `url` and the command
-    context of the arguments (`flags.split_arguments`), and whether standard output is a terminal. `local_platform`
-    overrides the machine's (`BAKE_LOCAL_PLATFORM`). `warn` is told of what is doubtful in Compose files, line by line. A
-    `recorder` is told how values come about."""
+    and `environ` of the process, a reader of standard input, values of `--var`, the command context of the arguments
+    (`flags.split_arguments`), the fetched `tree` of the URL among them (None: the definition is local), and whether
+    standard output is a terminal. `local_platform` overrides the machine's (`BAKE_LOCAL_PLATFORM`). `warn` is told of
+    what is doubtful in Compose files, line by line. A `recorder` is told how values come about."""
 
     __slots__ = (
+        "_variables",
         "command_context",
         "cwd",
         "environ",
@@ -51,8 +54,7 @@ class LoadOptions:
         "recorder",
         "stdin",
         "stdout_is_terminal",
-        "url",
-        "variables",
+        "tree",
         "warn",
     )
 
@@ -63,9 +65,9 @@ class LoadOptions:
         environ: Mapping[str, str],
         files: Sequence[str] = (),
         stdin: Callable[[], bytes] | None = None,
-        variables: Mapping[str, str] | None = None,
-        url: str = "",
-        command_context: str = "cwd://",
+        variables: Mapping[str, str] | Callable[[], Mapping[str, str]] | None = None,
+        tree: RemoteTree | None = None,
+        command_context: str = LOCAL_PREFIX,
         stdout_is_terminal: bool = False,
         local_platform: str | None = None,
         recorder: Recorder | None = None,
@@ -76,19 +78,26 @@ class LoadOptions:
         self.environ = environ
         self.files = list(files)
         self.stdin = stdin
-        self.variables: Mapping[str, str] = variables or {}
-        self.url = url
+        self._variables = variables or {}
+        self.tree = tree
         self.command_context = command_context
         self.stdout_is_terminal = stdout_is_terminal
         self.local_platform = local_platform
         self.warn = warn
 
+    @property
+    def variables(self) -> Mapping[str, str]:
+        """The values of `--var`; they may be given as a function, which is called once the files are read."""
+        if callable(self._variables):
+            self._variables = self._variables()
+        return self._variables
+
 
 class Definition:
     """Evaluated definition files. `targets` by name in definition order, as written (no inheritance), those of Compose
-    files first; `all_groups` in definition order, of which the first of a name counts; `file_names` as read; `compose`
-    what Compose files say, before HCL and JSON were merged over it, None without such files. `only_compose`: there are
-    no other files, and nothing can declare variables."""
+    files first; `all_groups` in definition order, of which the first of a name counts; `file_names` those read of this
+    machine; `compose` what Compose files say, before HCL and JSON were merged over it, None without such files.
+    `only_compose`: there are no other files, and nothing can declare variables."""
 
     def __init__(
         self,
@@ -163,7 +172,8 @@ class Definition:
             if recorder is not None:
                 recorder.epoch(target)
         if check:
-            around = Surroundings(self._options.cwd, self._options.environ, self._options.stdout_is_terminal)
+            options = self._options
+            around = Surroundings(options.cwd, options.environ, options.stdout_is_terminal, options.tree)
             check_targets(targets.values(), around)
             if recorder is not None:
                 recorder.checked(targets.values())
@@ -181,14 +191,8 @@ def load(options: LoadOptions) -> Definition:
     """Reads and evaluates the definition files.
 
     Raises `NotFoundError` (no definition, a missing file), `DiagnosticsError` (what the files say is wrong: all
-    findings), `DefinitionError` (options), `NotBuiltYetError` (remote definitions).
+    findings), `DefinitionError` (options), and what reading a remote tree raises.
     """
-    if options.url:
-        raise NotBuiltYetError(
-            f"{options.url}: remote definitions are not read yet",
-            code="remote-not-supported",
-            hint="Fetch the repository and run bake in its working directory.",
-        )
     try:
         return _load(options)
     except RecursionError:
@@ -205,7 +209,8 @@ def _too_deep() -> DefinitionError:
 
 def _load(options: LoadOptions) -> Definition:
     names = options.files or names_from_environment(options.environ, options.cwd)
-    files = read_definitions(names, options.cwd, options.stdin)
+    files = read_definitions(names, options.cwd, options.stdin, options.tree)
+    given = options.variables
     rebase = relative_paths_wanted(options.environ)
     sources: dict[str, str] = {}
     compose = _ComposeSource(options, rebase)
@@ -217,7 +222,12 @@ def _load(options: LoadOptions) -> Definition:
         built_ins["BAKE_LOCAL_PLATFORM"] = options.local_platform or _local_platform()
     recorder = options.recorder
     evaluator = Evaluator(
-        declarations, _lookup(options), built_ins, sources, track_bases=rebase, recorder=recorder
+        declarations,
+        _lookup(given, options.environ),
+        built_ins,
+        sources,
+        track_bases=rebase,
+        recorder=recorder,
     )
     if recorder is not None:
         recorder.evaluator = evaluator
@@ -232,7 +242,7 @@ def _load(options: LoadOptions) -> Definition:
         targets,
         groups,
         lambda: _listed_variables(declarations, evaluator),
-        [file.name for file in files],
+        [file.name for file in files if not file.remote],
         composed,
         only_compose=not parsed.bodies,
     )
@@ -281,10 +291,9 @@ def _over_compose(
     return out, [*groups, *(group for group in composed.groups if group.name not in declared)]
 
 
-def _lookup(options: LoadOptions) -> Callable[[str], str | None]:
+def _lookup(given: Mapping[str, str], environ: Mapping[str, str]) -> Callable[[str], str | None]:
     """Override texts of variables: `--var`, then the environment where that is allowed."""
-    given = options.variables
-    environ: Mapping[str, str] = options.environ if environment_lookup_allowed(options.environ) else {}
+    environ = environ if environment_lookup_allowed(environ) else {}
     if not given:
         return environ.get
 

@@ -1,11 +1,12 @@
-"""Finding and reading definition files (reference bake.md §3). The caller lends working directory, environment and
-standard input; nothing is parsed here."""
+"""Finding and reading definition files (reference bake.md §3, §21). The caller lends working directory, environment,
+standard input and the tree of a remote definition; nothing is parsed here."""
 
 from __future__ import annotations
 
 import os
 import stat
 
+from bakehouse.bake.remote import LOCAL_PREFIX
 from bakehouse.errors import DefinitionError, NotFoundError
 from bakehouse.go.text import os_error_text, quote
 from bakehouse.go.values import parse_bool
@@ -13,6 +14,8 @@ from bakehouse.go.values import parse_bool
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+
+    from bakehouse.bake.remote import RemoteTree
 
 DEFAULT_COMPOSE_NAMES = ("compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml")
 DEFAULT_NAMES = (
@@ -27,13 +30,14 @@ MAX_DEFINITION_BYTES = 64 << 20
 
 
 class DefinitionFile:
-    """A definition as read: `name` as the user gave it."""
+    """A definition as read: `name` as the user gave it; `remote` when it came with the URL of a remote definition."""
 
-    __slots__ = ("data", "name")
+    __slots__ = ("data", "name", "remote")
 
-    def __init__(self, name: str, data: bytes) -> None:
+    def __init__(self, name: str, data: bytes, *, remote: bool = False) -> None:
         self.name = name
         self.data = data
+        self.remote = remote
 
 
 def names_from_environment(environ: Mapping[str, str], cwd: str) -> list[str]:
@@ -76,15 +80,33 @@ def environment_lookup_allowed(environ: Mapping[str, str]) -> bool:
 
 
 def read_definitions(
-    names: Sequence[str], cwd: str, stdin: Callable[[], bytes] | None
+    names: Sequence[str], cwd: str, stdin: Callable[[], bytes] | None, tree: RemoteTree | None = None
 ) -> list[DefinitionFile]:
     """The named files in order, or without names all default ones that exist. Empty files are left out.
 
+    With a remote `tree` names are files of it, and come first; those that begin with `cwd://` are local.
     Raises `NotFoundError` for a missing file and when nothing is left.
     """
+    if tree is None:
+        files = _local_files([name.removeprefix(LOCAL_PREFIX) for name in names], cwd, stdin)
+    else:
+        files = _remote_files([name for name in names if not name.startswith(LOCAL_PREFIX)], tree)
+        local = [name.removeprefix(LOCAL_PREFIX) for name in names if name.startswith(LOCAL_PREFIX)]
+        files += _local_files(local, cwd, stdin) if local else []
+    if not files:
+        raise NotFoundError(
+            "couldn't find a bake definition",
+            code="no-definition",
+            hint="Name a file with -f, or create docker-bake.hcl."
+            if tree is None
+            else f"{tree.url} holds none of the default files; name one with -f, or give the URL its directory.",
+        )
+    return files
+
+
+def _local_files(names: Sequence[str], cwd: str, stdin: Callable[[], bytes] | None) -> list[DefinitionFile]:
     files = []
     for name in names or DEFAULT_NAMES:
-        name = name.removeprefix("cwd://")
         if name == "-":
             if stdin is None:
                 raise NotFoundError("standard input is not available", code="definition-unreadable")
@@ -93,12 +115,28 @@ def read_definitions(
         data = _read(name, cwd, missing_ok=not names)
         if data:
             files.append(DefinitionFile(name, data))
-    if not files:
-        raise NotFoundError(
-            "couldn't find a bake definition",
-            code="no-definition",
-            hint="Name a file with -f, or create docker-bake.hcl.",
-        )
+    return files
+
+
+def _remote_files(names: Sequence[str], tree: RemoteTree) -> list[DefinitionFile]:
+    """Files of a remote tree; of a single remote file that file, whatever `names` say. Unlike local ones, empty files
+    count."""
+    if not tree.is_directory:
+        return [DefinitionFile(tree.url, tree.read([tree.url])[tree.url], remote=True)]
+    files = []
+    wanted = names or DEFAULT_NAMES
+    found = tree.read(wanted)
+    for name in wanted:
+        if name in found:
+            files.append(DefinitionFile(name, found[name], remote=True))
+        elif names:
+            error = NotFoundError(
+                f"lstat {name}: no such file or directory",
+                code="definition-not-found",
+                hint=f"Names are looked up in {tree.url}; write cwd://{name} for a file of yours.",
+            )
+            error.during = "failed to solve: "
+            raise error
     return files
 
 

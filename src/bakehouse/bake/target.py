@@ -48,7 +48,9 @@ class Target:
     None means "not set". In a target that `Definition.resolve` returned, every collection is set (an empty one where
     nothing was given), `context` and `dockerfile` are set, and `inherits` is empty. Collections are values: replace
     them, never change them in place, since targets share them. `linked` marks a target that is only in the result
-    because another one uses it through a `target:` context.
+    because another one uses it through a `target:` context. `tree_path` is the directory of a remote definition's tree
+    that is the context (`.` for its root), which the printed `context` names as a URL; None when the context is
+    something else. `tree_paths` are those of named contexts, in the form in which a target is built.
     """
 
     __slots__ = (
@@ -83,12 +85,16 @@ class Target:
         "ssh",
         "tags",
         "target",
+        "tree_path",
+        "tree_paths",
         "ulimits",
     )
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.linked = False
+        self.tree_path: str | None = None
+        self.tree_paths: dict[str, str] = {}
         self.base: ContextBase | None = None
         self.description: str | None = None
         self.inherits: list[str] | None = None

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import BinaryIO
 
 from bakehouse.bake import Target
+from bakehouse.builders.definition_tree import DefinitionTree
 from bakehouse.builders.fetching import EngineFetcher
 from bakehouse.builders.lending import Lender
 from bakehouse.builders.loading import Loads, no_loads
@@ -36,7 +38,8 @@ class BuildRequest:
 
     `targets` are resolved ones by name, linked ones included; whatever their `entitlements` name has been granted, and
     so has what `entitlements` of the request names. `open_stdout` gives the stream of an output to `-`; `loads` takes
-    the images that `--load` hands on, and belongs to the caller.
+    the images that `--load` hands on, and belongs to the caller. `tree` is that of a remote definition, and `engine`
+    the one that fetched it, which stays the caller's.
     """
 
     targets: Mapping[str, Target]
@@ -47,6 +50,8 @@ class BuildRequest:
     entitlements: frozenset[str] = frozenset()
     cgroup_parent: str = ""
     loads: Loads = field(default_factory=no_loads)
+    tree: DefinitionTree | None = None
+    engine: Engine | None = None
 
 
 @dataclass(slots=True)
@@ -80,10 +85,10 @@ def build(
     base_session = Session(oci_layouts=layouts, credentials=credentials)
     exporters = _exporters(request, settings)
     outcome = BuildOutcome()
-    with open_engine(settings, request.environ) as engine:
+    with _engine_of(request, settings) as engine:
         planner = Planner(
             request.targets,
-            BuildDirectories(request.cwd, request.stdin_dockerfile, request.cgroup_parent),
+            BuildDirectories(request.cwd, request.stdin_dockerfile, request.cgroup_parent, request.tree),
             FrontendResolver(engine.resolver(engine.context(base_session, reporter))),
             reporter,
             [Platform.local()],
@@ -109,6 +114,12 @@ def build(
                 raise
             outcome.responses |= {name: result.responses for name, result in results.items()}
     return outcome
+
+
+def _engine_of(request: BuildRequest, settings: Settings) -> AbstractContextManager[Engine]:
+    if request.engine is not None:
+        return nullcontext(request.engine)
+    return open_engine(settings, request.environ)
 
 
 def _granted(request: BuildRequest) -> frozenset[str]:

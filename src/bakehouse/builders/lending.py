@@ -6,9 +6,9 @@ import stat
 from collections.abc import Mapping
 from pathlib import Path
 
-from bakehouse.bake import SshEntry, Target
+from bakehouse.bake import Target
+from bakehouse.bake.checks import effective_ssh
 from bakehouse.errors import DefinitionError, NotBuiltYetError, NotFoundError
-from bakehouse.giturl import is_git_ssh
 from bakehouse.session import CredentialSource, NoCredentials, Secret, Session
 from bakehouse.values import dataclass
 
@@ -64,7 +64,7 @@ class Lender:
 
     def _agents(self, target: Target) -> dict[str, Path]:
         agents = {}
-        for entry in _ssh_entries(target):
+        for entry in effective_ssh(target, None):
             id = entry.id or "default"
             text = entry.paths[0] if entry.paths else self._environ.get("SSH_AUTH_SOCK", "")
             if not text:
@@ -80,10 +80,3 @@ class Lender:
                 )
             agents[id] = path
         return agents
-
-
-def _ssh_entries(target: Target) -> list[SshEntry]:
-    """The target's agents; the default one for a context that is fetched over SSH."""
-    if target.ssh:
-        return list(target.ssh)
-    return [SshEntry("default")] if is_git_ssh(target.context or "") else []

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from bakehouse.bake import Target
+from bakehouse.bake.remote import LOCAL_PREFIX
 from bakehouse.builders.context import (
     MAX_DOCKERFILE_BYTES,
     DockerfileText,
@@ -21,15 +22,16 @@ from bakehouse.builders.context import (
     read_dockerfile,
     require_directory,
 )
+from bakehouse.builders.definition_tree import HTTP_FILE, DefinitionTree
 from bakehouse.builders.display import prefixed
 from bakehouse.builders.fetching import Fetcher
 from bakehouse.dockerfile.ignore import read_ignore_file
-from bakehouse.dockerfile.lowering import LowerRequest, main_context_root
+from bakehouse.dockerfile.lowering import InputContext, LowerRequest, main_context_root
 from bakehouse.engine.graph import source_scheme
 from bakehouse.engine.ops.file_archive import begins_archive
-from bakehouse.engine.sources.http import redacted
 from bakehouse.errors import BakehouseError, DefinitionError, NotFoundError
 from bakehouse.giturl import is_remote_url
+from bakehouse.go.urls import redacted
 from bakehouse.llb import state
 from bakehouse.llb.draft import Constraints
 from bakehouse.llb.ops import Edge
@@ -38,8 +40,6 @@ from bakehouse.progress.events import Reporter, VertexReporter
 from bakehouse.values import dataclass, field, replace
 
 _DEFAULT_NAME = "Dockerfile"
-#: What an http file is called in its tree.
-_HTTP_FILE = "context"
 #: As much of a download as BuildKit looks at to see whether it is an archive.
 _HEAD_BYTES = 1024
 #: What ends a transfer: BuildKit counts it, so that a file that is not there shows as `2B`.
@@ -50,11 +50,13 @@ _LOCAL_DOCKERFILE = "dockerfile"
 @dataclass(frozen=True, slots=True)
 class BuildDirectories:
     """What relative paths of a target mean: `cwd` for contexts and absolute forms; `stdin_dockerfile` is the text
-    given on standard input for `-f -`, which then counts for every target. `cgroup_parent` is that of all RUN steps."""
+    given on standard input for `-f -`, which then counts for every target. `cgroup_parent` is that of all RUN steps;
+    `tree` that of a remote definition, which paths in the tree mean."""
 
     cwd: Path
     stdin_dockerfile: bytes | None = None
     cgroup_parent: str = ""
+    tree: DefinitionTree | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +88,8 @@ class MainContexts:
     def of(self, target: Target, request: LowerRequest) -> MainContext:
         """The context of `target`, whose other fields `request` holds. Raises `NotFoundError`, `DefinitionError`, and
         what a build of a remote source raises."""
+        if self._directories.tree is not None and target.tree_path not in (None, "."):
+            return self._in_tree(target, request, self._directories.tree.directory(target.tree_path or "."))
         path = target.context or "."
         directory = Path(self._directories.cwd, path.removeprefix("cwd://"))
         if is_remote_url(path) and not directory.is_dir():
@@ -94,7 +98,7 @@ class MainContexts:
 
     def show_ignore_file(self, target: Target, main: MainContext) -> None:
         """Shows the ignore file of a local context, behind what lowering looked up, as BuildKit does."""
-        if main.request.main_context is not None:
+        if main.request.main_context is not None or main.request.context_input is not None:
             return
         ignoring = self._vertex(target, "[internal] load .dockerignore")
         ignoring.start()
@@ -134,7 +138,7 @@ class MainContexts:
         root = _root_of(request)
         if source_scheme(root.vertex) in ("http", "https"):
             with _prefixed_errors("failed to read downloaded context: "):
-                head = self._fetch(target, root, [_HTTP_FILE], _HEAD_BYTES).get(_HTTP_FILE, b"")
+                head = self._fetch(target, root, [HTTP_FILE], _HEAD_BYTES).get(HTTP_FILE, b"")
             is_text = not begins_archive(head)
             request = replace(request, context_is_archive=not is_text)
         given, path = self._given_text(target), self._path(target)
@@ -146,12 +150,32 @@ class MainContexts:
             )
         else:
             root = _root_of(request)
-            text = self._inside(target, root, _HTTP_FILE if is_text else os.fspath(path))
+            text = self._inside(target, root, HTTP_FILE if is_text else os.fspath(path))
             request = replace(request, dockerfile=text.data, filename=text.name)
             return MainContext(text, request, root.vertex.digest)
         request = replace(
             request, dockerfile=text.data, filename=text.name, dockerfile_local_name=_LOCAL_DOCKERFILE
         )
+        return MainContext(text, request, digest)
+
+    def _in_tree(self, target: Target, request: LowerRequest, root: Edge) -> MainContext:
+        """A directory of the tree of a remote definition: that of the Dockerfile too, unless its text is given."""
+        request = replace(request, context_input=InputContext(root))
+        given = self._given_text(target)
+        if given is not None:
+            text, digest = self._loaded(target, _DEFAULT_NAME, lambda: DockerfileText(_DEFAULT_NAME, given))
+            local: str | None = _LOCAL_DOCKERFILE
+        elif (target.dockerfile or "").startswith(LOCAL_PREFIX):
+            path = self._path(target)
+            text, digest = self._loaded(
+                target, path.name, lambda: read_dockerfile(path.parent, path).without_ignore_file()
+            )
+            local = _LOCAL_DOCKERFILE
+        else:
+            text, digest = self._inside(target, root, target.dockerfile or _DEFAULT_NAME), root.vertex.digest
+            request = replace(request, inputs={**request.inputs, _LOCAL_DOCKERFILE: InputContext(root)})
+            local = None
+        request = replace(request, dockerfile=text.data, filename=text.name, dockerfile_local_name=local)
         return MainContext(text, request, digest)
 
     def _inside(self, target: Target, root: Edge, name: str) -> DockerfileText:

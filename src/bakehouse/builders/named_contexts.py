@@ -8,6 +8,7 @@ from pathlib import Path
 
 from bakehouse.bake import Target
 from bakehouse.builders.context import context_identity, ignore_file_of, require_directory
+from bakehouse.builders.definition_tree import DefinitionTree
 from bakehouse.dockerfile.lowering import InputContext, Lowered, LowerRequest
 from bakehouse.giturl import is_remote_url
 from bakehouse.values import dataclass, field, replace
@@ -40,14 +41,24 @@ class NamedContexts:
     oci_layouts: dict[str, Path] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, target: Target, cwd: Path, linked: Mapping[str, LinkedTarget]) -> NamedContexts:
-        """Looks up what the values of `target.contexts` name; relative paths start from `cwd`. Raises `NotFoundError`
-        and `DefinitionError` for a directory or a layout that is not there."""
+    def of(
+        cls,
+        target: Target,
+        cwd: Path,
+        linked: Mapping[str, LinkedTarget],
+        tree: DefinitionTree | None = None,
+    ) -> NamedContexts:
+        """Looks up what the values of `target.contexts` name; relative paths start from `cwd`, those of
+        `target.tree_paths` lie in `tree`. Raises `NotFoundError` and `DefinitionError` for a directory or a layout that
+        is not there."""
         found = cls()
         for name, value in sorted((target.contexts or {}).items()):
             # The name as the frontend looks it up: the familiar image name, no `:latest`.
             key = name.removesuffix(":latest")
-            if value.startswith(_TARGET):
+            if tree is not None and name in target.tree_paths:
+                found.specifiers[key] = f"input:{key}"
+                found.inputs[key] = InputContext(tree.directory(target.tree_paths[name], name))
+            elif value.startswith(_TARGET):
                 found._add_target(key, linked[value.removeprefix(_TARGET)])
             elif value.startswith(_IMAGE) or is_remote_url(value):
                 found.specifiers[key] = value

@@ -85,7 +85,7 @@ class Planner:
 
     def _lower(self, target: Target) -> PlannedTarget:
         linked = {name: self._linked(name) for name in links_of(target)}
-        named = NamedContexts.of(target, self._directories.cwd, linked)
+        named = NamedContexts.of(target, self._directories.cwd, linked, self._directories.tree)
         self._oci_layouts |= named.oci_layouts
         request = frontend_request(target, self._build_platforms, self._directories.cgroup_parent)
         request = replace(named.applied_to(request), known_hosts=self._known_hosts)

@@ -17,7 +17,9 @@ from bakehouse.bake import Target
 from bakehouse.builders.loading import Loads
 from bakehouse.builders.settings import Settings, read_settings
 from bakehouse.errors import BakehouseError, CancelledError, DefinitionError, NotBuiltYetError
+from bakehouse.go.jsontext import indented_json
 from bakehouse.progress.events import Event, Reporter, WarningEvent
+from bakehouse.progress.renderer import Renderer
 from bakehouse.progress.select import make_renderer, warning_summary
 from bakehouse.runtime.foreground import Foreground
 from bakehouse.solver.model import Cancellation
@@ -42,7 +44,7 @@ class Display:
 
     def __init__(self, mode: str, *, debug: bool = False) -> None:
         self._debug = debug
-        self._renderer = make_renderer(mode, sys.stderr, os.environ)
+        self._renderer: Renderer | None = make_renderer(mode, sys.stderr, os.environ)
         self._mode = mode
         self._closed = False
         self._lock = threading.Lock()
@@ -53,11 +55,20 @@ class Display:
         if isinstance(event, WarningEvent):
             with self._lock:
                 self.warnings.append(event)
+        if self._renderer is None:
+            self._renderer = make_renderer(self._mode, sys.stderr, os.environ)
         self._renderer.handle(event)
+
+    def pause(self) -> None:
+        """Draws the last state and leaves the terminal to others; the next event begins a display anew."""
+        if self._renderer is not None:
+            self._renderer.close(False)
+            self._renderer = None
 
     def close(self, error: bool) -> None:
         """Draws the last state and the warnings' summary. Idempotent."""
-        self._renderer.close(error)
+        if self._renderer is not None:
+            self._renderer.close(error)
         if self._mode in ("quiet", "rawjson") or self._closed:
             return
         self._closed = True
@@ -182,15 +193,20 @@ def stdout_stream() -> BinaryIO:
 
 
 def metadata_of(responses: Mapping[str, str]) -> dict[str, Any]:
-    """Exporter responses as the metadata file shows them: base64 JSON decoded (bake.md §22)."""
+    """Exporter responses as the metadata file shows them: what is JSON in base64 is shown as JSON (bake.md §22)."""
+    return {key: _decoded(value) for key, value in sorted(responses.items())}
+
+
+def _decoded(value: str) -> Any:
+    """The object, or list of objects, that `value` holds in base64; else `value` itself."""
     import base64
 
-    out: dict[str, Any] = {}
-    for key, value in sorted(responses.items()):
-        out[key] = value
-        if key == "containerimage.descriptor":
-            out[key] = json.loads(base64.b64decode(value))
-    return out
+    try:
+        found = json.loads(base64.b64decode(value, validate=True))
+    except (ValueError, RecursionError):
+        return value
+    listed = found if isinstance(found, list) else [found]
+    return found if found and all(isinstance(item, dict) for item in listed) else value
 
 
 def write_atomically(path: Path, text: str) -> None:
@@ -212,7 +228,8 @@ def write_metadata(path: str, document: Mapping[str, Any], warnings: Sequence[Wa
         from bakehouse.progress.rawjson import warning_as_json
 
         whole["buildx.build.warnings"] = [warning_as_json(warning) for warning in warnings]
-    write_atomically(Path(path), json.dumps(whole, indent=2, ensure_ascii=False))
+    whole = {key: whole[key] for key in sorted(whole)}
+    write_atomically(Path(path), indented_json(whole))
 
 
 def _wants(text: str) -> bool:

@@ -232,9 +232,20 @@ class Engine:
 
         What the tree takes is done once a command: a later solve finds it done. Symbolic links are followed inside the
         tree. Raises what a solve raises, and `DefinitionError` (code `not-a-file`)."""
+        return self.visit(edge, lambda tree: read_files(tree, paths, limit), session, reporter, cancel)
+
+    def visit(
+        self,
+        edge: Edge,
+        function: Callable[[Tree], T],
+        session: Session,
+        reporter: Reporter,
+        cancel: Cancellation,
+    ) -> T:
+        """What `function` makes of the tree `edge`, in a worker thread. Raises what a solve raises, and `function`."""
         run = self._run([edge], [True], session, reporter, cancel, None)
         tree: Tree = run.results(lambda: [run.solver.result(run.graph.node(edge), edge.index)])[0]
-        return self.call(lambda: read_files(tree, paths, limit), cancel)
+        return self.call(lambda: function(tree), cancel)
 
     def _run(
         self,

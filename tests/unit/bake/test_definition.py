@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from bakehouse.bake import Definition, LoadOptions, load, print_json
+from bakehouse.bake.remote import RemoteTree
 from bakehouse.diagnostics import DiagnosticsError
 from bakehouse.errors import BakehouseError, NotBuiltYetError, NotFoundError
 
@@ -103,9 +105,56 @@ def test_what_is_nested_too_deeply_is_refused_and_no_crash(tmp_path: Path) -> No
     assert caught.value.code == "too-deeply-nested"
 
 
-def test_remote_definitions_are_refused(tmp_path: Path) -> None:
+class FakeTree(RemoteTree):
+    """A tree in memory."""
+
+    def __init__(self, files: dict[str, str], *, is_directory: bool = True) -> None:
+        super().__init__("https://example.com/x.git#r", is_directory=is_directory)
+        self.files = files
+
+    def read(self, names: Sequence[str]) -> dict[str, bytes]:
+        if not self.is_directory:
+            return dict.fromkeys(names, self.files[""].encode())
+        return {name: self.files[name].encode() for name in names if name in self.files}
+
+    def context_url(self, path: str) -> str:
+        return f"{self.url}:{path}"
+
+
+def test_files_of_a_remote_tree_come_first_and_contexts_are_mapped_to_it(tmp_path: Path) -> None:
+    (tmp_path / "local.hcl").write_text('target "a" { args = { v = "local" } }')
+    tree = FakeTree(
+        {"docker-bake.hcl": 'target "a" { args = { v = "remote" } }\ntarget "b" { context = "./d/../e" }'}
+    )
+    options = LoadOptions(
+        cwd=str(tmp_path), environ={}, files=["cwd://local.hcl", "docker-bake.hcl"], tree=tree
+    )
+    definition = load(options)
+    assert definition.file_names == ["local.hcl"]
+    targets = definition.resolve(["a", "b"]).targets
+    assert targets["a"].args == {"v": "local"}
+    assert (targets["a"].context, targets["a"].tree_path) == (tree.url, ".")
+    assert (targets["b"].context, targets["b"].tree_path) == (f"{tree.url}:e", "e")
+
+
+def test_contexts_of_a_single_remote_file_stay_local(tmp_path: Path) -> None:
+    tree = FakeTree({"": 'target "a" { context = "d/" }'}, is_directory=False)
+    definition = load(LoadOptions(cwd=str(tmp_path), environ={}, files=["ignored.hcl"], tree=tree))
+    target = definition.resolve(["a"]).targets["a"]
+    assert (target.context, target.tree_path) == ("d", None)
+
+
+def test_a_remote_tree_without_definitions_says_where_it_looked(tmp_path: Path) -> None:
+    (tmp_path / "docker-bake.hcl").write_text('target "a" {}')
+    with pytest.raises(NotFoundError) as caught:
+        load(LoadOptions(cwd=str(tmp_path), environ={}, tree=FakeTree({})))
+    assert caught.value.code == "no-definition"
+    assert "https://example.com/x.git#r" in (caught.value.hint or "")
+
+
+def test_compose_files_of_a_remote_tree_are_refused_too(tmp_path: Path) -> None:
     with pytest.raises(NotBuiltYetError):
-        load(LoadOptions(cwd=str(tmp_path), environ={}, url="https://example.com/x.git"))
+        load(LoadOptions(cwd=str(tmp_path), environ={}, tree=FakeTree({"compose.yaml": "services: {}"})))
 
 
 def test_the_platform_can_be_lent(tmp_path: Path) -> None:

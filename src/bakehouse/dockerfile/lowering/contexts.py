@@ -18,6 +18,7 @@ from bakehouse.errors import DefinitionError
 from bakehouse.giturl import parse_git_ref
 from bakehouse.go.paths import join_path
 from bakehouse.go.text import quote
+from bakehouse.go.urls import redacted
 from bakehouse.lazy import regex
 from bakehouse.llb import sources, state
 from bakehouse.llb.draft import Constraints, Output, SealDefaults
@@ -76,7 +77,10 @@ def git_context(
         fetch_by_commit=ref.fetch_by_commit,
     )
     return state.git(
-        ref.remote, options, known_hosts=request.known_hosts, constraints=internal("load git source " + url)
+        ref.remote,
+        options,
+        known_hosts=request.known_hosts,
+        constraints=internal("load git source " + redacted(url)),
     )
 
 

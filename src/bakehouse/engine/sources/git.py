@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING
 
 from bakehouse.engine.layer_tree import LayerTree
 from bakehouse.engine.sources.git_command import Git, GitAccess, git_access
-from bakehouse.engine.sources.http import redacted
 from bakehouse.engine.tree import EngineContext
 from bakehouse.errors import DefinitionError, IntegrityError, NotBuiltYetError, NotFoundError
 from bakehouse.go.paths import rooted_path
+from bakehouse.go.urls import redacted
 from bakehouse.lazy import regex
 from bakehouse.llb.ops import SourceOp, Vertex
 from bakehouse.solver.model import CacheMap, RunContext
@@ -263,7 +263,7 @@ class GitSource:
                 git.run("checkout", "--force", "--no-overlay", found.object, "--", ".")
             git = Git(context, access, git_dir=repository, work_tree=work)
             if not reference.skip_submodules and (work / ".gitmodules").exists():
-                git.run("submodule", "update", "--init", "--recursive", "--depth=1")
+                _update_submodules(git, reference.remote)
                 if not reference.keep_git_dir:
                     _forget_repository(work)
             if reference.subdir:
@@ -301,6 +301,15 @@ def _names_in_clone(asked: str, found: _Commit) -> list[str]:
     if found.object == found.commit and found.ref == f"refs/tags/{asked}":
         return [f"refs/heads/{asked}", found.ref]
     return [found.ref]
+
+
+def _update_submodules(git: Git, remote: str) -> None:
+    """Fetches submodules. Relative addresses start from the origin's, which is kept without its password."""
+    git.run("config", "remote.origin.url", remote)
+    try:
+        git.run("submodule", "update", "--init", "--recursive", "--depth=1")
+    finally:
+        git.run("config", "remote.origin.url", redacted(remote))
 
 
 def _check_commit(wanted: str, *found: str) -> None:

@@ -12,27 +12,35 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
-from bakehouse.errors import CancelledError, DefinitionError, EnvironmentFault, NotFoundError
+from bakehouse.engine.sources.http import ask_once
+from bakehouse.errors import CancelledError, DefinitionError, DeniedError, EnvironmentFault, NotFoundError
+from bakehouse.go.urls import redacted
+from bakehouse.lazy import regex
 from bakehouse.progress.events import STDERR
 from bakehouse.session import Session
 from bakehouse.solver.model import RunContext
-from bakehouse.values import dataclass, field
+from bakehouse.values import dataclass, field, replace
 
 _PROXY_VARIABLES = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY")
 _GITHUB = ("https://github.com/", "https://www.github.com/")
+_REDIRECTED = regex(r"requested URL returned error: 30[1278]")
+_INFO = "/info/refs?service=git-upload-pack"
+_MAX_REDIRECTIONS = 5
 
 
 @dataclass(frozen=True, slots=True)
 class GitAccess:
-    """How to get at a remote: `authorization` is an HTTP header value for addresses below `scope`."""
+    """How to get at a remote: `authorization` is an HTTP header value for addresses below `scope`. `moved_to` is where
+    the server said that the repository is now."""
 
     remote: str
     scope: str
     authorization: str = field(default="", repr=False)
     ssh_agent: str = ""
     known_hosts: str = ""
+    moved_to: str = ""
 
 
 @contextmanager
@@ -94,6 +102,13 @@ class Git:
     def run(self, *args: str) -> str:
         """Runs one command; its standard output. Messages go to the vertex's log."""
         code, output, messages = self._execute(args)
+        hops = 0
+        while (
+            code and self._access.authorization and _REDIRECTED.search(messages) and hops < _MAX_REDIRECTIONS
+        ):
+            self._access = _followed(self._access)
+            code, output, messages = self._execute(args)
+            hops += 1
         if code:
             raise DefinitionError(
                 f"git stderr:\n{messages.strip()}\n: exit status {code}",
@@ -164,9 +179,47 @@ class Git:
         for name in (*_PROXY_VARIABLES, *(name.lower() for name in _PROXY_VARIABLES)):
             if name in os.environ:
                 environment[name] = os.environ[name]
-        if access.authorization:
-            # By the environment: an argument could be read by every user of the machine.
-            environment["GIT_CONFIG_COUNT"] = "1"
-            environment["GIT_CONFIG_KEY_0"] = f"http.{access.scope}.extraheader"
-            environment["GIT_CONFIG_VALUE_0"] = f"Authorization: {access.authorization}"
+        # By the environment: an argument could be read by every user of the machine.
+        settings = _authorized(access)
+        environment["GIT_CONFIG_COUNT"] = str(len(settings))
+        for number, (name, value) in enumerate(settings):
+            environment[f"GIT_CONFIG_KEY_{number}"] = name
+            environment[f"GIT_CONFIG_VALUE_{number}"] = value
         return environment
+
+
+def _authorized(access: GitAccess) -> list[tuple[str, str]]:
+    """Git's settings for the credential. Redirections are not left to git then: it would send the header along to
+    whatever host it was sent to."""
+    if not access.authorization:
+        return []
+    header = f"Authorization: {access.authorization}"
+    settings = [(f"http.{access.scope}.extraheader", header), ("http.followRedirects", "false")]
+    if access.moved_to:
+        settings.append((f"url.{access.moved_to}.insteadOf", access.remote))
+        if not access.moved_to.startswith(access.scope):
+            settings.append((f"http.{access.moved_to}.extraheader", header))
+    return settings
+
+
+def _followed(access: GitAccess) -> GitAccess:
+    """Access to where the server sends us, when that is a place of its own. Raises `DeniedError` when it is not."""
+    known = access.moved_to or access.remote
+    target = urljoin(known, ask_once(known.rstrip("/") + _INFO, {"Authorization": access.authorization}))
+    moved_to = target.partition("/info/refs")[0]
+    if not _same_place(known, moved_to):
+        raise DeniedError(
+            f"{redacted(access.remote)} redirects to {urlsplit(moved_to).netloc.rpartition('@')[2]}, "
+            "which the credential is not for",
+            code="git-redirected",
+            hint=f"Name the repository by its own address, {redacted(moved_to)}, and give that host's credential.",
+        )
+    return replace(access, moved_to=moved_to)
+
+
+def _same_place(known: str, offered: str) -> bool:
+    """Whether both addresses are of one server; https may take the place of http."""
+    before, after = urlsplit(known), urlsplit(offered)
+    if (before.scheme, after.scheme) == ("http", "https") and not (before.port or after.port):
+        return before.hostname == after.hostname
+    return (before.scheme, before.hostname, before.port) == (after.scheme, after.hostname, after.port)

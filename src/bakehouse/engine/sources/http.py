@@ -6,6 +6,7 @@ layer; its address is remembered with its ETag. Unpacking archives is the copy's
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import os
@@ -15,7 +16,7 @@ from email.message import Message
 from email.utils import format_datetime, parsedate_to_datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote, urlsplit, urlunsplit
+from urllib.parse import unquote, urlsplit
 
 from bakehouse.engine.layer_tree import LayerTree
 from bakehouse.engine.tree import EngineContext
@@ -27,6 +28,7 @@ from bakehouse.errors import (
     TransientError,
 )
 from bakehouse.go.jsontext import compact_json
+from bakehouse.go.urls import redacted
 from bakehouse.llb.ops import SourceOp, Vertex
 from bakehouse.solver.model import CacheMap, RunContext
 from bakehouse.values import dataclass
@@ -219,7 +221,7 @@ class HttpSource:
         if token is not None:
             return "Bearer " + token.decode("latin-1").strip()
         header = session.secret(f"HTTP_AUTH_HEADER_{host}")
-        return "" if header is None else header.decode("latin-1").strip()
+        return _basic(self._url) if header is None else header.decode("latin-1").strip()
 
     def _download(self, context: RunContext, response: BaseHTTPResponse) -> _Resolved:
         filename = self._filename(response.headers.get("Content-Disposition"))
@@ -296,13 +298,36 @@ def http_pool(url: str) -> Any:
     return urllib3.PoolManager()
 
 
-def redacted(url: str) -> str:
-    """`url` without its password."""
+def ask_once(url: str, headers: Mapping[str, str]) -> str:
+    """Where the server sends one who asks for `url`; "" when nowhere. Nothing is followed. Raises `TransientError`."""
+    import urllib3
+
+    timeout = urllib3.Timeout(connect=_CONNECT_TIMEOUT_S, read=_CONNECT_TIMEOUT_S)
+    try:
+        response = http_pool(url).request(
+            "GET",
+            url,
+            headers=dict(headers),
+            redirect=False,
+            retries=False,
+            preload_content=False,
+            timeout=timeout,
+        )
+    except urllib3.exceptions.HTTPError as error:
+        raise TransientError(
+            f"cannot fetch {redacted(url)}: {type(error).__name__}", code="http-unreachable"
+        ) from error
+    response.release_conn()
+    return str(response.headers.get("Location", ""))
+
+
+def _basic(url: str) -> str:
+    """The credential that the address itself holds, as a header; "" when it holds none."""
     parts = urlsplit(url)
-    if parts.password is None:
-        return url
-    host = parts.netloc.rpartition("@")[2]
-    return urlunsplit(parts._replace(netloc=f"{parts.username}:xxxxx@{host}"))
+    if parts.username is None:
+        return ""
+    word = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
+    return "Basic " + base64.b64encode(word.encode()).decode("ascii")
 
 
 def _reason(error: Exception) -> str:
