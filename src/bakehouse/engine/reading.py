@@ -36,12 +36,13 @@ def _read(root_fd: int, path: str, limit: int) -> bytes | None:
     except OSError as error:
         if error.errno in (errno.ENOENT, errno.ENOTDIR):
             return None
-        raise _unreadable(path, error.strerror or "") from error
+        raise _unreadable(path, (error.strerror or "").lower()) from error
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise _unreadable(path, "not a regular file")
     with os.fdopen(descriptor, "rb") as file:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise _unreadable(path, "is not a regular file")
         return file.read(limit)
 
 
 def _unreadable(path: str, why: str) -> DefinitionError:
-    return DefinitionError(f"read {path}: {why.lower()}", code="not-a-file")
+    return DefinitionError(f"open {path}: {why}", code="not-a-file")
