@@ -242,6 +242,7 @@ _SAMPLE = {
     "a": "one\n",
     "myfolder/Dockerfile": "FROM scratch\nCOPY . /folder/\n",
     "myfolder/b": "b\n",
+    "docs/text": "no Dockerfile here\n",
     "lower/dockerfile": "FROM scratch\nCOPY . /lower/\n",
 }
 

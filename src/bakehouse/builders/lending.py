@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import stat
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 from bakehouse.bake import Target
 from bakehouse.bake.checks import effective_ssh
 from bakehouse.errors import DefinitionError, NotBuiltYetError, NotFoundError
-from bakehouse.session import CredentialSource, NoCredentials, Secret, Session
+from bakehouse.session import UPLOAD_HOST, CredentialSource, NoCredentials, Secret, Session, Upload
 from bakehouse.values import dataclass
 
 
@@ -30,6 +31,7 @@ class Lender:
         self._environ = environ
         self._cwd = cwd
         self.credentials = credentials or NoCredentials()
+        self.uploads: dict[str, Upload] = {}
         self._known: dict[str, Lent] = {}
 
     def lent(self, target: Target) -> Lent:
@@ -42,7 +44,15 @@ class Lender:
     def session(self, target: Target) -> Session:
         """What a source of `target` may ask for while the build is planned."""
         lent = self.lent(target)
-        return Session(secrets=lent.secrets, ssh=lent.agents, credentials=self.credentials)
+        return Session(
+            secrets=lent.secrets, ssh=lent.agents, credentials=self.credentials, uploads=self.uploads
+        )
+
+    def upload(self, stream: Upload) -> str:
+        """Lends a stream to every target; the URL at which sources find it."""
+        id = os.urandom(16).hex()
+        self.uploads[id] = stream
+        return f"http://{UPLOAD_HOST}/{id}"
 
     def _secrets(self, target: Target) -> dict[str, Secret]:
         secrets = {}

@@ -17,9 +17,9 @@ from bakehouse.bake.contexts import tree_path
 from bakehouse.bake.merge_rules import merge_by_id
 from bakehouse.bake.remote import RemoteTree
 from bakehouse.builders.definition_tree import HTTP_FILE, DefinitionTree, http_file
+from bakehouse.builders.display import solving
 from bakehouse.builders.embedded import open_engine
 from bakehouse.builders.lending import Lender
-from bakehouse.builders.plan import solving
 from bakehouse.builders.settings import Settings
 from bakehouse.engine.engine import Engine
 from bakehouse.engine.ops.file_archive import begins_archive, check_archive

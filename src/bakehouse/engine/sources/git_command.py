@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urljoin, urlsplit
 
-from bakehouse.engine.sources.http import ask_once
+from bakehouse.engine.sources.http_client import ask_once
 from bakehouse.errors import CancelledError, DefinitionError, DeniedError, EnvironmentFault, NotFoundError
 from bakehouse.go.urls import redacted
 from bakehouse.lazy import regex
