@@ -97,7 +97,9 @@ def _parse_url(text: str) -> GitUrl:
         raise ValueError("invalid character in host name")
     userinfo, at, host = authority.rpartition("@")
     _check_port(host)
-    remote = f"{scheme.lower()}://{userinfo}{at}{host}{_escaped_path(slash + raw_path, path)}"
+    # Go leaves the slashes out where nothing follows them.
+    slashes = "//" if after else ""
+    remote = f"{scheme.lower()}:{slashes}{userinfo}{at}{host}{_escaped_path(slash + raw_path, path)}"
     if question and not query:
         # Go keeps a bare question mark.
         remote += "?"

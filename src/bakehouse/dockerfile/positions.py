@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from bakehouse.diagnostics import Diagnostic, DiagnosticsError, Position, SourceRange
+from bakehouse.diagnostics import Diagnostic, DiagnosticsError, Position, SourceRange, render_excerpt
 from bakehouse.errors import DefinitionError
 from bakehouse.values import dataclass
 
@@ -29,7 +29,7 @@ class LineRange:
 
 
 class DockerfileError(DefinitionError):
-    """Something in a Dockerfile is wrong; `location` says where, when it is known.
+    """Something in a Dockerfile is wrong; `location` says where, when it is known, `further` what else takes part.
 
     `str(error)` is the text that BuildKit prints.
     """
@@ -43,14 +43,20 @@ class DockerfileError(DefinitionError):
         location: LineRange | None = None,
         code: str | None = None,
         hint: str | None = None,
+        further: tuple[LineRange, ...] = (),
     ) -> None:
         super().__init__(message, code=code, hint=hint)
         self.location = location
+        self.further = further
 
     def at(self, location: LineRange, *, prefix: str = "") -> "DockerfileError":
         """The same error with `prefix` before its message and `location` where it had none."""
         return DockerfileError(
-            prefix + self.message, location=self.location or location, code=self.code, hint=self.hint
+            prefix + self.message,
+            location=self.location or location,
+            code=self.code,
+            hint=self.hint,
+            further=self.further,
         )
 
 
@@ -64,14 +70,17 @@ def bad_pattern() -> DockerfileError:
 
 
 def to_diagnostics(error: DockerfileError, filename: str, text: str) -> DiagnosticsError:
-    """`error` as the project's error for findings in a source file, excerpt included. The message stays as it
-    is."""
+    """`error` as the project's error for findings in a source file, with an excerpt of each place. The message
+    stays as it is."""
     subject = None
     if error.location is not None:
         subject = line_range(filename, text, error.location)
     diagnostic = Diagnostic(error.message, subject=subject, code=error.code)
     result = DiagnosticsError([diagnostic], {filename: text}, message=error.message, code=error.code)
     result.hint = error.hint
+    if result.excerpt is not None and error.further:
+        others = [render_excerpt(filename, text, each.first, each.last) for each in error.further]
+        result.excerpt = "\n".join([result.excerpt, *others])
     return result
 
 

@@ -29,11 +29,31 @@ _PATH = rf"{_COMPONENT}(?:/{_COMPONENT})*"
 _TAG = r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}"
 _DIGEST = r"[A-Za-z][A-Za-z0-9]*(?:[-_+.][A-Za-z][A-Za-z0-9]*)*:[0-9a-fA-F]{32,}"
 _REFERENCE = regex(rf"({_HOST})/({_PATH})(?::({_TAG}))?(?:@({_DIGEST}))?\Z")
+_BARE = regex(rf"((?:{_HOST}/)?{_PATH})(?::({_TAG}))?(?:@({_DIGEST}))?\Z")
 _IDENTIFIER = regex(r"[a-f0-9]{64}\Z")
 
 
 def _invalid(message: str) -> DefinitionError:
     return DefinitionError(message, code="invalid-reference")
+
+
+def split_bare(text: str) -> tuple[str, str | None, Digest | None]:
+    """Name, tag and digest of a reference as it stands, nothing filled in: `store:tag@sha256:…`.
+
+    Raises `DefinitionError` (code `invalid-reference`) with Docker's wording.
+    """
+    match = _BARE.match(text)
+    if match is None:
+        if not text:
+            raise _invalid("repository name must have at least one component")
+        if _BARE.match(text.lower()):
+            raise _invalid("repository name must be lowercase")
+        raise _invalid("invalid reference format")
+    try:
+        digest = Digest(match[3]) if match[3] else None
+    except DefinitionError as error:
+        raise _invalid(error.message) from error
+    return match[1], match[2], digest
 
 
 def _split_registry(text: str) -> tuple[str, str]:

@@ -20,9 +20,9 @@ import (
 	"github.com/moby/buildkit/client/llb"
 	"github.com/moby/buildkit/client/llb/sourceresolver"
 	"github.com/moby/buildkit/frontend/dockerfile/builder"
-	"github.com/moby/buildkit/frontend/dockerfile/parser"
 	"github.com/moby/buildkit/frontend/gateway/client"
 	gwpb "github.com/moby/buildkit/frontend/gateway/pb"
+	"github.com/moby/buildkit/solver/errdefs"
 	"github.com/moby/buildkit/solver/pb"
 	digest "github.com/opencontainers/go-digest"
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
@@ -57,7 +57,7 @@ type source struct {
 
 type answer struct {
 	Error     string            `json:"error,omitempty"`
-	Lines     [][]int           `json:"lines,omitempty"`
+	Excerpts  []string          `json:"excerpts,omitempty"`
 	Platforms map[string]result `json:"platforms,omitempty"`
 	Warnings  []warning         `json:"warnings,omitempty"`
 	Lookups   []string          `json:"lookups,omitempty"`
@@ -106,14 +106,11 @@ func handle(line []byte) answer {
 	sort.Strings(out.Lookups)
 	if err != nil {
 		out.Error = err.Error()
-		var located *parser.LocationError
-		if errors.As(err, &located) {
-			for _, ranges := range located.Locations {
-				var lines []int
-				for _, each := range ranges {
-					lines = append(lines, each.Start.Line)
-				}
-				out.Lines = append(out.Lines, lines)
+		for _, source := range errdefs.Sources(err) {
+			var excerpt strings.Builder
+			_ = source.Print(&excerpt)
+			if excerpt.Len() > 0 {
+				out.Excerpts = append(out.Excerpts, excerpt.String())
 			}
 		}
 		return out

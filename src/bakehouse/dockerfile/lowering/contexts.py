@@ -29,7 +29,7 @@ from bakehouse.llb.platforms import local_platform, to_llb
 from bakehouse.llb.sources import GitOptions
 from bakehouse.llb.state import State
 from bakehouse.oci.platform import Platform
-from bakehouse.oci.reference import Reference
+from bakehouse.oci.reference import Reference, split_bare
 from bakehouse.values import dataclass, replace
 
 DEFAULT_CONTEXT = "context"
@@ -343,15 +343,13 @@ def input_config(metadata: str) -> bytes | None:
 
 def _split_layout(text: str) -> tuple[str, str]:
     """Store name and digest of `STORE[:TAG]@DIGEST`."""
-    name, at, digest = text.partition("@")
-    last = name.rpartition("/")[2]
-    if ":" in last:
-        name = name[: name.rindex(":")]
-    if not name:
-        raise _bad_context(f"could not parse oci-layout reference {quote(text)}: invalid reference format")
-    if not at:
+    try:
+        name, _, digest = split_bare(text)
+    except DefinitionError as error:
+        raise _bad_context(f"could not parse oci-layout reference {quote(text)}: {error.message}") from None
+    if digest is None:
         raise _bad_context(f"oci-layout reference {quote(text)} has no digest")
-    return name, digest
+    return name, str(digest)
 
 
 def _bad_context(message: str) -> DockerfileError:

@@ -137,19 +137,20 @@ class StageTable:
         visited: set[StageState] = set()
         for root in self.states:
             found = _find_cycle(root, visited)
-            if found is not None:
+            if found:
                 raise DockerfileError(
                     f"circular dependency detected on stage: {root.name}",
-                    location=found.location,
+                    location=found[0].location,
+                    further=tuple(command.location for command in found[1:]),
                     code="circular-dependency",
                     hint="A stage can copy from and mount earlier stages only.",
                 )
 
 
-def _find_cycle(root: StageState, visited: set[StageState]) -> Command | None:
-    """The first instruction on a cycle that is reached from `root`, or None."""
+def _find_cycle(root: StageState, visited: set[StageState]) -> list[Command]:
+    """The instructions that lead from `root` into a cycle and round it; empty when there is none."""
     if root in visited:
-        return None
+        return []
     visited.add(root)
     path: list[tuple[StageState, Iterator[tuple[StageState, Command]]]] = []
     path.append((root, iter(root.dependencies.items())))
@@ -159,7 +160,7 @@ def _find_cycle(root: StageState, visited: set[StageState]) -> Command | None:
         state, dependencies = path[-1]
         for dependency, command in dependencies:
             if dependency in on_path:
-                return (commands + [command])[0]
+                return [*commands, command]
             if dependency not in visited:
                 visited.add(dependency)
                 on_path.add(dependency)
@@ -171,7 +172,7 @@ def _find_cycle(root: StageState, visited: set[StageState]) -> Command | None:
             on_path.discard(state)
             if commands:
                 commands.pop()
-    return None
+    return []
 
 
 def reachable_from(target: StageState) -> set[StageState]:
