@@ -100,6 +100,10 @@ class Definition:
         self._options = options
         self._variables = variables
 
+    @property
+    def options(self) -> LoadOptions:
+        return self._options
+
     def is_given(self, name: str) -> bool:
         """Whether the text that overrides a variable is `--var`'s, which the environment's comes after."""
         return name in self._options.variables
@@ -206,7 +210,7 @@ def _load(options: LoadOptions) -> Definition:
         declarations, _lookup(options), built_ins, sources, track_bases=rebase, recorder=recorder
     )
     if recorder is not None:
-        recorder.evaluator = evaluator
+        recorder.evaluator, recorder.bodies = evaluator, bodies
     evaluated = evaluator.evaluate()
     if rebase:
         rebase_targets(evaluated.targets.values())

@@ -194,9 +194,10 @@ class Names:
 
     def _overriding(self, name: str) -> str | None:
         """Where the text that overrides a variable came from, in words; None when nothing did."""
-        used = self._evaluator.overridden.get(name)
-        if used is None:
+        found = self._evaluator.overridden.get(name)
+        if found is None:
             return None
+        used, _ = found
         flag = self._definition.is_given(used)
         return f"from --var {used}" if flag else f"from the environment's {used}"
 
