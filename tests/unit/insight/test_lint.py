@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -187,6 +188,37 @@ def test_what_only_checks_would_refuse_is_no_finding(tmp_path: Path) -> None:
     """A secret, an agent or an output that is not there now says nothing about the definition."""
     text = 'target "default" {\n  secret = ["id=x,src=gone"]\n  ssh = ["default"]\n  output = ["type=local"]\n}\n'
     assert found(report_of(tmp_path, {"docker-bake.hcl": GOOD + text})) == []
+
+
+def test_files_of_others_are_not_read(tmp_path: Path) -> None:
+    """A stranger's definition cannot have words of any file shown in a finding, nor make lint wait for ever."""
+    (tmp_path / "secret").write_text("PASSWORD x\n")
+    project = tmp_path / "project"
+    project.mkdir()
+    (project / "link").symlink_to(tmp_path / "secret")
+    os.mkfifo(project / "pipe")
+    text = "".join(
+        f'target "{name}" {{\n  description = "d"\n  dockerfile = "{path}"\n}}\n'
+        for name, path in (("a", tmp_path / "secret"), ("b", "../secret"), ("c", "link"), ("d", "pipe"))
+    )
+    assert found(report_of(project, {"docker-bake.hcl": text})) == []
+
+
+def test_large_definitions_are_linted_soon(tmp_path: Path) -> None:
+    """The work grows with the definition, not with its square or worse."""
+    layers = [
+        f'target "t{layer}-{number}" {{\n  inherits = ["t{layer - 1}-0", "t{layer - 1}-1"]\n  args = {{ A = 1 }}\n}}\n'
+        for layer in range(1, 60)
+        for number in range(2)
+    ]
+    text = 'target "t0-0" { dockerfile-inline = "FROM scratch\\nARG A" }\ntarget "t0-1" {}\n' + "".join(
+        layers
+    )
+    text += 'target "default" { inherits = ["t59-0"] }\n'
+    started = time.monotonic()
+    report = report_of(tmp_path, {"docker-bake.hcl": text})
+    assert {finding.rule.id for finding in report.findings} <= {"unreachable-target"}
+    assert time.monotonic() - started < 20
 
 
 def test_findings_are_in_the_order_of_files_and_lines(tmp_path: Path) -> None:

@@ -104,8 +104,8 @@ class Builds:
                 yield Finding(rules.MISSING_CONTEXT, message, place or self._label(target))
 
     def _dockerfile(self, target: Target) -> Dockerfile | None:
-        """The target's Dockerfile, None where it is remote or for another frontend. Raises `NotFoundError`,
-        `DefinitionError`."""
+        """The target's Dockerfile, None where it is remote, out of bounds or for another frontend. Raises
+        `NotFoundError`, `DefinitionError`."""
         if target.dockerfile_inline is not None:
             text = DockerfileText("Dockerfile", target.dockerfile_inline.encode("utf-8", "surrogateescape"))
         else:
@@ -114,12 +114,26 @@ class Builds:
             path = dockerfile_path(target)
             if path is None or target.dockerfile == "-":
                 return None
+            if not self._may_read(path):
+                return None
             text = read_dockerfile(Path(self._subject.cwd), Path(path))
         try:
             require_known_syntax(text, target.args or {})
         except NotBuiltYetError:
             return None
         return parse_dockerfile(text.data, text.name)
+
+    def _may_read(self, path: str) -> bool:
+        """Whether a Dockerfile lies, symbolic links resolved, below the working directory, and is no device or pipe.
+        A definition of strangers could otherwise have the first words of any file shown in a finding."""
+        root = os.path.realpath(self._subject.cwd)
+        for name in {os.path.basename(path), os.path.basename(path).replace("Dockerfile", "dockerfile")}:
+            real = os.path.realpath(os.path.join(root, os.path.dirname(path), name))
+            if os.path.commonpath([root, real]) != root or (
+                os.path.exists(real) and not os.path.isfile(real)
+            ):
+                return False
+        return True
 
     def _missing_dockerfile(self, target: Target) -> Finding:
         path = dockerfile_path(target)

@@ -66,13 +66,18 @@ class Graph:
             if name in wanted or not (name in self._parents or name.startswith("_"))
         ]
 
-    def complete(self, name: str, seen: frozenset[str] = frozenset()) -> bool:
+    def complete(self, name: str) -> bool:
         """Whether a target, and all that it inherits from and links to, exists."""
-        target = self._targets.get(name)
-        if target is None:
-            return False
-        needed = {*(target.inherits or ()), *(linked for _, linked in links(target))} - seen - {name}
-        return all(self.complete(other, seen | needed | {name}) for other in needed)
+        seen = {name}
+        pending = [name]
+        while pending:
+            target = self._targets.get(pending.pop())
+            if target is None:
+                return False
+            needed = {*(target.inherits or ()), *(linked for _, linked in links(target))} - seen
+            seen |= needed
+            pending += needed
+        return True
 
     def _empty_matrices(self) -> Iterator[Finding]:
         for block in self._subject.blocks("target"):
@@ -122,29 +127,56 @@ class Graph:
         return None
 
     def _circles(self) -> Iterator[Finding]:
-        told: set[frozenset[str]] = set()
-        for name in self._targets:
-            for circle in self._circle_from(name):
-                if frozenset(circle) in told:
-                    continue
-                told.add(frozenset(circle))
+        told: set[str] = set()
+        for name in self._in_circles():
+            circle = self._circle_from(name) if name not in told else []
+            if circle and not told.intersection(circle):
+                told.update(circle)
                 target = self._targets[circle[-1]]
                 way = " → ".join([*circle, circle[0]])
                 message = f"targets inherit from each other in a circle: {way}"
                 yield Finding(rules.INHERITS_CYCLE, message, self._place(target, circle[0]))
 
-    def _circle_from(self, start: str) -> Iterator[list[str]]:
-        """Ways from `start` through its parents back to it, shortest first, each target visited once."""
-        ways = [[start]]
-        seen = {start}
-        while ways:
-            way = ways.pop(0)
-            for parent in self._targets[way[-1]].inherits or ():
+    def _in_circles(self) -> list[str]:
+        """Targets that may be in a circle: what is left when those without parents are taken away, again and again, and
+        then those without children."""
+        parents = {
+            name: [parent for parent in target.inherits or () if parent in self._targets]
+            for name, target in self._targets.items()
+        }
+        children: dict[str, list[str]] = {name: [] for name in parents}
+        for name, above in parents.items():
+            for parent in above:
+                children[parent].append(name)
+        left = set(parents)
+        for before, after in ((parents, children), (children, parents)):
+            count = {name: sum(other in left for other in before[name]) for name in left}
+            free = [name for name in left if not count[name]]
+            while free:
+                name = free.pop()
+                left.discard(name)
+                for other in after[name]:
+                    if other in left:
+                        count[other] -= 1
+                        if not count[other]:
+                            free.append(other)
+        return [name for name in parents if name in left]
+
+    def _circle_from(self, start: str) -> list[str]:
+        """The shortest way from `start` through its parents back to it, empty when there is none."""
+        came_from: dict[str, str] = {}
+        pending = [start]
+        for name in pending:
+            for parent in self._targets[name].inherits or ():
                 if parent == start:
-                    yield way
-                elif parent in self._targets and parent not in seen:
-                    seen.add(parent)
-                    ways.append([*way, parent])
+                    way = [name]
+                    while way[0] != start:
+                        way.insert(0, came_from[way[0]])
+                    return way
+                if parent in self._targets and parent not in came_from:
+                    came_from[parent] = name
+                    pending.append(parent)
+        return []
 
     def _unreachable(self) -> Iterator[Finding]:
         declared = [name for name in self._groups if name not in self._made]
