@@ -30,6 +30,7 @@ from bakehouse.bake.fields import BLOCKS, FIELDS, Field  # noqa: E402
 from bakehouse.cli.flags import BOOL, INT, LIST, Flag  # noqa: E402
 from bakehouse.cli.main import COMMANDS, UNBUILT  # noqa: E402
 from bakehouse.cli.options import BAKE, BUILD  # noqa: E402
+from bakehouse.insight.lint.rules import RULES  # noqa: E402
 
 _PART = re.compile(r"(<!-- generated: ([a-z-]+) -->\n).*?(<!-- end: \2 -->)", re.DOTALL)
 _KINDS = {BOOL: "boolean", INT: "number", LIST: "text, repeatable"}
@@ -187,6 +188,11 @@ def blocks_part(texts: Mapping[str, Mapping[str, str]]) -> str:
     return "".join(parts)
 
 
+def rules_part(texts: Mapping[str, Mapping[str, str]]) -> str:
+    rows = [(f"`{rule.id}`", rule.severity, rule.text, rule.advice) for rule in RULES]
+    return table(("rule", "severity", "what is found", "what to do"), rows)
+
+
 def codes_part(texts: Mapping[str, Mapping[str, str]]) -> str:
     codes = collect_codes(SOURCE)
     paired("error code", [code.name for code in codes], texts["errors"])
@@ -206,6 +212,7 @@ PARTS: Mapping[str, tuple[str, Callable[[Mapping[str, Mapping[str, str]]], str]]
     "fields": ("bake-fields.md", fields_part),
     "entries": ("bake-fields.md", entries_part),
     "blocks": ("bake-fields.md", blocks_part),
+    "lint-rules": ("lint-rules.md", rules_part),
     "error-codes": ("errors.md", codes_part),
 }
 

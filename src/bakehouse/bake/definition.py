@@ -121,6 +121,10 @@ class Definition:
         self._options = options
         self._variables = variables
 
+    @property
+    def options(self) -> LoadOptions:
+        return self._options
+
     def is_given(self, name: str) -> bool:
         """Whether the text that overrides a variable is `--var`'s, which the environment's comes after."""
         return name in self._options.variables
@@ -230,7 +234,7 @@ def _load(options: LoadOptions) -> Definition:
         recorder=recorder,
     )
     if recorder is not None:
-        recorder.evaluator = evaluator
+        recorder.evaluator, recorder.bodies = evaluator, bodies
     evaluated = evaluator.evaluate()
     targets, groups = _over_compose(composed, evaluated.targets, evaluated.groups)
     if rebase:

@@ -140,15 +140,19 @@ class Evaluator:
         return stdlib()
 
     @property
-    def overridden(self) -> Mapping[str, str]:
-        """The names under which overriding texts were found, by variable."""
+    def overridden(self) -> Mapping[str, tuple[str, str]]:
+        """The overriding texts, each with the name under which it was found, by variable."""
         return self._texts.used
 
-    def blocks_named(self, name: str) -> Iterator[tuple[BlockState, Instance]]:
+    def blocks_named(self, name: str, kind: str = "target") -> Iterator[tuple[BlockState, Instance]]:
         """The blocks of a target with the instance in each, the one that references see first."""
-        for block in reversed(self._by_name["target"].get(name, ())):
+        for block in reversed(self._by_name[kind].get(name, ())):
             state = self._states[id(block)]
             yield from ((state, instance) for instance in state.instances if instance.name == name)
+
+    def state_of(self, block: Block) -> BlockState:
+        """The state of a target or group block."""
+        return self._states[id(block)]
 
     def look_again(self, expression: Expression, scope: Scope) -> Value | None:
         """The value of an expression, or of a part of one, that was evaluated before in `scope`; None for one that

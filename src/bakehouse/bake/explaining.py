@@ -228,7 +228,8 @@ def _member(field: Explained, address: Address) -> Explained:
             wanted += count
     for member in field.members:
         if member.label == wanted:
-            return Explained(_label(field.label, member.label), member.value, member.origins)
+            label = _label(field.label, member.label)
+            return Explained(label, member.value, member.origins, replaced=member.replaced)
     if not field.members:
         raise _no_member(field, address, "Nothing sets it." if field.value is None else "It is one value.")
     labels = [str(member.label) for member in field.members]

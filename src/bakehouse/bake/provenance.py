@@ -49,10 +49,11 @@ class Part:
 
 
 class Explained:
-    """A field, or one member of it, with its origins. `value` is what printing shows (None: nothing); `members` are the
-    parts of a collection, by key or index; `notes` tell what normalisation dropped."""
+    """A field, or one member of it, with its origins. `value` is what printing shows (None: nothing); `members` are
+    the parts of a collection, by key or index; `notes` tell what normalisation dropped; `replaced` are the values that
+    stood there before, with their origins."""
 
-    __slots__ = ("label", "members", "notes", "origins", "value")
+    __slots__ = ("label", "members", "notes", "origins", "replaced", "value")
 
     def __init__(
         self,
@@ -61,7 +62,9 @@ class Explained:
         origins: list[Origin],
         members: list[Explained] | None = None,
         notes: list[str] | None = None,
+        replaced: list[Explained] | None = None,
     ) -> None:
+        self.replaced = replaced or []
         self.label = label
         self.value = value
         self.origins = origins
@@ -75,6 +78,11 @@ class Explained:
             out["members"] = [member.as_json() for member in self.members]
         if self.notes:
             out["notes"] = self.notes
+        if self.replaced:
+            out["replaced"] = [
+                {"value": old.value, "origins": [origin.as_json() for origin in old.origins]}
+                for old in self.replaced
+            ]
         return out
 
 
@@ -125,9 +133,14 @@ class Provenance:
         elif members(value):
             assert isinstance(printed, dict)
             for key, shown in printed.items():
-                parts.append(Explained(key, shown, self._trace(steps, field, Part(key))))
-        origins = [] if parts else self._trace(steps, field, None)
-        return Explained(field.name, printed, origins, parts, notes)
+                part = Part(key)
+                origins = self._trace(steps, field, part)
+                replaced = self._replaced(steps, field, part)
+                parts.append(Explained(key, shown, origins, replaced=replaced))
+        if parts:
+            return Explained(field.name, printed, [], parts, notes)
+        replaced = [] if isinstance(value, (list, dict)) else self._replaced(steps, field, None)
+        return Explained(field.name, printed, self._trace(steps, field, None), None, notes, replaced)
 
     def place(self, target: Target, field: Field, part: Part | None) -> SourceRange | None:
         """Where a file says what the field, or a part of it, is; None when no file does."""
@@ -138,33 +151,57 @@ class Provenance:
 
     def _trace(self, steps: Sequence[Step], field: Field, part: Part | None) -> list[Origin]:
         """The origins of a value, or of a part of it, as it is after the last of `steps`."""
+        index, step = self._last(steps, field, part)
+        return self._origins(steps, index, step, field, part)
+
+    def _last(self, steps: Sequence[Step], field: Field, part: Part | None) -> tuple[int, Step | None]:
+        """The last step that made the value, or the part of it, and its number; None when there is none."""
         attribute = field.attribute
         for index in range(len(steps) - 1, -1, -1):
             step = steps[index]
             before = step.before.get(attribute)
             if step.kind in _MERGES:
                 assert step.given is not None
-                if _supplies(field, before, step.given[attribute], part):
-                    return self._merged(step, field, part)
-                continue
-            if step.kind == recorder.OVERRIDDEN:
-                if _overrides(step.source, field, before, part):
-                    return [self._overridden(steps[:index], step, field, part)]
-                continue
-            after = step.after.get(attribute)
-            if before != after:
-                origin = self._completed(steps[:index], step, field, part)
-                if origin is not None:
-                    return [origin]
-        return []
+                made = _supplies(field, before, step.given[attribute], part)
+            elif step.kind == recorder.OVERRIDDEN:
+                made = _overrides(step.source, field, before, part)
+            else:
+                made = _completes(before, step.after.get(attribute), part)
+            if made:
+                return index, step
+        return -1, None
+
+    def _origins(
+        self, steps: Sequence[Step], index: int, step: Step | None, field: Field, part: Part | None
+    ) -> list[Origin]:
+        if step is None:
+            return []
+        if step.kind in _MERGES:
+            return self._merged(step, field, part)
+        if step.kind == recorder.OVERRIDDEN:
+            return [self._overridden(steps[:index], step, field, part)]
+        return [self._completed(steps[:index], step, field, part)]
+
+    def _replaced(self, steps: Sequence[Step], field: Field, part: Part | None) -> list[Explained]:
+        """Other values that a merge or an override put an end to, in the target's own blocks and above them."""
+        index, step = self._last(steps, field, part)
+        if step is None or step.kind not in (*_MERGES, recorder.OVERRIDDEN):
+            return []
+        before, after = (
+            _part_value(values.get(field.attribute), part) for values in (step.before, step.after)
+        )
+        out = []
+        if before is not None and before != after:
+            out.append(Explained(field.name, before, self._trace(steps[:index], field, part)))
+        if step.kind == recorder.OWN:
+            out += self._replaced(self._record.history(step.source), field, part)
+        return out
 
     def _merged(self, step: Step, field: Field, part: Part | None) -> list[Origin]:
         if step.kind == recorder.OWN:
             return self._trace(self._record.history(step.source), field, part)
         if step.kind == recorder.INHERITED:
-            parent: Target = step.source
-            causes = self._trace(self._record.history(parent), field, part)
-            return [Origin("inherited", f"inherited from target {parent.name}", causes=causes)]
+            return [self._inherited(step.source, field, part)]
         if step.kind == recorder.COMPOSED:
             name, positions = step.source
             assert step.given is not None
@@ -172,6 +209,21 @@ class Provenance:
             return [Origin("file", "written in a Compose file", place)]
         state, instance = step.source
         return [self.written(state, instance, field, part)]
+
+    def _inherited(self, parent: Target, field: Field, part: Part | None) -> Origin:
+        """The origin that a parent is, or the one at the end of a chain of parents that only hand the value on."""
+        way = [parent.name]
+        while True:
+            index, step = self._last(self._record.history(parent), field, part)
+            if step is None or step.kind != recorder.INHERITED:
+                break
+            parent = step.source
+            way.append(parent.name)
+        text = f"inherited from target {way[-1]}"
+        if len(way) > 1:
+            text += f", by way of {', '.join(way[:-1])}"
+        causes = self._origins(self._record.history(parent), index, step, field, part)
+        return Origin("inherited", text, causes=causes)
 
     def _overridden(self, earlier: Sequence[Step], step: Step, field: Field, part: Part | None) -> Origin:
         override: Override = step.source
@@ -203,20 +255,8 @@ class Provenance:
                 return self._trace(earlier, field, Part(element=old))
         return []
 
-    def _completed(
-        self, earlier: Sequence[Step], step: Step, field: Field, part: Part | None
-    ) -> Origin | None:
-        """The origin that a step which is neither a merge nor an override is for a changed field, or None when it has
-        nothing to do with the part asked for."""
-        before, after = step.before.get(field.attribute), step.after.get(field.attribute)
-        if part is not None:
-            if part.key is not None:
-                if members(before).get(part.key) == members(after).get(part.key):
-                    return None
-            elif before is not None and part.element in before:
-                return None
-        elif isinstance(after, (list, dict)) or (after == "" and before is None):
-            return None  # emptied or made a collection: nothing that anybody said
+    def _completed(self, earlier: Sequence[Step], step: Step, field: Field, part: Part | None) -> Origin:
+        """The origin that a step which is neither a merge nor an override is."""
         if step.kind == recorder.HOST_NETWORK:
             causes = self._trace(earlier, FIELDS_BY_NAME["network"], None)
             return Origin("normalised", "the host's network needs this entitlement", causes=causes)
@@ -294,6 +334,10 @@ class Provenance:
         return None
 
 
+def _part_value(value: Any, part: Part | None) -> Any:
+    return value if part is None or part.key is None else members(value).get(part.key)
+
+
 def _dropped(before: list[Any], after: list[Any]) -> list[str]:
     """The repetitions of elements that are still there, and empty texts."""
     notes = []
@@ -317,6 +361,18 @@ def _supplies(field: Field, before: Any, given: Any, part: Part | None) -> bool:
     if not part.within(given):
         return False
     return part.key is not None or field.merge in _NEW_WINS or not part.within(before)
+
+
+def _completes(before: Any, after: Any, part: Part | None) -> bool:
+    """Whether a step that is neither a merge nor an override made the value, or the part of it."""
+    if before == after:
+        return False
+    if part is None:
+        # Emptied, or made a collection: nothing that anybody said.
+        return not isinstance(after, (list, dict)) and not (after == "" and before is None)
+    if part.key is not None:
+        return bool(members(before).get(part.key) != members(after).get(part.key))
+    return not part.within(before)
 
 
 def _overrides(override: Override, field: Field, before: Any, part: Part | None) -> bool:

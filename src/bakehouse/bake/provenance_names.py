@@ -100,7 +100,9 @@ class Names:
     def source_text(self, expression: Expression) -> str:
         """The expression as written, on one line, shortened; "" where the source is not at hand."""
         place = expression.range
-        text = self._evaluator.sources.get(place.filename, "")
+        sources = self._evaluator.sources
+        # A file whose name does not tell its kind, as standard input, got an ending for its places.
+        text = sources.get(place.filename) or sources.get(place.filename.rpartition(".")[0], "")
         piece = text.encode("utf-8", "replace")[place.start.byte : place.end.byte].decode("utf-8", "replace")
         line = " ".join(piece.split())
         return line if len(line) <= _MAX_SOURCE_CHARS else line[: _MAX_SOURCE_CHARS - 1] + "…"
@@ -194,9 +196,10 @@ class Names:
 
     def _overriding(self, name: str) -> str | None:
         """Where the text that overrides a variable came from, in words; None when nothing did."""
-        used = self._evaluator.overridden.get(name)
-        if used is None:
+        found = self._evaluator.overridden.get(name)
+        if found is None:
             return None
+        used, _ = found
         flag = self._definition.is_given(used)
         return f"from --var {used}" if flag else f"from the environment's {used}"
 

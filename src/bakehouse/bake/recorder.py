@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from bakehouse.bake.override_rules import Override
     from bakehouse.bake.target import Target
     from bakehouse.diagnostics import SourceRange
+    from bakehouse.hcl.syntax import Body
 
     #: Where a value stands in a file that has no expressions: target, field, and the member's key or the element's
     #: index (None: the whole value). None when that is not known.
@@ -65,12 +66,14 @@ class Step:
 
 
 class Recorder:
-    """The record of one load and of resolutions of it. `texts` are the overrides of the latest one, in order."""
+    """The record of one load and of resolutions of it. `bodies` are the files as
+    parsed, `texts` the overrides of the latest resolution, in order."""
 
     def __init__(self) -> None:
         # Targets are kept with their steps: an id is only good while its object lives.
         self._histories: dict[int, tuple[Target, list[Step]]] = {}
         self.evaluator: Evaluator | None = None
+        self.bodies: list[Body] = []
         self.texts: list[str] = []
 
     def written(self, target: Target, state: BlockState, instance: Instance, made: Target) -> None:

@@ -145,6 +145,8 @@ class Resolver:
         target.base = definition.base
         if name in self._overrides:
             apply_overrides(target, self._overrides[name], self._granted, recorder)
+        # Done with; handed on, the names of parents would double at every fork that joins again.
+        target.inherits = None
         _tidy(target, recorder)
         under_way[name] = target
         if not cut:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 class Overriding:
     """Values of variables, overriding texts considered. `lookup` finds a text by name, `taken` are the names that stand
     for something themselves, so that `NAME_JSON` is no override. `types` fills with the declared types, `used` with the
-    names under which overriding texts were found, by variable."""
+    overriding texts, each with the name under which it was found, by variable."""
 
     __slots__ = ("_lookup", "_taken", "types", "used")
 
@@ -37,7 +37,7 @@ class Overriding:
         self._lookup = lookup
         self._taken = taken
         self.types: dict[str, Type] = {}
-        self.used: dict[str, str] = {}
+        self.used: dict[str, tuple[str, str]] = {}
 
     def declared(self, variable: VariableDeclaration, evaluate: Callable[[Expression], Value]) -> Value:
         """The value of a declared variable. Raises `Failure`, `Findings`."""
@@ -68,10 +68,10 @@ class Overriding:
         if (text is None or typed) and json_name not in self._taken:
             json_text = self._lookup(json_name)
             if json_text is not None:
-                self.used[name] = json_name
+                self.used[name] = (json_name, json_text)
                 return json_text, True
         if text is not None:
-            self.used[name] = name
+            self.used[name] = (name, text)
         return text, False
 
 

@@ -143,18 +143,18 @@ def _field_lines(field: Explained) -> _Branch:
     label = str(field.label)
     notes = [_Branch("", note, "", []) for note in field.notes]
     if field.members:
-        below = [
-            _Branch(
-                str(member.label),
-                _json(member.value),
-                "",
-                _origin_lines(member.origins) or [_Branch("", "nothing is known of it", "", [])],
-            )
-            for member in field.members
-        ]
-        return _Branch(label, "", "", below + notes)
-    text = "not set" if field.value is None else _json(field.value)
-    return _Branch(label, text, "", _origin_lines(field.origins) + notes)
+        return _Branch(label, "", "", [*map(_value_lines, field.members), *notes])
+    branch = _value_lines(field)
+    branch.below += notes
+    return branch
+
+
+def _value_lines(value: Explained) -> _Branch:
+    """One value with its origins, and those that it took the place of."""
+    below = _origin_lines(value.origins)
+    for old in value.replaced:
+        below.append(_Branch("", f"instead of {_json(old.value)}", "", _origin_lines(old.origins)))
+    return _Branch(str(value.label), "not set" if value.value is None else _json(value.value), "", below)
 
 
 def _origin_lines(origins: Sequence[Origin]) -> list[_Branch]:

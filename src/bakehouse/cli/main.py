@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 COMMANDS = {
     "bake": ("bake", "Build from definition files"),
     "build": ("build", "Build one image from a Dockerfile"),
+    "lint": ("lint", "Find mistakes in definition files"),
     "explain": ("explain", "Show where the values of a target come from"),
     "schema": ("schema", "Print the JSON schema of docker-bake.json, for editors"),
     "run": ("run", "Run a command in an image that was built"),

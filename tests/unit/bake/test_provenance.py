@@ -15,10 +15,14 @@ from tests.cases.bake.runner import ask_ours, run_ours
 
 from bakehouse.bake import Definition, LoadOptions, load
 from bakehouse.bake.explaining import Explainer, parse_address
+from bakehouse.bake.fields import FIELDS_BY_NAME
 from bakehouse.bake.printing import target_as_json
 from bakehouse.bake.provenance import Explained, Provenance
 from bakehouse.bake.provenance_names import Origin
 from bakehouse.bake.recorder import Recorder
+from bakehouse.bake.resolution import merge_target
+from bakehouse.bake.target import Target
+from bakehouse.diagnostics import Position, SourceRange
 from bakehouse.errors import BakehouseError
 
 PRINTING = [
@@ -125,6 +129,92 @@ def test_questions_about_single_targets_are_answered(case: Path) -> None:
 
 def test_there_are_cases() -> None:
     assert len(PRINTING) > 120
+
+
+def _loaded(text: str, **environ: str) -> tuple[Definition, Recorder]:
+    record = Recorder()
+    options = LoadOptions(cwd="/", environ=environ, files=["-"], stdin=text.encode, recorder=record)
+    return load(options), record
+
+
+def test_long_chains_of_parents_are_one_origin() -> None:
+    """As long as printing can resolve them."""
+    count = 800
+    text = f'target "t{count}" {{ args = {{ v = "x" }} }}\n'
+    text += "".join(f'target "t{number}" {{ inherits = ["t{number + 1}"] }}\n' for number in range(count))
+    definition, record = _loaded(text)
+    target = definition.resolve(["t0"]).targets["t0"]
+    (member,) = Provenance(definition, record).field(target, FIELDS_BY_NAME["args"]).members
+    (origin,) = member.origins
+    assert origin.text.startswith(f"inherited from target t{count}, by way of t1, t2, ")
+    assert [cause.text for cause in origin.causes] == ['"x"']
+
+
+def test_names_that_share_names_are_told_once() -> None:
+    """A tree that repeated what it told would have 2^40 lines."""
+    count = 40
+    text = 'variable "v0" { default = "x" }\n'
+    text += "".join(
+        f'variable "v{number}" {{ default = "${{v{number - 1}}}${{v{number - 1} == 1 ? 1 : 2}}" }}\n'
+        for number in range(1, count)
+    )
+    definition, record = _loaded(f'{text}target "a" {{ context = v{count - 1} }}\n')
+    target = definition.resolve(["a"]).targets["a"]
+    explained = Provenance(definition, record).field(target, FIELDS_BY_NAME["context"])
+    assert len(json.dumps(explained.as_json())) < 100_000
+
+
+def test_values_that_were_replaced_are_told() -> None:
+    definition, record = _loaded(
+        'target "p" { network = "none" }\n'
+        'target "a" { network = "default" }\n'
+        'target "a" {\n  inherits = ["p"]\n  network = "host"\n}\n'
+    )
+    target = definition.resolve(["a"]).targets["a"]
+    explained = Provenance(definition, record).field(target, FIELDS_BY_NAME["network"])
+    assert explained.value == "host"
+    assert [(old.value, old.origins[0].kind) for old in explained.replaced] == [
+        ("none", "inherited"),
+        ("default", "file"),
+    ]
+
+
+def test_files_without_expressions_lend_their_positions() -> None:
+    """A reader of another format tells where values stand; blocks of HCL files merge over its targets."""
+    definition, record = _loaded('target "web" { args = { A = "hcl" } }\n')
+    composed = Target("web")
+    composed.args = {"A": "compose", "B": "b"}
+    composed.tags = ["x", "y"]
+    asked: list[tuple[str, str, str | int | None]] = []
+
+    def positions(target: str, field: str, part: str | int | None) -> SourceRange:
+        asked.append((target, field, part))
+        return SourceRange("compose.yaml", Position(7, 3, 0), Position(7, 9, 0))
+
+    record.composed(composed, positions)
+    merge_target(composed, definition.targets["web"])
+    record.own(composed, definition.targets["web"])
+    definition.targets["web"] = composed
+    target = definition.resolve(["web"]).targets["web"]
+    fields = {field.label: field for field in Provenance(definition, record).fields(target)}
+    a, b = fields["args"].members
+    assert a.origins[0].text == '"hcl"'
+    assert (a.replaced[0].value, a.replaced[0].origins[0].place) == ("compose", positions("", "", None))
+    assert str(b.origins[0].place) == "7,3-9"
+    assert [member.origins[0].text for member in fields["tags"].members] == ["written in a Compose file"] * 2
+    assert set(asked) - {("", "", None)} == {
+        ("web", "args", "A"),
+        ("web", "args", "B"),
+        ("web", "tags", 0),
+        ("web", "tags", 1),
+    }
+
+
+def test_standard_input_is_quoted_too() -> None:
+    definition, record = _loaded('target "a" { context = "x" }\n')
+    target = definition.resolve(["a"]).targets["a"]
+    (origin,) = Provenance(definition, record).field(target, FIELDS_BY_NAME["context"]).origins
+    assert origin.text == '"x"'
 
 
 # Generated definitions

@@ -1,0 +1,6 @@
+target "default" { dockerfile-inline = "FROM scratch" }
+target "default" {
+  args {
+    A = 1
+  }
+}

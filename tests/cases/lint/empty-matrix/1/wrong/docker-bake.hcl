@@ -1,0 +1,5 @@
+target "default" { dockerfile-inline = "FROM scratch" }
+target "m" {
+  matrix = { v = [] }
+  name = v
+}

@@ -1,0 +1,5 @@
+target "default" { dockerfile-inline = "FROM scratch" }
+target "default" {
+  context = "yes"
+  contexts = { a = "./there" }
+}

@@ -1,0 +1,6 @@
+target "default" { dockerfile-inline = "FROM scratch" }
+target "base" { context = "no" }
+target "default" {
+  inherits = ["base"]
+  context = "."
+}

@@ -1,0 +1,1 @@
+target "default" { labels = { v = v, g = g } }

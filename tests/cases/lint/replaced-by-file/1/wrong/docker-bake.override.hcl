@@ -1,0 +1,3 @@
+variable "v" {}
+g = 2
+target "default" { labels = { v = v, g = g } }

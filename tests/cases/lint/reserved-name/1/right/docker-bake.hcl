@@ -1,0 +1,3 @@
+target "default" { dockerfile-inline = "FROM scratch" }
+variable "goal" {}
+target "default" { target = goal }

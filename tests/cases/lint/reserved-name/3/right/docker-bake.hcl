@@ -1,0 +1,2 @@
+target "default" { dockerfile-inline = "FROM scratch" }
+target "default" { platforms = [BAKE_LOCAL_PLATFORM] }

@@ -1,0 +1,2 @@
+target "default" { dockerfile-inline = "FROM scratch" }
+BAKE_LOCAL_PLATFORM = "x"

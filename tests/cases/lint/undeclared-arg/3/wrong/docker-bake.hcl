@@ -1,0 +1,2 @@
+target "default" { dockerfile-inline = "FROM scratch" }
+target "default" { args = { A = 1 } }

@@ -1,0 +1,6 @@
+target "default" { dockerfile-inline = "FROM scratch" }
+target "a" {
+  description = "d"
+  dockerfile-inline = "FROM scratch"
+  tag = ["x"]
+}

@@ -1,0 +1,5 @@
+target "default" { dockerfile-inline = "FROM scratch" }
+group "g" {
+  targets = ["default"]
+  members = []
+}

@@ -1,0 +1,4 @@
+target "default" { dockerfile-inline = "FROM scratch" }
+target "default" {
+  arg "x" {}
+}

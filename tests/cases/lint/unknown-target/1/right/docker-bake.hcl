@@ -1,0 +1,3 @@
+target "default" { dockerfile-inline = "FROM scratch" }
+group "g" { targets = ["default"] }
+group "h" { targets = ["g"] }

@@ -1,0 +1,2 @@
+target "default" { dockerfile-inline = "FROM scratch" }
+group "g" { targets = ["default", "defalt"] }

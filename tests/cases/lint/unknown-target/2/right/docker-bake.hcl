@@ -1,0 +1,5 @@
+target "default" { dockerfile-inline = "FROM scratch" }
+target "a" {
+  description = "d"
+  inherits = ["default"]
+}

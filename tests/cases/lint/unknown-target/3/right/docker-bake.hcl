@@ -1,0 +1,6 @@
+target "default" { dockerfile-inline = "FROM scratch" }
+target "a" {
+  description = "d"
+  contexts = { x = "target:default" }
+  dockerfile-inline = "FROM x"
+}

@@ -1,0 +1,5 @@
+target "default" { dockerfile-inline = "FROM scratch" }
+function "f" {
+  params = []
+  result = 1
+}
