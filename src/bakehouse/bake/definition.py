@@ -234,7 +234,7 @@ def _load(options: LoadOptions) -> Definition:
         recorder=recorder,
     )
     if recorder is not None:
-        recorder.evaluator, recorder.bodies = evaluator, bodies
+        recorder.evaluator, recorder.bodies = evaluator, parsed.bodies
     evaluated = evaluator.evaluate()
     targets, groups = _over_compose(composed, evaluated.targets, evaluated.groups)
     if rebase:
