@@ -8,17 +8,16 @@ from __future__ import annotations
 
 import re
 import subprocess
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from tests.support.command import Bakehouse
 from tests.support.paths import peer
+from tests.support.pooled import asked
 from tests.support.services import BuildKit, running_buildkit
 from tests.support.web import (
     Repository,
@@ -319,6 +318,10 @@ CASES = [
 ]
 
 
+def _name(case: Case) -> str:
+    return case.name
+
+
 def _error(text: str) -> str:
     """What stands behind `ERROR: `, without what we add: the target's name, hints."""
     found = text.rpartition("ERROR: ")[2].partition("\nhint: ")[0].strip()
@@ -366,20 +369,10 @@ def _both(case: Case, world: World) -> tuple[dict[str, object], dict[str, object
 Answers = Mapping[str, "Future[tuple[dict[str, object], dict[str, object]]]"]
 
 
-@contextmanager
-def _asked(
-    test: str, cases: list[Case], ask: Callable[[Case], Any], request: pytest.FixtureRequest
-) -> Iterator[Answers]:
-    """Both answers of every case of `test` that is to be run, made several at a time: most of a run is waiting."""
-    chosen = {item.name for item in request.session.items}
-    with ThreadPoolExecutor(4) as pool:
-        yield {case.name: pool.submit(ask, case) for case in cases if f"{test}[{case.name}]" in chosen}
-
-
 @pytest.fixture(scope="module")
 def answers(world: World, request: pytest.FixtureRequest) -> Iterator[Answers]:
-    test = test_ours_answers_as_buildx_does.__name__
-    with _asked(test, CASES, lambda case: _both(case, world), request) as found:
+    test = test_ours_answers_as_buildx_does
+    with asked(test, CASES, _name, lambda case: _both(case, world), request) as found:
         yield found
 
 
@@ -388,8 +381,10 @@ def built(
     world: World, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
 ) -> Iterator[Answers]:
     root = tmp_path_factory.mktemp("built")
-    test = test_what_is_built_is_what_buildx_builds.__name__
-    with _asked(test, BUILDS, lambda case: _both_build(case, world, root / case.name), request) as found:
+    test = test_what_is_built_is_what_buildx_builds
+    with asked(
+        test, BUILDS, _name, lambda case: _both_build(case, world, root / case.name), request
+    ) as found:
         yield found
 
 
@@ -419,7 +414,7 @@ def _both_build(case: Case, world: World, root: Path) -> tuple[dict[str, object]
     return answers[0], answers[1]
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+@pytest.mark.parametrize("case", CASES, ids=_name)
 def test_ours_answers_as_buildx_does(case: Case, answers: Answers) -> None:
     ours, theirs = answers[case.name].result()
     assert ours == theirs
@@ -455,7 +450,7 @@ def _files(root: Path) -> dict[str, bytes]:
     return {str(path.relative_to(root)): path.read_bytes() for path in root.rglob("*") if path.is_file()}
 
 
-@pytest.mark.parametrize("case", BUILDS, ids=lambda case: case.name)
+@pytest.mark.parametrize("case", BUILDS, ids=_name)
 def test_what_is_built_is_what_buildx_builds(case: Case, built: Answers) -> None:
     """Acceptance A15 and A16, and every place that a context of a remote definition can mean."""
     ours, theirs = built[case.name].result()
