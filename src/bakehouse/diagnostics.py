@@ -8,6 +8,10 @@ from __future__ import annotations
 
 from bakehouse.errors import DefinitionError
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
 ERROR = "error"
 WARNING = "warning"
 
@@ -130,11 +134,20 @@ class DiagnosticsError(DefinitionError):
             )
 
 
-def render_excerpt(filename: str, text: str, first_line: int, last_line: int) -> str:
+def render_excerpt(
+    filename: str,
+    text: str,
+    first_line: int,
+    last_line: int,
+    *,
+    marked: Collection[int] | None = None,
+    verbatim: bool = False,
+) -> str:
     """The lines `first_line..last_line` (from 1) of `text`, marked, with context, as BuildKit and buildx draw them:
     two lines either side of a single line, one either side of several (dockerfile.md §17.1, bake.md §24).
 
-    The result has no final newline.
+    Only the lines `marked` bear a mark, where they are given. `verbatim` keeps carriage returns. The result has no
+    final newline.
     """
     lines = text.split("\n")
     first_line = max(1, min(first_line, len(lines)))
@@ -142,7 +155,8 @@ def render_excerpt(filename: str, text: str, first_line: int, last_line: int) ->
     around = 2 if first_line == last_line else 1
     out = [f"{filename}:{first_line}", "-" * 20]
     for number in range(max(1, first_line - around), min(len(lines), last_line + around) + 1):
-        marker = ">>>" if first_line <= number <= last_line else "   "
-        out.append(f" {number:3d} | {marker} {lines[number - 1].rstrip(chr(13))}")
+        inside = first_line <= number <= last_line if marked is None else number in marked
+        line = lines[number - 1] if verbatim else lines[number - 1].rstrip("\r")
+        out.append(f" {number:3d} | {'>>>' if inside else '   '} {line}")
     out.append("-" * 20)
     return "\n".join(out)

@@ -26,14 +26,19 @@ from bakehouse.session import NoCredentials, Session
 from bakehouse.solver.model import Cancellation
 from bakehouse.values import dataclass, field
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from bakehouse.dockerfile.requests.answer import Answer
+
 
 @dataclass(frozen=True, slots=True)
 class BuildRequest:
     """Everything one build command asks for.
 
     `targets` are resolved ones by name, linked ones included; whatever their `entitlements` name has been granted, and
-    so has what `entitlements` of the request names. `open_stdout` gives the stream of an output to `-`; `loads` takes
-    the images that `--load` hands on, and belongs to the caller.
+    so has what `entitlements` of the request names. `calls` maps targets that are asked about instead of built to the
+    question (see `builders.calls`). `open_stdout` gives the stream of an output to `-`; `loads` takes the images that
+    `--load` hands on, and belongs to the caller.
     """
 
     targets: Mapping[str, Target]
@@ -44,13 +49,16 @@ class BuildRequest:
     entitlements: frozenset[str] = frozenset()
     cgroup_parent: str = ""
     loads: Loads = field(default_factory=no_loads)
+    calls: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
 class BuildOutcome:
-    """Exporter responses of every target that was asked for, by target and key (engine.md §17.5)."""
+    """Exporter responses of every target that was built, by target and key (engine.md §17.5), and the answers about
+    those that were not, by target."""
 
     responses: dict[str, dict[str, str]] = field(default_factory=dict)
+    answers: dict[str, Answer] = field(default_factory=dict)
 
 
 def open_engine(settings: Settings, environ: Mapping[str, str]) -> Engine:
@@ -68,13 +76,14 @@ def build(
     request: BuildRequest, settings: Settings, reporter: Reporter, cancel: Cancellation
 ) -> BuildOutcome:
     """Builds and exports every target. Raises the first error; what was finished before stays cached."""
-    for target in request.targets.values():
-        refuse_unbuilt(target)
+    built = {name: target for name, target in request.targets.items() if name not in request.calls}
+    for name, target in request.targets.items():
+        refuse_unbuilt(target, asked=name in request.calls)
     credentials = DockerCredentials(settings.docker_config) if settings.docker_config else None
     # Filled by the planner as it meets them: the resolver looks into layouts before any solve has a session.
     layouts: dict[str, Path] = {}
     base_session = Session(oci_layouts=layouts, credentials=credentials or NoCredentials())
-    exporters = _exporters(request, settings)
+    exporters = _exporters(request, built, settings)
     outcome = BuildOutcome()
     with open_engine(settings, request.environ) as engine:
         planner = Planner(
@@ -85,9 +94,14 @@ def build(
             [Platform.local()],
             cancel.check,
             layouts,
+            asked=request.calls,
         )
-        planned = planner.plan()
-        named = with_target_names(reporter, planned)
+        if request.calls:
+            from bakehouse.builders.calls import answer_calls
+
+            outcome.answers = answer_calls(planner, request.calls)
+        planned = planner.plan(built)
+        named = with_target_names(reporter, planned, several=len(request.targets) > 1)
         jobs = {name: _job(item, exporters[name]) for name, item in planned.items()}
         for names, session in compatible_groups(
             planned, request.environ, request.cwd, base_session.credentials
@@ -113,10 +127,12 @@ def _granted(request: BuildRequest) -> frozenset[str]:
     return request.entitlements | wanted
 
 
-def _exporters(request: BuildRequest, settings: Settings) -> dict[str, tuple[Exporter, ...]]:
+def _exporters(
+    request: BuildRequest, built: Mapping[str, Target], settings: Settings
+) -> dict[str, tuple[Exporter, ...]]:
     """The exporters of every target, made before any work is done: what is wrong with an output costs no build."""
     out = {}
-    for name, target in request.targets.items():
+    for name, target in built.items():
         try:
             out[name] = exporters_of(
                 target, request.cwd, settings.registries, request.open_stdout, request.loads

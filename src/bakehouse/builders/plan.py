@@ -7,7 +7,7 @@ built; image configs are looked up through the resolver that the engine lends.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from bakehouse.bake import Target
 from bakehouse.builders.context import DockerfileText, context_identity, read_dockerfile, require_directory
 from bakehouse.builders.syntax import require_known_syntax
 from bakehouse.dockerfile.ignore import read_ignore_file
+from bakehouse.dockerfile.lint import LintWarning
 from bakehouse.dockerfile.lowering import InputContext, Lowered, LowerRequest, MetaResolver, lower
 from bakehouse.errors import BakehouseError, DefinitionError, NotBuiltYetError, NotFoundError
 from bakehouse.go.units import parse_ram_bytes as parse_size
@@ -61,6 +62,34 @@ class _Wiring:
     oci_layouts: dict[str, Path] = field(default_factory=dict)
 
 
+@dataclass(slots=True)
+class PreparedTarget:
+    """A target read, but not lowered. Warnings are shown on the vertex `loading`, the reading of the Dockerfile."""
+
+    target: Target
+    request: LowerRequest
+    text: DockerfileText
+    loading: VertexReporter
+    wiring: _Wiring
+    ignore_file_shown: bool = False
+
+    def warn(self, warnings: Iterable[LintWarning]) -> None:
+        for warning in warnings:
+            where = warning.location
+            self.loading.warn(
+                WarningEvent(
+                    self.loading.digest,
+                    warning.short,
+                    (warning.description,),
+                    warning.url,
+                    filename=self.text.name,
+                    source=self.text.data,
+                    first_line=where.first if where else 0,
+                    last_line=where.last if where else 0,
+                )
+            )
+
+
 class Planner:
     """Lowers targets of one build. Each target is lowered once, however many others link to it."""
 
@@ -73,42 +102,71 @@ class Planner:
         build_platforms: Sequence[Platform],
         check_cancelled: Callable[[], None] = lambda: None,
         oci_layouts: dict[str, Path] | None = None,
+        asked: Collection[str] = (),
     ) -> None:
-        """`oci_layouts` is told of every OCI layout met, before the resolver is asked for its images."""
+        """`oci_layouts` is told of every OCI layout met, before the resolver is asked for its images. Of the targets
+        `asked` about no warnings are shown: they belong to the answers."""
         self._targets = targets
         self._oci_layouts = {} if oci_layouts is None else oci_layouts
         self._directories = directories
-        self._resolver = resolver
+        self.resolver = resolver
         self._reporter = reporter
         self._build_platforms = tuple(build_platforms)
         self._check_cancelled = check_cancelled
         self._planned: dict[str, PlannedTarget] = {}
-        self._contexts: dict[str, DockerfileText] = {}
+        self._prepared: dict[str, PreparedTarget] = {}
+        self._asked = asked
 
-    def plan(self) -> dict[str, PlannedTarget]:
-        """All targets, lowered, in the order given. The first error names its target when there are several."""
-        for name in self._targets:
+    def plan(self, names: Iterable[str] | None = None) -> dict[str, PlannedTarget]:
+        """The targets of these names (None: all), lowered, in the order given. The first error names its target when
+        there are several."""
+        wanted = list(self._targets if names is None else names)
+        for name in wanted:
             self._plan(name)
-        return {name: self._planned[name] for name in self._targets}
+        return {name: self._planned[name] for name in wanted}
+
+    def prepare(self, name: str) -> PreparedTarget:
+        """A target read, but not lowered; those that it links to are, since their images decide what its Dockerfile
+        means."""
+        self._check_cancelled()
+        target = self._targets[name]
+        self._plan_links(target)
+        with self.naming(name):
+            return self._prepare(target)
 
     def _plan(self, name: str) -> PlannedTarget:
         planned = self._planned.get(name)
         if planned is None:
             self._check_cancelled()
             target = self._targets[name]
-            for value in (target.contexts or {}).values():
-                if value.startswith("target:"):
-                    self._plan(value.removeprefix("target:"))
-            try:
+            self._plan_links(target)
+            with self.naming(name):
                 planned = self._lower(target)
-            except BakehouseError as error:
-                if error.target is None and len(self._targets) > 1:
-                    error.target = name
-                raise
             self._planned[name] = planned
         return planned
 
-    def _lower(self, target: Target) -> PlannedTarget:
+    def _plan_links(self, target: Target) -> None:
+        for value in (target.contexts or {}).values():
+            if value.startswith("target:"):
+                self._plan(value.removeprefix("target:"))
+
+    @contextmanager
+    def naming(self, name: str) -> Iterator[None]:
+        """Says of an error whose it is, when there are several targets."""
+        try:
+            yield
+        except BakehouseError as error:
+            if error.target is None and len(self._targets) > 1:
+                error.target = name
+            raise
+
+    def _prepare(self, target: Target) -> PreparedTarget:
+        prepared = self._prepared.get(target.name)
+        if prepared is None:
+            prepared = self._prepared[target.name] = self._read(target)
+        return prepared
+
+    def _read(self, target: Target) -> PreparedTarget:
         context = self._context_directory(target)
         wiring = self._wire(target)
         with solving():
@@ -118,24 +176,16 @@ class Planner:
         ignore = tuple(read_ignore_file(text.ignore))
         require_known_syntax(text, target.args or {})
         request = self._request(target, text, ignore, session, wiring)
+        return PreparedTarget(target, request, text, loading, wiring)
+
+    def _lower(self, target: Target) -> PlannedTarget:
+        prepared = self._prepare(target)
         with solving():
-            lowered = lower(request, self._resolver)
-        self._show_ignore_file(target, text)
-        for warning in lowered.warnings:
-            where = warning.location
-            loading.warn(
-                WarningEvent(
-                    loading.digest,
-                    warning.short,
-                    (warning.description,),
-                    warning.url,
-                    filename=text.name,
-                    source=text.data,
-                    first_line=where.first if where else 0,
-                    last_line=where.last if where else 0,
-                )
-            )
-        return PlannedTarget(target, lowered, wiring.local_dirs, wiring.oci_layouts)
+            lowered = lower(prepared.request, self.resolver)
+        self.show_ignore_file(prepared)
+        if target.name not in self._asked:
+            prepared.warn(lowered.warnings)
+        return PlannedTarget(target, lowered, prepared.wiring.local_dirs, prepared.wiring.oci_layouts)
 
     def _load(self, target: Target, context: Path) -> tuple[DockerfileText, VertexReporter]:
         """Reads the Dockerfile, as a vertex of the display; warnings are shown on it."""
@@ -160,12 +210,15 @@ class Planner:
         loading.done()
         return text, loading
 
-    def _show_ignore_file(self, target: Target, text: DockerfileText) -> None:
+    def show_ignore_file(self, prepared: PreparedTarget) -> None:
         """Shows the ignore file as a vertex of its own, behind what lowering looked up, as BuildKit does."""
-        ignoring = self._vertex(target, "[internal] load .dockerignore")
+        if prepared.ignore_file_shown:
+            return
+        prepared.ignore_file_shown = True
+        ignoring = self._vertex(prepared.target, "[internal] load .dockerignore")
         ignoring.start()
         with ignoring.status("transferring context:") as status:
-            status.advance(len(text.ignore) + _END_MARK_BYTES)
+            status.advance(len(prepared.text.ignore) + _END_MARK_BYTES)
         ignoring.done()
 
     def _vertex(self, target: Target, name: str) -> VertexReporter:

@@ -78,11 +78,10 @@ def _flag_overrides(parsed: Parsed) -> tuple[list[str], bool]:
     """The overrides that flags stand for, and whether `--policy disabled=true` drops all policies."""
     from bakehouse.bake import flag_overrides, parse_call
 
-    call = "check" if parsed.on("check") else parsed.text("call")
     return flag_overrides(
         push=parsed.on("push"),
         load=parsed.on("load"),
-        call=parse_call(call),
+        call=parse_call(parsed.text("call")),
         no_cache=parsed.tristate("no-cache"),
         pull=parsed.tristate("pull"),
         sbom=parsed.text("sbom"),
@@ -94,9 +93,12 @@ def _flag_overrides(parsed: Parsed) -> tuple[list[str], bool]:
 def _build(parsed: Parsed, definition: Definition, resolved: Resolved, mode: str, debug: bool) -> int:
     from pathlib import Path
 
+    from bakehouse.bake import parse_call
+    from bakehouse.builders.calls import calls_of
     from bakehouse.builders.embedded import BuildRequest, build
     from bakehouse.cli.entitlements import require_privileges
     from bakehouse.cli.session import (
+        answer_metadata,
         building,
         enter_user_namespace,
         loading,
@@ -108,20 +110,27 @@ def _build(parsed: Parsed, definition: Definition, resolved: Resolved, mode: str
     )
 
     refuse_unbuilt_environment()
+    flag, calls = parse_call(parsed.text("call")), calls_of(resolved.targets)
     require_privileges(resolved.targets.values(), parsed.texts("allow"), granted=resolved.granted)
     configured = settings()
     with loading(resolved.targets) as loads:
-        enter_user_namespace()
+        if len(calls) < len(resolved.targets):
+            enter_user_namespace()
         request = BuildRequest(
-            resolved.targets, Path.cwd(), os.environ, open_stdout=stdout_stream, loads=loads
+            resolved.targets, Path.cwd(), os.environ, open_stdout=stdout_stream, loads=loads, calls=calls
         )
         with building(mode, debug=debug) as (display, cancel):
             _show_definitions(definition, parsed, display.reporter)
             outcome = build(request, configured, display.reporter, cancel)
     if parsed.text("metadata-file"):
-        document = {name: metadata_of(keys) for name, keys in sorted(outcome.responses.items())}
-        write_metadata(parsed.text("metadata-file"), document, display.warnings)
-    return 0
+        document = {name: metadata_of(keys) for name, keys in outcome.responses.items()}
+        document |= {name: answer_metadata(answer) for name, answer in outcome.answers.items()}
+        write_metadata(parsed.text("metadata-file"), document, () if flag else display.warnings)
+    if flag is None and not calls:
+        return 0
+    from bakehouse.cli.calls import print_answers
+
+    return print_answers(outcome.answers, calls, flag, resolved)
 
 
 def _show_definitions(definition: Definition, parsed: Parsed, reporter: Reporter) -> None:

@@ -15,7 +15,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bakehouse.bake import Target
+    from bakehouse.bake import CallOption, Target
+    from bakehouse.builders.embedded import BuildOutcome
 
 
 def help_text() -> str:
@@ -35,25 +36,40 @@ def command(argv: Sequence[str], *, debug: bool = False) -> int:
     quiet = parsed.on("quiet")
     if quiet and "progress" in parsed.given and mode not in ("auto", "quiet"):
         raise UsageError(f"progress={mode} and quiet cannot be used together")
+    from bakehouse.bake import parse_call
+
+    call = parse_call(parsed.text("call"))
     with ExitStack() as stack:
         target, stdin_dockerfile = target_of(parsed, stack)
         _check_id_file(parsed, target)
         try:
             outcome = _build(
-                parsed, target, stdin_dockerfile, "quiet" if quiet or mode == "none" else mode, debug
+                parsed, target, stdin_dockerfile, "quiet" if quiet or mode == "none" else mode, debug, call
             )
         except BakehouseError as error:
             error.target = None
             error.during = f"failed to build: {error.during}"
             raise
-    image_id = outcome.get("containerimage.config.digest") or outcome.get("containerimage.digest", "")
+    responses = outcome.responses.get(target.name, {})
+    image_id = responses.get("containerimage.config.digest") or responses.get("containerimage.digest", "")
     if parsed.text("iidfile"):
         from bakehouse.cli.session import write_atomically
 
         write_atomically(Path(parsed.text("iidfile")), image_id)
     if image_id and (quiet or mode == "quiet"):
         sys.stdout.write(image_id + "\n")
-    return 0
+    if call is None:
+        return 0
+    from bakehouse.cli.calls import print_answer
+
+    return print_answer(outcome.answers[target.name], call, _shown_dockerfile(parsed, stdin_dockerfile))
+
+
+def _shown_dockerfile(parsed: Parsed, stdin_dockerfile: bytes | None) -> str:
+    """What the user calls the Dockerfile."""
+    if stdin_dockerfile is not None:
+        return "stdin"
+    return parsed.text("file") or os.path.normpath(os.path.join(parsed.arguments[0], "Dockerfile"))
 
 
 def _check_id_file(parsed: Parsed, target: Target) -> None:
@@ -62,13 +78,19 @@ def _check_id_file(parsed: Parsed, target: Target) -> None:
 
 
 def _build(
-    parsed: Parsed, target: Target, stdin_dockerfile: bytes | None, mode: str, debug: bool
-) -> dict[str, str]:
-    """Builds; returns the exporters' responses. The metadata file is written too."""
+    parsed: Parsed,
+    target: Target,
+    stdin_dockerfile: bytes | None,
+    mode: str,
+    debug: bool,
+    call: CallOption | None,
+) -> BuildOutcome:
+    """Builds, or asks what `call` asks. The metadata file is written too."""
     from bakehouse.bake.checks import Surroundings, check_targets
     from bakehouse.builders.embedded import BuildRequest, build
     from bakehouse.cli.entitlements import require_privileges
     from bakehouse.cli.session import (
+        answer_metadata,
         building,
         enter_user_namespace,
         loading,
@@ -86,7 +108,8 @@ def _build(
     configured = settings()
     targets = {target.name: target}
     with loading(targets) as loads:
-        enter_user_namespace()
+        if call is None:
+            enter_user_namespace()
         request = BuildRequest(
             targets,
             cwd,
@@ -96,12 +119,17 @@ def _build(
             frozenset(parsed.texts("allow")),
             parsed.text("cgroup-parent"),
             loads,
+            {} if call is None else {target.name: call.name},
         )
         with building(mode, debug=debug) as (display, cancel):
-            responses = build(request, configured, display.reporter, cancel).responses[target.name]
+            outcome = build(request, configured, display.reporter, cancel)
     if parsed.text("metadata-file"):
-        write_metadata(parsed.text("metadata-file"), metadata_of(responses), display.warnings)
-    return responses
+        if call is None:
+            document = metadata_of(outcome.responses[target.name])
+        else:
+            document = answer_metadata(outcome.answers[target.name])
+        write_metadata(parsed.text("metadata-file"), document, () if call else display.warnings)
+    return outcome
 
 
 def target_of(parsed: Parsed, stack: ExitStack) -> tuple[Target, bytes | None]:

@@ -17,10 +17,15 @@ from bakehouse.bake import Target
 from bakehouse.builders.loading import Loads
 from bakehouse.builders.settings import Settings, read_settings
 from bakehouse.errors import BakehouseError, CancelledError, DefinitionError, NotBuiltYetError
+from bakehouse.go.jsontext import indented_json
 from bakehouse.progress.events import Event, Reporter, WarningEvent
 from bakehouse.progress.select import make_renderer, warning_summary
 from bakehouse.runtime.foreground import Foreground
 from bakehouse.solver.model import Cancellation
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from bakehouse.dockerfile.requests.answer import Answer
 
 
 def settings() -> Settings:
@@ -193,6 +198,13 @@ def metadata_of(responses: Mapping[str, str]) -> dict[str, Any]:
     return out
 
 
+def answer_metadata(answer: Answer) -> dict[str, Any]:
+    """An answer to a call as the metadata file shows it."""
+    from bakehouse.dockerfile.requests.answer import metadata_of as members
+
+    return members(answer)
+
+
 def write_atomically(path: Path, text: str) -> None:
     """Writes a file whole or not at all, mode 0644."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
@@ -212,7 +224,7 @@ def write_metadata(path: str, document: Mapping[str, Any], warnings: Sequence[Wa
         from bakehouse.progress.rawjson import warning_as_json
 
         whole["buildx.build.warnings"] = [warning_as_json(warning) for warning in warnings]
-    write_atomically(Path(path), json.dumps(whole, indent=2, ensure_ascii=False))
+    write_atomically(Path(path), indented_json({name: whole[name] for name in sorted(whole)}))
 
 
 def _wants(text: str) -> bool:

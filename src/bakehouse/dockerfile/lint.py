@@ -148,13 +148,13 @@ def make_linter(text: str, check_option: str | None = None, *, enabled: bool = T
 
     Raises `DockerfileError` when the options cannot be read.
     """
-    options = check_option
+    options, source = check_option, "build-arg:BUILDKIT_DOCKERFILE_CHECK"
     if options is None:
         found = directive_value("check", text)
-        options = found.first_word if found else ""
+        options, source = found.first_word if found else "", "check options"
     try:
         return Linter(LintConfig.parse(options), enabled)
     except DockerfileError as error:
         raise DockerfileError(
-            f"failed to parse check options: {error.message}", code=error.code, hint=error.hint
+            f"failed to parse {source}: {error.message}", code=error.code, hint=error.hint
         ) from None

@@ -29,7 +29,8 @@ class LineRange:
 
 
 class DockerfileError(DefinitionError):
-    """Something in a Dockerfile is wrong; `location` says where, when it is known.
+    """Something in a Dockerfile is wrong; `location` says where, when it is known, and `others` which further lines
+    have a part in it.
 
     `str(error)` is the text that BuildKit prints.
     """
@@ -41,16 +42,22 @@ class DockerfileError(DefinitionError):
         message: str,
         *,
         location: LineRange | None = None,
+        others: tuple[LineRange, ...] = (),
         code: str | None = None,
         hint: str | None = None,
     ) -> None:
         super().__init__(message, code=code, hint=hint)
         self.location = location
+        self.others = others
 
     def at(self, location: LineRange, *, prefix: str = "") -> "DockerfileError":
         """The same error with `prefix` before its message and `location` where it had none."""
         return DockerfileError(
-            prefix + self.message, location=self.location or location, code=self.code, hint=self.hint
+            prefix + self.message,
+            location=self.location or location,
+            others=self.others,
+            code=self.code,
+            hint=self.hint,
         )
 
 
@@ -72,6 +79,9 @@ def to_diagnostics(error: DockerfileError, filename: str, text: str) -> Diagnost
     diagnostic = Diagnostic(error.message, subject=subject, code=error.code)
     result = DiagnosticsError([diagnostic], {filename: text}, message=error.message, code=error.code)
     result.hint = error.hint
+    if error.location is not None:
+        places = (error.location, *error.others)
+        result.source_lines = tuple(sorted({number for place in places for number in place}))
     return result
 
 

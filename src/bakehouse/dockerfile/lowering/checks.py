@@ -6,8 +6,9 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 
 from bakehouse.dockerfile import lint_rules as rules
-from bakehouse.dockerfile.instructions import ArgCommand, Command, KeyValueOptional, Stage
+from bakehouse.dockerfile.instructions import ArgCommand, Command, Stage
 from bakehouse.dockerfile.lint import Linter
+from bakehouse.dockerfile.lowering.outline import Argument
 from bakehouse.dockerfile.lowering.stages import StageState
 from bakehouse.dockerfile.positions import DockerfileError, LineRange
 from bakehouse.dockerfile.suggestions import suggestion
@@ -18,6 +19,10 @@ from bakehouse.lazy import regex
 from bakehouse.llb.env import EnvList
 from bakehouse.oci.platform import Platform
 from bakehouse.oci.reference import Reference
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from bakehouse.dockerfile.patterns import PatternMatcher
 
 #: Arguments that steer the frontend and never enter a step's environment.
 NON_ENV_ARGS = ("BUILDKIT_SBOM_SCAN_CONTEXT", "BUILDKIT_SBOM_SCAN_STAGE")
@@ -88,20 +93,28 @@ def global_arguments(
     lexer: ShellLexer,
     meta_args: Sequence[ArgCommand],
     build_args: Mapping[str, str],
-) -> tuple[EnvList, dict[str, KeyValueOptional]]:
+) -> tuple[EnvList, dict[str, Argument]]:
     """The global scope after the ARGs before the first FROM, and those ARGs by name. Raises `DockerfileError`."""
-    declared: dict[str, KeyValueOptional] = {}
+    declared: dict[str, Argument] = {}
     for command in meta_args:
         for argument in command.args:
             value = build_args.get(argument.key)
+            needs: set[str] = set()
             if value is None and argument.value is not None:
                 try:
-                    value = lexer.process_word(argument.value, args).text
+                    expanded = lexer.process_word(argument.value, args)
                 except DockerfileError as error:
                     raise error.at(command.location) from None
+                value, needs = expanded.text, set(expanded.matched)
+                if argument.key in needs:
+                    # A default made of the one before it needs what that one needed.
+                    earlier = declared.get(argument.key)
+                    needs = needs - {argument.key} | (earlier.needs if earlier is not None else set())
             if value is not None:
                 args = args.with_value(argument.key, value)
-            declared[argument.key] = argument
+            declared[argument.key] = Argument(
+                argument.key, argument.doc_comment, value or "", command.location, frozenset(needs)
+            )
     return args, declared
 
 
@@ -134,18 +147,13 @@ def used_once(linter: Linter, stage: StageState, command: Command) -> None:
 
 
 def ignored_source(
-    linter: Linter, ignore_patterns: Sequence[str], location: LineRange, keyword: str, path: str
+    linter: Linter, ignored: PatternMatcher | None, location: LineRange, keyword: str, path: str
 ) -> None:
     """A source of COPY or ADD that `.dockerignore` leaves out. Not judged when it has exclusions (`!`)."""
-    from bakehouse.dockerfile.patterns import PatternMatcher
-
-    if not ignore_patterns:
-        return
-    matcher = PatternMatcher(ignore_patterns)
-    if matcher.exclusions:
+    if ignored is None or ignored.exclusions:
         return
     path = clean_path(path)
-    if path in (".", "/") and not any(clean_path(pattern) in _IGNORE_ALL for pattern in ignore_patterns):
+    if path in (".", "/") and not any(pattern.text in _IGNORE_ALL for pattern in ignored.patterns):
         return
-    if matcher.matches_or_parent_matches(path):
+    if ignored.matches_or_parent_matches(path):
         linter.run(rules.COPY_IGNORED_FILE, location, keyword, path)

@@ -33,6 +33,10 @@ from bakehouse.llb.ops import Copy, MkFile, ProgressGroup
 from bakehouse.llb.state import State
 from bakehouse.values import dataclass, replace
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from bakehouse.dockerfile.patterns import PatternMatcher
+
 _OCTAL = regex(r"[0-7]+\Z", re.ASCII)
 _SYMBOLIC_CLAUSE = r"[augo]*(?:[-+=][rstwXxugo]*)+"
 _SYMBOLIC = regex(rf"{_SYMBOLIC_CLAUSE}(?:,{_SYMBOLIC_CLAUSE})*\Z", re.ASCII)
@@ -48,7 +52,7 @@ class _Transfer:
     source: State
     template: Copy
     name: str
-    ignore_patterns: tuple[str, ...]
+    ignored: PatternMatcher | None
     linter: Linter
 
     @property
@@ -65,7 +69,7 @@ def lower_copy(
 ) -> None:
     """Appends the step of a COPY. Raises `DockerfileError`."""
     if not sources:
-        _transfer(conversion, stage, command, conversion.context, conversion.ignore_patterns, linter)
+        _transfer(conversion, stage, command, conversion.context, conversion.ignored, linter)
         stage.context_paths.update(join_path("/", path) for path in command.source_paths)
         return
     source = sources[0]
@@ -75,13 +79,13 @@ def lower_copy(
             f"{quote(stage.name)}",
             code="stage-not-defined-yet",
         )
-    _transfer(conversion, stage, command, source.state, (), linter)
+    _transfer(conversion, stage, command, source.state, None, linter)
     source.paths.update(join_path("/", path) for path in command.source_paths)
 
 
 def lower_add(conversion: Conversion, stage: StageState, command: AddCommand, linter: Linter) -> None:
     """Appends the step of an ADD. Raises `DockerfileError`."""
-    _transfer(conversion, stage, command, conversion.context, conversion.ignore_patterns, linter)
+    _transfer(conversion, stage, command, conversion.context, conversion.ignored, linter)
     # Git URLs other than http ones are asked of the context too, as BuildKit does.
     stage.context_paths.update(
         join_path("/", path) for path in command.source_paths if not path.startswith(("http://", "https://"))
@@ -93,7 +97,7 @@ def _transfer(
     stage: StageState,
     command: CopyCommand | AddCommand,
     source: State,
-    ignore_patterns: tuple[str, ...],
+    ignored: PatternMatcher | None,
     linter: Linter,
 ) -> None:
     target = destination(stage.state.directory, command.dest_path, stage.os)
@@ -112,7 +116,7 @@ def _transfer(
     text = shown_command(conversion.lexer, str(command), env)
     platform = conversion.shown_platform(stage.platform or conversion.platforms.target)
     name = step_name(stage, text, platform, env)
-    transfer = _Transfer(conversion, stage, command, source, template, name, ignore_patterns, linter)
+    transfer = _Transfer(conversion, stage, command, source, template, name, ignored, linter)
     steps = [_copy_path(transfer, path) for path in command.source_paths]
     steps += [_copy_document(transfer, content) for content in command.source_contents]
     constraints = replace(conversion.located(command.location), ignore_cache=stage.ignore_cache)
@@ -171,7 +175,7 @@ def _copy_path(transfer: _Transfer, path: str) -> CopyFrom:
 def _copy_local(transfer: _Transfer, path: str) -> CopyFrom:
     command, os = transfer.command, transfer.stage.os
     keyword = "Add" if transfer.is_add else "Copy"
-    checks.ignored_source(transfer.linter, transfer.ignore_patterns, command.location, keyword, path)
+    checks.ignored_source(transfer.linter, transfer.ignored, command.location, keyword, path)
     include: tuple[str, ...] = ()
     required: tuple[str, ...] = ()
     if isinstance(command, CopyCommand) and command.parents:
