@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
@@ -16,6 +17,7 @@ from bakehouse.builders.resolving import FrontendResolver
 from bakehouse.builders.sessions import compatible_groups
 from bakehouse.builders.settings import Settings
 from bakehouse.builders.support import refuse_unbuilt
+from bakehouse.dockerfile.lowering import Lowered
 from bakehouse.engine.engine import Engine, Job, JobPlatform, SolveOptions
 from bakehouse.engine.exporters.model import Exporter
 from bakehouse.errors import BakehouseError
@@ -79,23 +81,9 @@ def build(
     built = {name: target for name, target in request.targets.items() if name not in request.calls}
     for name, target in request.targets.items():
         refuse_unbuilt(target, asked=name in request.calls)
-    credentials = DockerCredentials(settings.docker_config) if settings.docker_config else None
-    # Filled by the planner as it meets them: the resolver looks into layouts before any solve has a session.
-    layouts: dict[str, Path] = {}
-    base_session = Session(oci_layouts=layouts, credentials=credentials or NoCredentials())
     exporters = _exporters(request, built, settings)
     outcome = BuildOutcome()
-    with open_engine(settings, request.environ) as engine:
-        planner = Planner(
-            request.targets,
-            BuildDirectories(request.cwd, request.stdin_dockerfile, request.cgroup_parent),
-            FrontendResolver(engine.resolver(engine.context(base_session, reporter))),
-            reporter,
-            [Platform.local()],
-            cancel.check,
-            layouts,
-            asked=request.calls,
-        )
+    with _planning(request, settings, reporter, cancel) as (engine, planner, base_session):
         if request.calls:
             from bakehouse.builders.calls import answer_calls
 
@@ -120,6 +108,37 @@ def build(
                 raise
             outcome.responses |= {name: result.responses for name, result in results.items()}
     return outcome
+
+
+def lower_targets(
+    request: BuildRequest, settings: Settings, reporter: Reporter, cancel: Cancellation
+) -> dict[str, Lowered]:
+    """The graphs of every target, by name; nothing is built. Raises what stops a build before it begins."""
+    with _planning(request, settings, reporter, cancel) as (_, planner, _):
+        return {name: item.lowered for name, item in planner.plan().items()}
+
+
+@contextmanager
+def _planning(
+    request: BuildRequest, settings: Settings, reporter: Reporter, cancel: Cancellation
+) -> Iterator[tuple[Engine, Planner, Session]]:
+    """An open engine, and a planner for the request that looks images up through it, with the session of that."""
+    credentials = DockerCredentials(settings.docker_config) if settings.docker_config else None
+    # Filled by the planner as it meets them: the resolver looks into layouts before any solve has a session.
+    layouts: dict[str, Path] = {}
+    session = Session(oci_layouts=layouts, credentials=credentials or NoCredentials())
+    with open_engine(settings, request.environ) as engine:
+        planner = Planner(
+            request.targets,
+            BuildDirectories(request.cwd, request.stdin_dockerfile, request.cgroup_parent),
+            FrontendResolver(engine.resolver(engine.context(session, reporter))),
+            reporter,
+            [Platform.local()],
+            cancel.check,
+            layouts,
+            asked=request.calls,
+        )
+        yield engine, planner, session
 
 
 def _granted(request: BuildRequest) -> frozenset[str]:
