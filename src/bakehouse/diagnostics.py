@@ -8,6 +8,10 @@ from __future__ import annotations
 
 from bakehouse.errors import DefinitionError
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
 ERROR = "error"
 WARNING = "warning"
 #: The code of a finding that only follows from another one: it counts, as with the peers, but says nothing new.
@@ -143,26 +147,45 @@ class DiagnosticsError(DefinitionError):
         return out
 
 
-def render_excerpt(filename: str, text: str, first_line: int, last_line: int) -> str:
+def render_excerpt(
+    filename: str,
+    text: str,
+    first_line: int,
+    last_line: int,
+    *,
+    marked: Collection[int] | None = None,
+    verbatim: bool = False,
+) -> str:
     """The lines `first_line..last_line` (from 1) of `text`, marked, with context, as BuildKit and buildx draw them:
     two lines either side of a single line, one either side of several (dockerfile.md §17.1, bake.md §24).
 
-    The result has no final newline.
+    Only the lines `marked` bear a mark, where they are given. `verbatim` keeps carriage returns. The result has no
+    final newline.
     """
     count = text.count("\n") + 1
     first_line = max(1, min(first_line, count))
     around = 2 if first_line >= min(last_line, count) else 1
-    lines = render_lines(text, first_line, last_line, around)
+    lines = render_lines(text, first_line, last_line, around, marked=marked, verbatim=verbatim)
     return "\n".join((f"{filename}:{first_line}", "-" * 20, *lines, "-" * 20))
 
 
-def render_lines(text: str, first_line: int, last_line: int, around: int = 0) -> list[str]:
-    """The lines `first_line..last_line` (from 1) of `text`, numbered and marked, with `around` more on either side."""
+def render_lines(
+    text: str,
+    first_line: int,
+    last_line: int,
+    around: int = 0,
+    *,
+    marked: Collection[int] | None = None,
+    verbatim: bool = False,
+) -> list[str]:
+    """The lines `first_line..last_line` (from 1) of `text`, numbered, with `around` more on either side; marks and
+    `verbatim` as `render_excerpt` has them."""
     lines = text.split("\n")
     first_line = max(1, min(first_line, len(lines)))
     last_line = max(first_line, min(last_line, len(lines)))
     out = []
     for number in range(max(1, first_line - around), min(len(lines), last_line + around) + 1):
-        marker = ">>>" if first_line <= number <= last_line else "   "
-        out.append(f" {number:3d} | {marker} {lines[number - 1].rstrip(chr(13))}")
+        inside = first_line <= number <= last_line if marked is None else number in marked
+        line = lines[number - 1] if verbatim else lines[number - 1].rstrip("\r")
+        out.append(f" {number:3d} | {'>>>' if inside else '   '} {line}")
     return out

@@ -15,9 +15,9 @@ class BakehouseError(Exception):
 
     `code` is stable and serves tests and documentation; `hint` is one sentence saying what to do; `vertex` is the
     display name of the build step in which the error arose and `excerpt` the rendered source lines it points at,
-    both added as the error rises. `log_tail` holds the last output lines of a failed step, `target` the Bake target
-    that failed, `during` what was being done in the words of BuildKit's clients (`failed to solve: `). `str(error)` is
-    the message alone.
+    both added as the error rises; `source_lines` are those lines' numbers, from 1. `log_tail` holds the last output
+    lines of a failed step, `target` the Bake target that failed, `during` what was being done in the words of
+    BuildKit's clients (`failed to solve: `). `str(error)` is the message alone.
     """
 
     category = "internal"
@@ -32,6 +32,7 @@ class BakehouseError(Exception):
         self.vertex: str | None = None
         self.vertex_digest: str | None = None
         self.excerpt: str | None = None
+        self.source_lines: tuple[int, ...] = ()
         self.log_tail: tuple[str, ...] = ()
         self.target: str | None = None
         self.during = ""

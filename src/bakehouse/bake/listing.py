@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bakehouse.go.jsontext import indented_json
+from bakehouse.go.tabwriter import align
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -85,38 +86,5 @@ def _variable_members(variable: ListedVariable) -> dict[str, object]:
 
 
 def _table(header: list[str], rows: list[list[str]]) -> str:
-    """Columns aligned with tabs of width eight, as Go's tabwriter does with minimum width 1 and padding 1.
-
-    A line break inside a cell starts a new line, and a column is a run of adjacent lines that have a cell there
-    before another tab, so each run is measured by itself.
-    """
-    lines = "".join("\t".join(row) + "\n" for row in [header, *rows]).split("\n")[:-1]
-    cells = [line.split("\t") for line in lines]
-    widths: list[list[int]] = [[] for _ in cells]
-    _measure(cells, widths, 0, len(cells), 0)
-    out = []
-    for line, line_widths in zip(cells, widths, strict=True):
-        text = ""
-        for index, cell in enumerate(line[:-1]):
-            missing = line_widths[index] - len(cell)
-            text += cell + "\t" * -(-missing // 8)
-        out.append(text + line[-1] + "\n")
-    return "".join(out)
-
-
-def _measure(cells: list[list[str]], widths: list[list[int]], start: int, end: int, column: int) -> None:
-    """Fills `widths[line][column]` for every run of lines in `start..end` that have that column terminated."""
-    line = start
-    while line < end:
-        if len(cells[line]) - 1 <= column:
-            line += 1
-            continue
-        last = line
-        while last < end and len(cells[last]) - 1 > column:
-            last += 1
-        widest = max(len(cells[index][column]) for index in range(line, last))
-        width = 0 if widest == 0 else -(-(widest + 1) // 8) * 8
-        for index in range(line, last):
-            widths[index].append(width)
-        _measure(cells, widths, line, last, column + 1)
-        line = last
+    """Columns aligned with tabs of width eight."""
+    return align("".join("\t".join(row) + "\n" for row in [header, *rows]), padding=1, tab_width=8)

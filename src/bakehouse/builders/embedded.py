@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, ExitStack, nullcontext
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from pathlib import Path
 from typing import BinaryIO
 
@@ -23,6 +23,7 @@ from bakehouse.builders.sessions import compatible_groups
 from bakehouse.builders.settings import Settings
 from bakehouse.builders.stdin import StandardInput, StdinContents, read_standard_input
 from bakehouse.builders.support import refuse_unbuilt
+from bakehouse.dockerfile.lowering import Lowered
 from bakehouse.engine.engine import Engine, Job, JobPlatform, SolveOptions
 from bakehouse.engine.exporters.model import Exporter
 from bakehouse.errors import BakehouseError
@@ -33,15 +34,20 @@ from bakehouse.session import NoCredentials, Session
 from bakehouse.solver.model import Cancellation
 from bakehouse.values import dataclass, field
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from bakehouse.dockerfile.requests.answer import Answer
+
 
 @dataclass(frozen=True, slots=True)
 class BuildRequest:
     """Everything one build command asks for.
 
     `targets` are resolved ones by name, linked ones included; whatever their `entitlements` name has been granted, and
-    so has what `entitlements` of the request names. `stdin` is standard input when the build reads it. `open_stdout`
-    gives the stream of an output to `-`; `loads` takes the images that `--load` hands on, and belongs to the caller.
-    `tree` is that of a remote definition, and `engine` the one that fetched it, which stays the caller's.
+    so has what `entitlements` of the request names. `calls` maps targets that are asked about instead of built to the
+    question (see `builders.calls`). `stdin` is standard input when the build reads it. `open_stdout` gives the stream
+    of an output to `-`; `loads` takes the images that `--load` hands on, and belongs to the caller. `tree` is that of a
+    remote definition, and `engine` the one that fetched it, which stays the caller's.
     """
 
     targets: Mapping[str, Target]
@@ -54,13 +60,16 @@ class BuildRequest:
     loads: Loads = field(default_factory=no_loads)
     tree: DefinitionTree | None = None
     engine: Engine | None = None
+    calls: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
 class BuildOutcome:
-    """Exporter responses of every target that was asked for, by target and key (engine.md §17.5)."""
+    """Exporter responses of every target that was built, by target and key (engine.md §17.5), and the answers about
+    those that were not, by target."""
 
     responses: dict[str, dict[str, str]] = field(default_factory=dict)
+    answers: dict[str, Answer] = field(default_factory=dict)
 
 
 def open_engine(settings: Settings, environ: Mapping[str, str]) -> Engine:
@@ -78,28 +87,18 @@ def build(
     request: BuildRequest, settings: Settings, reporter: Reporter, cancel: Cancellation
 ) -> BuildOutcome:
     """Builds and exports every target. Raises the first error; what was finished before stays cached."""
-    for target in request.targets.values():
-        refuse_unbuilt(target)
-    credentials = DockerCredentials(settings.docker_config) if settings.docker_config else NoCredentials()
-    lender = Lender(request.environ, request.cwd, credentials)
-    # Filled by the planner as it meets them: the resolver looks into layouts before any solve has a session.
-    layouts: dict[str, Path] = {}
-    base_session = Session(oci_layouts=layouts, credentials=credentials)
-    exporters = _exporters(request, settings)
+    built = {name: target for name, target in request.targets.items() if name not in request.calls}
+    for name, target in request.targets.items():
+        refuse_unbuilt(target, asked=name in request.calls)
+    exporters = _exporters(request, built, settings)
     outcome = BuildOutcome()
-    with _engine_of(request, settings) as engine, ExitStack() as stack:
-        planner = Planner(
-            request.targets,
-            _directories(request, lender, engine, cancel, stack),
-            FrontendResolver(engine.resolver(engine.context(base_session, reporter))),
-            reporter,
-            [Platform.local()],
-            cancel.check,
-            layouts,
-            EngineFetcher(engine, lender.session, reporter, cancel, several_targets=len(request.targets) > 1),
-        )
-        planned = planner.plan()
-        named = with_target_names(reporter, planned)
+    with _planning(request, settings, reporter, cancel) as (engine, planner, lender):
+        if request.calls:
+            from bakehouse.builders.calls import answer_calls
+
+            outcome.answers = answer_calls(planner, request.calls)
+        planned = planner.plan(built)
+        named = with_target_names(reporter, planned, several=len(request.targets) > 1)
         jobs = {name: _job(item, exporters[name]) for name, item in planned.items()}
         for names, session in compatible_groups(planned, lender):
             try:
@@ -116,6 +115,39 @@ def build(
                 raise
             outcome.responses |= {name: result.responses for name, result in results.items()}
     return outcome
+
+
+def lower_targets(
+    request: BuildRequest, settings: Settings, reporter: Reporter, cancel: Cancellation
+) -> dict[str, Lowered]:
+    """The graphs of every target, by name; nothing is built. Raises what stops a build before it begins."""
+    with _planning(request, settings, reporter, cancel) as (_, planner, _):
+        return {name: item.lowered for name, item in planner.plan().items()}
+
+
+@contextmanager
+def _planning(
+    request: BuildRequest, settings: Settings, reporter: Reporter, cancel: Cancellation
+) -> Iterator[tuple[Engine, Planner, Lender]]:
+    """An open engine, a planner for the request that looks images up through it, and who lends what it asks for."""
+    credentials = DockerCredentials(settings.docker_config) if settings.docker_config else NoCredentials()
+    lender = Lender(request.environ, request.cwd, credentials)
+    # Filled by the planner as it meets them: the resolver looks into layouts before any solve has a session.
+    layouts: dict[str, Path] = {}
+    session = Session(oci_layouts=layouts, credentials=credentials)
+    with _engine_of(request, settings) as engine, ExitStack() as stack:
+        planner = Planner(
+            request.targets,
+            _directories(request, lender, engine, cancel, stack),
+            FrontendResolver(engine.resolver(engine.context(session, reporter))),
+            reporter,
+            [Platform.local()],
+            cancel.check,
+            layouts,
+            EngineFetcher(engine, lender.session, reporter, cancel, several_targets=len(request.targets) > 1),
+            asked=request.calls,
+        )
+        yield engine, planner, lender
 
 
 def _engine_of(request: BuildRequest, settings: Settings) -> AbstractContextManager[Engine]:
@@ -144,10 +176,12 @@ def _granted(request: BuildRequest) -> frozenset[str]:
     return request.entitlements | wanted
 
 
-def _exporters(request: BuildRequest, settings: Settings) -> dict[str, tuple[Exporter, ...]]:
+def _exporters(
+    request: BuildRequest, built: Mapping[str, Target], settings: Settings
+) -> dict[str, tuple[Exporter, ...]]:
     """The exporters of every target, made before any work is done: what is wrong with an output costs no build."""
     out = {}
-    for name, target in request.targets.items():
+    for name, target in built.items():
         try:
             out[name] = exporters_of(
                 target, request.cwd, settings.registries, request.open_stdout, request.loads

@@ -12,12 +12,12 @@ from bakehouse.engine.graph import post_order
 from bakehouse.progress.events import Event, Reporter, VertexEvent
 
 
-def with_target_names(reporter: Reporter, planned: Mapping[str, PlannedTarget]) -> Reporter:
+def with_target_names(reporter: Reporter, planned: Mapping[str, PlannedTarget], *, several: bool) -> Reporter:
     """A reporter that puts the target's name in front of a vertex's own: `[app 1/2] FROM …`, `[app] exporting …`.
 
-    A vertex that several targets share bears the name of the first. With a single target nothing changes.
+    A vertex that several targets share bears the name of the first. Without `several` targets nothing changes.
     """
-    if len(planned) < 2:
+    if not several:
         return reporter
     owners: dict[str, str] = {}
     for name in linked_first(planned):

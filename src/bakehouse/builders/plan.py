@@ -6,7 +6,8 @@ the frontend is `frontend_options`, where its files come from `main_context` and
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from bakehouse.bake import Target
@@ -16,7 +17,8 @@ from bakehouse.builders.frontend_options import frontend_request
 from bakehouse.builders.main_context import BuildDirectories, MainContext, MainContexts
 from bakehouse.builders.named_contexts import LinkedTarget, NamedContexts, links_of
 from bakehouse.builders.syntax import require_known_syntax
-from bakehouse.dockerfile.lowering import Lowered, MetaResolver, lower
+from bakehouse.dockerfile.lint import LintWarning
+from bakehouse.dockerfile.lowering import Lowered, LowerRequest, MetaResolver, lower
 from bakehouse.errors import BakehouseError
 from bakehouse.oci.platform import Platform
 from bakehouse.progress.events import Reporter, WarningEvent
@@ -33,6 +35,20 @@ class PlannedTarget:
     oci_layouts: Mapping[str, Path] = field(default_factory=dict)
 
 
+@dataclass(slots=True)
+class PreparedTarget:
+    """A target read, but not lowered: its named contexts, and its main one with the Dockerfile."""
+
+    target: Target
+    named: NamedContexts
+    main: MainContext
+    ignore_file_shown: bool = False
+
+    @property
+    def request(self) -> LowerRequest:
+        return self.main.request
+
+
 class Planner:
     """Lowers targets of one build. Each target is lowered once, however many others link to it."""
 
@@ -47,62 +63,61 @@ class Planner:
         oci_layouts: dict[str, Path] | None = None,
         fetcher: Fetcher | None = None,
         known_hosts: Callable[[str], str] | None = None,
+        asked: Collection[str] = (),
     ) -> None:
         """`oci_layouts` is told of every OCI layout met, before the resolver is asked for its images; `fetcher` reads
-        what of remote contexts must be known to lower; `known_hosts(host)` gives the keys of an SSH server."""
+        what of remote contexts must be known to lower; `known_hosts(host)` gives the keys of an SSH server. Of the
+        targets `asked` about no warnings are shown: they belong to the answers."""
         self._targets = targets
         self._oci_layouts = {} if oci_layouts is None else oci_layouts
         self._directories = directories
-        self._resolver = resolver
+        self.resolver = resolver
         self._reporter = reporter
         self._build_platforms = tuple(build_platforms)
         self._check_cancelled = check_cancelled
         self._known_hosts = known_hosts
         self._contexts = MainContexts(directories, reporter, fetcher, several=len(targets) > 1)
         self._planned: dict[str, PlannedTarget] = {}
+        self._prepared: dict[str, PreparedTarget] = {}
+        self._asked = asked
 
-    def plan(self) -> dict[str, PlannedTarget]:
-        """All targets, lowered, in the order given. The first error names its target when there are several."""
-        for name in self._targets:
+    def plan(self, names: Iterable[str] | None = None) -> dict[str, PlannedTarget]:
+        """The targets of these names (None: all), lowered, in the order given. The first error names its target when
+        there are several."""
+        wanted = list(self._targets if names is None else names)
+        for name in wanted:
             self._plan(name)
-        return {name: self._planned[name] for name in self._targets}
+        return {name: self._planned[name] for name in wanted}
 
-    def _plan(self, name: str) -> PlannedTarget:
-        planned = self._planned.get(name)
-        if planned is None:
-            self._check_cancelled()
-            target = self._targets[name]
-            for link in links_of(target):
-                self._plan(link)
-            try:
-                planned = self._lower(target)
-            except BakehouseError as error:
-                if error.target is None and len(self._targets) > 1:
-                    error.target = name
-                raise
-            self._planned[name] = planned
-        return planned
+    def prepare(self, name: str) -> PreparedTarget:
+        """A target read, but not lowered; those that it links to are, since their images decide what its Dockerfile
+        means."""
+        self._check_cancelled()
+        target = self._targets[name]
+        self._plan_links(target)
+        with self.naming(name):
+            return self._prepare(target)
 
-    def _lower(self, target: Target) -> PlannedTarget:
-        linked = {name: self._linked(name) for name in links_of(target)}
-        named = NamedContexts.of(target, self._directories.cwd, linked, self._directories.tree)
-        self._oci_layouts |= named.oci_layouts
-        request = frontend_request(target, self._build_platforms, self._directories.cgroup_parent)
-        request = replace(named.applied_to(request), known_hosts=self._known_hosts)
-        main = self._contexts.of(target, request)
-        require_known_syntax(main.text, target.args or {})
-        with solving():
-            lowered = lower(main.request, self._resolver)
-        self._contexts.show_ignore_file(target, main)
-        self._warn(main, lowered)
-        return PlannedTarget(target, lowered, named.local_dirs | main.local_dirs, named.oci_layouts)
+    @contextmanager
+    def naming(self, name: str) -> Iterator[None]:
+        """Says of an error whose it is, when there are several targets."""
+        try:
+            yield
+        except BakehouseError as error:
+            if error.target is None and len(self._targets) > 1:
+                error.target = name
+            raise
 
-    def _linked(self, name: str) -> LinkedTarget:
-        planned = self._planned[name]
-        return LinkedTarget(planned.lowered, planned.local_dirs, planned.oci_layouts)
+    def show_ignore_file(self, prepared: PreparedTarget) -> None:
+        """Shows the ignore file as a vertex of its own, once, behind what lowering looked up, as BuildKit does."""
+        if not prepared.ignore_file_shown:
+            prepared.ignore_file_shown = True
+            self._contexts.show_ignore_file(prepared.target, prepared.main)
 
-    def _warn(self, main: MainContext, lowered: Lowered) -> None:
-        for warning in lowered.warnings:
+    def warn(self, prepared: PreparedTarget, warnings: Iterable[LintWarning]) -> None:
+        """Shows warnings on the vertex by which the Dockerfile was read."""
+        main = prepared.main
+        for warning in warnings:
             where = warning.location
             self._reporter.emit(
                 WarningEvent(
@@ -116,3 +131,48 @@ class Planner:
                     last_line=where.last if where else 0,
                 )
             )
+
+    def _plan_links(self, target: Target) -> None:
+        for link in links_of(target):
+            self._plan(link)
+
+    def _plan(self, name: str) -> PlannedTarget:
+        planned = self._planned.get(name)
+        if planned is None:
+            self._check_cancelled()
+            target = self._targets[name]
+            self._plan_links(target)
+            with self.naming(name):
+                planned = self._lower(target)
+            self._planned[name] = planned
+        return planned
+
+    def _prepare(self, target: Target) -> PreparedTarget:
+        prepared = self._prepared.get(target.name)
+        if prepared is None:
+            prepared = self._prepared[target.name] = self._read(target)
+        return prepared
+
+    def _read(self, target: Target) -> PreparedTarget:
+        linked = {name: self._linked(name) for name in links_of(target)}
+        named = NamedContexts.of(target, self._directories.cwd, linked, self._directories.tree)
+        self._oci_layouts |= named.oci_layouts
+        request = frontend_request(target, self._build_platforms, self._directories.cgroup_parent)
+        request = replace(named.applied_to(request), known_hosts=self._known_hosts)
+        main = self._contexts.of(target, request)
+        require_known_syntax(main.text, target.args or {})
+        return PreparedTarget(target, named, main)
+
+    def _lower(self, target: Target) -> PlannedTarget:
+        prepared = self._prepare(target)
+        named, main = prepared.named, prepared.main
+        with solving():
+            lowered = lower(main.request, self.resolver)
+        self.show_ignore_file(prepared)
+        if target.name not in self._asked:
+            self.warn(prepared, lowered.warnings)
+        return PlannedTarget(target, lowered, named.local_dirs | main.local_dirs, named.oci_layouts)
+
+    def _linked(self, name: str) -> LinkedTarget:
+        planned = self._planned[name]
+        return LinkedTarget(planned.lowered, planned.local_dirs, planned.oci_layouts)

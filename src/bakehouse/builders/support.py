@@ -6,8 +6,9 @@ from bakehouse.bake import Target
 from bakehouse.errors import NotBuiltYetError
 
 
-def refuse_unbuilt(target: Target) -> None:
-    """Raises `NotBuiltYetError` naming the first field of `target` whose room does not exist."""
+def refuse_unbuilt(target: Target, *, asked: bool = False) -> None:
+    """Raises `NotBuiltYetError` naming the first field of `target` whose room does not exist. A target that is `asked`
+    about, not built, may have those that only a build would use."""
 
     def refuse(field: str, why: str, override: str = "") -> None:
         hint = f"leave it out for this run with --set {target.name}.{override}" if override else None
@@ -15,6 +16,10 @@ def refuse_unbuilt(target: Target) -> None:
         error.target = target.name
         raise error
 
+    if any(not entry.disabled for entry in target.policy or ()):
+        refuse("policy", "source policies are not there")
+    if asked:
+        return
     if target.cache_from:
         refuse("cache-from", "the local store is the only cache so far", "cache-from=")
     if target.cache_to:
@@ -26,9 +31,5 @@ def refuse_unbuilt(target: Target) -> None:
                 "nothing is attested so far",
                 f"attest=type={entry.type},disabled=true",
             )
-    if target.call not in (None, "", "build"):
-        refuse(f"call {target.call}", "only `build` is there", "call=build")
-    if any(not entry.disabled for entry in target.policy or ()):
-        refuse("policy", "source policies are not there")
     if target.resources is not None and target.resources.limits:
         refuse("resources", "limits of steps are not there")

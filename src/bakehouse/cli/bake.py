@@ -139,11 +139,10 @@ def _flag_overrides(parsed: Parsed) -> tuple[list[str], bool]:
     """The overrides that flags stand for, and whether `--policy disabled=true` drops all policies."""
     from bakehouse.bake import flag_overrides, parse_call
 
-    call = "check" if parsed.on("check") else parsed.text("call")
     return flag_overrides(
         push=parsed.on("push"),
         load=parsed.on("load"),
-        call=parse_call(call),
+        call=parse_call(parsed.text("call")),
         no_cache=parsed.tristate("no-cache"),
         pull=parsed.tristate("pull"),
         sbom=parsed.text("sbom"),
@@ -162,10 +161,13 @@ def _build(
     from contextlib import nullcontext
     from pathlib import Path
 
+    from bakehouse.bake import parse_call
+    from bakehouse.builders.calls import calls_of
     from bakehouse.builders.embedded import BuildRequest, build
     from bakehouse.builders.remote import built_targets
     from bakehouse.cli.entitlements import require_privileges
     from bakehouse.cli.session import (
+        answer_metadata,
         building,
         enter_user_namespace,
         loading,
@@ -175,10 +177,12 @@ def _build(
         stdout_stream,
         write_metadata,
     )
+    from bakehouse.giturl import is_remote_url
 
     parsed = line.parsed
     refuse_unbuilt_environment()
     targets = built_targets(resolved, fetched.files if fetched else None, os.environ)
+    flag, calls = parse_call(parsed.text("call")), calls_of(targets)
     require_privileges(
         targets.values(),
         parsed.texts("allow"),
@@ -189,7 +193,8 @@ def _build(
     )
     configured = settings()
     with loading(targets) as loads:
-        enter_user_namespace()
+        if any(name not in calls or is_remote_url(target.context or "") for name, target in targets.items()):
+            enter_user_namespace()
         request = BuildRequest(
             targets,
             Path.cwd(),
@@ -198,6 +203,7 @@ def _build(
             loads=loads,
             tree=fetched.tree if fetched else None,
             engine=fetched.engine if fetched else None,
+            calls=calls,
         )
         opened = building(line.mode, debug=line.debug) if shown is None else nullcontext(shown)
         with opened as (display, cancel):
@@ -207,9 +213,14 @@ def _build(
             if shown is not None:
                 display.close(False)
     if parsed.text("metadata-file"):
-        document = {name: metadata_of(keys) for name, keys in sorted(outcome.responses.items())}
-        write_metadata(parsed.text("metadata-file"), document, display.warnings)
-    return 0
+        document = {name: metadata_of(keys) for name, keys in outcome.responses.items()}
+        document |= {name: answer_metadata(answer) for name, answer in outcome.answers.items()}
+        write_metadata(parsed.text("metadata-file"), document, () if flag else display.warnings)
+    if flag is None and not calls:
+        return 0
+    from bakehouse.cli.calls import print_answers
+
+    return print_answers(outcome.answers, calls, flag, resolved)
 
 
 def _show_definitions(line: _Command, definition: Definition, reporter: Reporter) -> None:

@@ -14,7 +14,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bakehouse.bake import Target
+    from bakehouse.bake import CallOption, Target
+    from bakehouse.builders.embedded import BuildOutcome
     from bakehouse.builders.stdin import StandardInput
 
 
@@ -35,22 +36,39 @@ def command(argv: Sequence[str], *, debug: bool = False) -> int:
     quiet = parsed.on("quiet")
     if quiet and "progress" in parsed.given and mode not in ("auto", "quiet"):
         raise UsageError(f"progress={mode} and quiet cannot be used together")
+    from bakehouse.bake import parse_call
+
+    call = parse_call(parsed.text("call"))
     target, stdin_role = target_of(parsed)
     _check_id_file(parsed, target)
     try:
-        outcome = _build(parsed, target, stdin_role, "quiet" if quiet or mode == "none" else mode, debug)
+        outcome = _build(
+            parsed, target, stdin_role, "quiet" if quiet or mode == "none" else mode, debug, call
+        )
     except BakehouseError as error:
         error.target = None
         error.during = f"failed to build: {error.during}"
         raise
-    image_id = outcome.get("containerimage.config.digest") or outcome.get("containerimage.digest", "")
+    responses = outcome.responses.get(target.name, {})
+    image_id = responses.get("containerimage.config.digest") or responses.get("containerimage.digest", "")
     if parsed.text("iidfile"):
         from bakehouse.cli.session import write_atomically
 
         write_atomically(Path(parsed.text("iidfile")), image_id)
     if image_id and (quiet or mode == "quiet"):
         sys.stdout.write(image_id + "\n")
-    return 0
+    if call is None:
+        return 0
+    from bakehouse.cli.calls import print_answer
+
+    return print_answer(outcome.answers[target.name], call, _shown_dockerfile(parsed, stdin_role))
+
+
+def _shown_dockerfile(parsed: Parsed, stdin_role: str) -> str:
+    """What the user calls the Dockerfile."""
+    if stdin_role and not (stdin_role == "context" and parsed.text("file")):
+        return "stdin"
+    return parsed.text("file") or os.path.normpath(os.path.join(parsed.arguments[0], "Dockerfile"))
 
 
 def _check_id_file(parsed: Parsed, target: Target) -> None:
@@ -58,12 +76,15 @@ def _check_id_file(parsed: Parsed, target: Target) -> None:
         raise UsageError("local and tar exporters are incompatible with image ID file")
 
 
-def _build(parsed: Parsed, target: Target, stdin_role: str, mode: str, debug: bool) -> dict[str, str]:
-    """Builds; returns the exporters' responses. The metadata file is written too."""
+def _build(
+    parsed: Parsed, target: Target, stdin_role: str, mode: str, debug: bool, call: CallOption | None
+) -> BuildOutcome:
+    """Builds, or asks what `call` asks. The metadata file is written too."""
     from bakehouse.bake.checks import Surroundings, check_targets
     from bakehouse.builders.embedded import BuildRequest, build
     from bakehouse.cli.entitlements import require_privileges
     from bakehouse.cli.session import (
+        answer_metadata,
         building,
         enter_user_namespace,
         loading,
@@ -73,6 +94,7 @@ def _build(parsed: Parsed, target: Target, stdin_role: str, mode: str, debug: bo
         stdout_stream,
         write_metadata,
     )
+    from bakehouse.giturl import is_remote_url
 
     refuse_unbuilt_environment()
     cwd = Path.cwd()
@@ -81,22 +103,28 @@ def _build(parsed: Parsed, target: Target, stdin_role: str, mode: str, debug: bo
     configured = settings()
     targets = {target.name: target}
     with loading(targets) as loads:
-        enter_user_namespace()
+        if call is None or is_remote_url(target.context or ""):
+            enter_user_namespace()
         request = BuildRequest(
             targets,
             cwd,
             os.environ,
-            _standard_input(stdin_role, target),
+            standard_input(stdin_role, target),
             stdout_stream,
             frozenset(parsed.texts("allow")),
             parsed.text("cgroup-parent"),
             loads,
+            calls={} if call is None else {target.name: call.name},
         )
         with building(mode, debug=debug) as (display, cancel):
-            responses = build(request, configured, display.reporter, cancel).responses[target.name]
+            outcome = build(request, configured, display.reporter, cancel)
     if parsed.text("metadata-file"):
-        write_metadata(parsed.text("metadata-file"), metadata_of(responses), display.warnings)
-    return responses
+        if call is None:
+            document = metadata_of(outcome.responses[target.name])
+        else:
+            document = answer_metadata(outcome.answers[target.name])
+        write_metadata(parsed.text("metadata-file"), document, () if call else display.warnings)
+    return outcome
 
 
 def target_of(parsed: Parsed) -> tuple[Target, str]:
@@ -144,7 +172,7 @@ def target_of(parsed: Parsed) -> tuple[Target, str]:
     return target, stdin_role
 
 
-def _standard_input(role: str, target: Target) -> StandardInput | None:
+def standard_input(role: str, target: Target) -> StandardInput | None:
     from bakehouse.builders.stdin import StandardInput
 
     return StandardInput(sys.stdin.fileno(), role, bool(target.dockerfile)) if role else None

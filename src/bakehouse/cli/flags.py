@@ -32,7 +32,8 @@ class Flag:
 
     `unbuilt` is the sentence that refuses the flag when its room does not exist yet; `accept` tells values that are
     harmless all the same (`--provenance=false`). `metavar` and `help` feed the help text. `split` marks a list whose
-    values are split on commas (pflag's string slice).
+    values are split on commas (pflag's string slice). A flag with `writes` sets the flag of that name instead of
+    itself, whichever comes last: a string to its own value, a boolean that is on to `value`.
     """
 
     __slots__ = (
@@ -46,6 +47,8 @@ class Flag:
         "short",
         "split",
         "unbuilt",
+        "value",
+        "writes",
     )
 
     def __init__(
@@ -61,6 +64,8 @@ class Flag:
         accept: Callable[[str], bool] | None = None,
         hidden: bool = False,
         split: bool = False,
+        writes: str = "",
+        value: str = "",
     ) -> None:
         self.name = name
         self.kind = kind
@@ -72,6 +77,8 @@ class Flag:
         self.accept = accept
         self.hidden = hidden
         self.split = split
+        self.writes = writes
+        self.value = value
 
 
 class Parsed:
@@ -187,7 +194,9 @@ def _take(parsed: Parsed, flag: Flag, value: str | None, words: list[str], spell
         assert isinstance(values, list)
         values += value.split(",") if flag.split else [value]
     else:
-        parsed.values[flag.name] = value
+        parsed.values[flag.writes or flag.name] = value
+    if flag.kind == BOOL and flag.writes and parsed.values[flag.name]:
+        parsed.values[flag.writes] = flag.value
 
 
 def _boolean(flag: Flag, value: str) -> bool:

@@ -26,6 +26,7 @@ COMMANDS = {
     "import": ("import_", "Make an image from a root file system or an image archive"),
     "du": ("du", "Show what the store holds"),
     "prune": ("prune", "Remove what the store no longer needs"),
+    "debug": ("debug", "Look into a build"),
     "version": ("version", "Show the version"),
 }
 
@@ -41,7 +42,6 @@ UNBUILT = {
     "history": "build records",
     "dial-stdio": "remote builders",
     "policy": "build policies",
-    "debug": "debugging",
     "dap": "debugging",
     "install": "Docker's plug-in links",
     "uninstall": "Docker's plug-in links",

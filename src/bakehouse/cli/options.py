@@ -27,10 +27,6 @@ def _attests_nothing(text: str) -> bool:
     return text == "" or is_false(text) or "disabled=true" in text.split(",")
 
 
-def _plain_build(text: str) -> bool:
-    return text in ("build", "")
-
-
 PROGRESS = Flag(
     "progress",
     help='Type of progress output ("auto", "plain", "tty", "quiet", "rawjson")',
@@ -53,19 +49,8 @@ SBOM = Flag(
     unbuilt="nothing is attested so far; `=false` is accepted",
     accept=_attests_nothing,
 )
-CALL = Flag(
-    "call",
-    help='Method for evaluating the build ("check", "outline", "targets")',
-    unbuilt="only `build` is there",
-    accept=_plain_build,
-)
-CHECK = Flag(
-    "check",
-    BOOL,
-    'Shorthand for "--call=check"',
-    unbuilt="build checks show as warnings of a build",
-    accept=is_false,
-)
+CALL = Flag("call", help='Method for evaluating the build ("check", "outline", "targets")')
+CHECK = Flag("check", BOOL, 'Shorthand for "--call=check"', writes="call", value="check")
 POLICY = Flag(
     "policy",
     LIST,
@@ -147,13 +132,7 @@ BUILD = (
     Flag("compress", BOOL, hidden=True),
     Flag("force-rm", BOOL, hidden=True),
     Flag("rm", BOOL, hidden=True, default=True),
-    Flag(
-        "print",
-        STRING,
-        hidden=True,
-        unbuilt="use --call, of which only `build` is there",
-        accept=_plain_build,
-    ),
+    Flag("print", STRING, hidden=True, writes="call"),
     Flag(
         "isolation",
         STRING,

@@ -24,6 +24,10 @@ from bakehouse.progress.select import make_renderer, warning_summary
 from bakehouse.runtime.foreground import Foreground
 from bakehouse.solver.model import Cancellation
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from bakehouse.dockerfile.requests.answer import Answer
+
 
 def settings() -> Settings:
     """The settings of the user who runs the command."""
@@ -209,6 +213,13 @@ def _decoded(value: str) -> Any:
     return found if found and all(isinstance(item, dict) for item in listed) else value
 
 
+def answer_metadata(answer: Answer) -> dict[str, Any]:
+    """An answer to a call as the metadata file shows it."""
+    from bakehouse.dockerfile.requests.answer import metadata_of as members
+
+    return members(answer)
+
+
 def write_atomically(path: Path, text: str) -> None:
     """Writes a file whole or not at all, mode 0644."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
@@ -228,8 +239,7 @@ def write_metadata(path: str, document: Mapping[str, Any], warnings: Sequence[Wa
         from bakehouse.progress.rawjson import warning_as_json
 
         whole["buildx.build.warnings"] = [warning_as_json(warning) for warning in warnings]
-    whole = {key: whole[key] for key in sorted(whole)}
-    write_atomically(Path(path), indented_json(whole))
+    write_atomically(Path(path), indented_json({name: whole[name] for name in sorted(whole)}))
 
 
 def _wants(text: str) -> bool:

@@ -58,6 +58,15 @@ def parse_dockerfile(data: bytes, filename: str = "Dockerfile", lint: Linter | N
         raise to_diagnostics(error, filename, text) from None
 
 
+def read_stages(data: bytes, filename: str = "Dockerfile") -> tuple[Stage, ...]:
+    """The stages of a Dockerfile and nothing else: no rules run, and there may be none. Raises `DiagnosticsError`."""
+    text = data.decode("utf-8", "surrogateescape")
+    try:
+        return _build_stages(parse_nodes(text), Linter(enabled=False))[0]
+    except DockerfileError as error:
+        raise to_diagnostics(error, filename, text) from None
+
+
 def _parse(text: str, filename: str, lint: Linter | None) -> Dockerfile:
     if not text:
         raise DockerfileError("the Dockerfile cannot be empty", code="empty-dockerfile")

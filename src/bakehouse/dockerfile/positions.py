@@ -81,6 +81,9 @@ def to_diagnostics(error: DockerfileError, filename: str, text: str) -> Diagnost
     if result.excerpt is not None and error.further:
         others = [render_excerpt(filename, text, each.first, each.last) for each in error.further]
         result.excerpt = "\n".join([result.excerpt, *others])
+    if error.location is not None:
+        places = (error.location, *error.further)
+        result.source_lines = tuple(sorted({number for place in places for number in place}))
     return result
 
 

@@ -57,9 +57,7 @@ class ShellLexer:
         try:
             expanded, words = scanner.run("", self.raw_escapes)
         except _LexError as error:
-            raise DockerfileError(
-                f"failed to process {quote(text)}: {error}", code="word-expansion"
-            ) from None
+            raise WordError(f"failed to process {quote(text)}: {error}", scanner.unmatched) from None
         except RecursionError:
             raise DockerfileError(
                 f"failed to process {quote(text)}: substitutions are nested too deeply", code="word-expansion"
@@ -70,6 +68,16 @@ class ShellLexer:
         """Expands `text` and splits it at blanks that are not quoted, those that came out of variables
         included."""
         return list(self.process_word(text, env).words)
+
+
+class WordError(DockerfileError):
+    """A word that cannot be expanded. `unmatched` are the variables looked up before that, and not found."""
+
+    default_code = "word-expansion"
+
+    def __init__(self, message: str, unmatched: set[str]) -> None:
+        super().__init__(message)
+        self.unmatched = unmatched
 
 
 class _LexError(Exception):

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from bakehouse.llb.decode import decode_definition
+from bakehouse.llb.encode import SourceInfo, encode_terminal
 from bakehouse.llb.graph import collect
 from bakehouse.llb.ops import (
     DiffOp,
@@ -68,6 +70,83 @@ def to_dot(edge: Edge | None) -> str:
                 for position, each in enumerate(vertex.inputs)
             ]
     return "\n".join([*lines, "}"]) + "\n"
+
+
+def definition_as_json(data: bytes) -> dict[str, Any]:
+    """An encoded pb.Definition as Go's `encoding/json` writes the message: what is empty left out, ops as base64."""
+    decoded = decode_definition(data)
+    if decoded.edge is None:
+        return {}
+    graph = collect(decoded.edge)
+    metadata = dict(graph.metadata)
+    metadata[graph.terminal_digest] = graph.terminal_metadata
+    ops = [vertex.encoded for vertex in graph.vertices] + [encode_terminal(decoded.edge)]
+    return {
+        "def": [_base64(op) for op in ops],
+        "metadata": {digest: _go_metadata(metadata[digest]) for digest in sorted(metadata)},
+        "Source": _go_source(graph.locations, decoded.sources),
+    }
+
+
+def _go_metadata(metadata: Metadata) -> dict[str, Any]:
+    members: dict[str, Any] = {
+        "ignore_cache": metadata.ignore_cache,
+        "description": dict(sorted(metadata.description.items())),
+        "export_cache": None
+        if metadata.export_cache is None
+        else {"Value": True}
+        if metadata.export_cache
+        else {},
+        "caps": dict.fromkeys(sorted(metadata.caps), True),
+    }
+    out = {
+        name: value
+        for name, value in members.items()
+        if value or (name == "export_cache" and value is not None)
+    }
+    if metadata.progress_group is not None:
+        group = metadata.progress_group
+        texts: dict[str, Any] = {"id": group.id, "name": group.name, "weak": group.weak}
+        out["progress_group"] = {name: value for name, value in texts.items() if value}
+    return out
+
+
+def _go_source(
+    locations: Mapping[str, tuple[tuple[str, int, int], ...]], sources: Sequence[SourceInfo]
+) -> dict[str, Any]:
+    known = {source.filename: source for source in sources}
+    used = {name: None for triples in locations.values() for name, _, _ in triples if name in known}
+    indexes = {name: index for index, name in enumerate(used)}
+    out: dict[str, Any] = {"locations": {}}
+    for digest in sorted(locations):
+        places = [
+            _go_location(indexes[name], first, last)
+            for name, first, last in locations[digest]
+            if name in indexes
+        ]
+        out["locations"][digest] = {"locations": places} if places else {}
+    infos = [_go_source_info(known[name]) for name in used]
+    return {**out, "infos": infos} if infos else out
+
+
+def _go_location(source_index: int, first: int, last: int) -> dict[str, Any]:
+    index: dict[str, Any] = {"sourceIndex": source_index} if source_index else {}
+    ranges = [{"start": {"line": line}, "end": {"line": line}} for line in range(first, last + 1)]
+    return {**index, "ranges": ranges} if ranges else index
+
+
+def _go_source_info(source: SourceInfo) -> dict[str, Any]:
+    members: dict[str, Any] = {
+        "filename": source.filename,
+        "data": _base64(source.data),
+        "definition": definition_as_json(source.definition) if source.definition else None,
+        "language": source.language,
+    }
+    return {name: value for name, value in members.items() if value}
+
+
+def _base64(data: bytes) -> str:
+    return base64.b64encode(data).decode("ascii")
 
 
 def kind(vertex: Vertex) -> str:

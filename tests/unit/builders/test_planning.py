@@ -172,7 +172,6 @@ def test_what_cannot_be_built_is_refused_by_name() -> None:
         ("cache_from", [CacheEntry("local")], "cache-from"),
         ("cache_to", [CacheEntry("inline")], "cache-to"),
         ("attest", [Attest("provenance")], "attest type=provenance"),
-        ("call", "lint", "call lint"),
         ("policy", [PolicyEntry(files=[])], "policy"),
     ):
         with pytest.raises(NotBuiltYetError, match=f"^{named} is not supported yet"):

@@ -26,6 +26,9 @@ FLAGS = (
     Flag("rm", BOOL, default=True, hidden=True),
     Flag("count", INT, "A number"),
     Flag("host", LIST, "Hosts", split=True),
+    Flag("call", STRING, "A question"),
+    Flag("check", BOOL, "A short form", writes="call", value="check"),
+    Flag("print", STRING, "An old form", writes="call"),
     Flag("sbom", STRING, "Later", unbuilt="it is not there", accept=lambda text: text == "false"),
 )
 
@@ -137,3 +140,20 @@ def test_help_text_fits(columns: int) -> None:
     assert "  -f, --file stringArray" in text
     assert "(not supported yet)" in " ".join(text.split())
     assert "--rm" not in text
+
+
+@pytest.mark.parametrize(
+    ("argv", "asked"),
+    [
+        ((), None),
+        (("--check",), "check"),
+        (("--check", "--call=outline"), "outline"),
+        (("--call=outline", "--check"), "check"),
+        (("--call=outline", "--check=false"), "outline"),
+        (("--print=targets",), "targets"),
+        (("--check", "--print", "x", "--check=false"), "x"),
+        (("--check", "--call="), ""),
+    ],
+)
+def test_flags_that_write_another_one_count_in_their_order(argv: tuple[str, ...], asked: str | None) -> None:
+    assert read(*argv).values["call"] == asked

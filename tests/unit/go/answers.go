@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"text/tabwriter"
 	"time"
 
 	"github.com/agext/levenshtein"
@@ -111,6 +112,17 @@ func reply(r request) answer {
 			panic(err)
 		}
 		return answer{Text: encoded}
+	case "columns":
+		// Base is the tab width, 0 for blanks; Bits the padding.
+		fill := byte(' ')
+		if r.Base > 0 {
+			fill = '\t'
+		}
+		var b strings.Builder
+		w := tabwriter.NewWriter(&b, 0, r.Base, r.Bits, fill, 0)
+		fmt.Fprint(w, args[0])
+		w.Flush()
+		return text(b.String())
 	case "time":
 		t, err := time.Parse(time.RFC3339Nano, args[0])
 		if err != nil {

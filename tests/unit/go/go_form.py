@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from bakehouse.go import csvline, globs, jsontext, paths, text, timestamps, units, values
+from bakehouse.go import csvline, globs, jsontext, paths, tabwriter, text, timestamps, units, values
 
 HERE = Path(__file__).parent
 
@@ -38,6 +38,9 @@ def our_answer(request: dict[str, Any]) -> dict[str, Any]:
     try:
         if op in _TEXTS:
             return _without_empty({"Text": _packed(_TEXTS[op](*args))})
+        if op == "columns":
+            aligned = tabwriter.align(args[0], padding=request["Bits"], tab_width=request["Base"])
+            return _without_empty({"Text": _packed(aligned)})
         if op == "durationtext":
             return {"Text": _packed(units.format_duration(request["Ns"]))}
         if op == "csv":

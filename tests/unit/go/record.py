@@ -84,6 +84,12 @@ _TIMES = [
     "2020-01-01T00:00:00Z\n", "1969-12-31T23:59:59.5Z", "2020-01-01T00:00:00,5Z",
 ]  # fmt: skip
 
+_COLUMNS = [
+    "", "a", "a\n", "a\tb\n", "a\tb\nlonger\tc\n", "NAME\tVALUE\tTEXT\nx\t\ty\nlong name\tv\t\n", "\t\n\t\t\n",
+    "a\tb\tc\nno cells\na\tb\tc d e\n", "a\t\tb\naaaa\tbb\n\tx\ty\n", "é\tü☺\tx\nab\tc\td\n", "one\ttwo\fthree\tfour\n",
+    "a\vb\vc\nlonger\vd\ve\n", "a\tb", "a\tb\n\nc\td\nlonger\te\n", "12345678\tx\n1234567\ty\n", "a\t\f\tb\n\n\f",
+]  # fmt: skip
+
 
 def requests() -> Iterator[dict[str, Any]]:
     """All that is recorded: what is easily got wrong, and some drawn by lot."""
@@ -134,6 +140,9 @@ def requests() -> Iterator[dict[str, Any]]:
         ("ab", "ba"),
     ):
         yield question("distance", left, right)
+    for text in _COLUMNS:
+        for padding, width in ((1, 0), (3, 0), (1, 8)):
+            yield question("columns", text, Bits=padding, Base=width)
     lot = random.Random(1)
     for _ in range(150):
         pattern = "".join(lot.choices("aab*?[]^-\\/", k=lot.randrange(1, 8)))

@@ -13,11 +13,11 @@ import pytest
 from bakehouse.diagnostics import DiagnosticsError
 from bakehouse.dockerfile import InputContext, LowerRequest, lower, parse_options
 from bakehouse.dockerfile.lint import Linter
-from bakehouse.dockerfile.lowering.convert import check
 from bakehouse.dockerfile.lowering.expose_command import expand_port
 from bakehouse.dockerfile.lowering.image import parse_image
 from bakehouse.dockerfile.lowering.paths import destination, normalize_workdir
 from bakehouse.dockerfile.positions import DockerfileError, LineRange
+from bakehouse.dockerfile.requests.lint import lint
 from bakehouse.errors import DefinitionError, IntegrityError, NotFoundError
 from bakehouse.llb.graph import collect
 from bakehouse.llb.ops import SourceOp
@@ -169,9 +169,10 @@ def test_epoch_stages_that_are_none(stage: str, message: str) -> None:
 
 
 def test_check_covers_all_stages_and_keeps_the_error() -> None:
-    warnings, error = check(request("FROM one AS a\nWORKDIR x\nFROM two\nEXPOSE x\n"), Resolver())
-    assert [warning.rule for warning in warnings] == ["WorkdirRelativePath"]
-    assert error is not None and error.message == "invalid containerPort: x"
+    result = lint(request("FROM one AS a\nWORKDIR x\nFROM two\nEXPOSE x\n"), Resolver())
+    assert [warning.rule for warning in result.warnings] == ["WorkdirRelativePath"]
+    assert result.error is not None and result.error.message == "invalid containerPort: x"
+    assert result.error.source_lines == (4,)
 
 
 def test_scan_targets_are_the_stages_that_ask() -> None:

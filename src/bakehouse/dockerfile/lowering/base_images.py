@@ -182,6 +182,7 @@ def _point_at(conversion: Conversion, lookup: _Lookup, error: BakehouseError) ->
     if location is not None and error.excerpt is None:
         file = conversion.file
         error.excerpt = render_excerpt(file.filename, file.text, location.first, location.last)
+        error.source_lines = tuple(location)
 
 
 def _apply(conversion: Conversion, lookup: _Lookup) -> None:

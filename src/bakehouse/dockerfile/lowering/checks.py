@@ -7,8 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from bakehouse.dockerfile import lint_rules as rules
-from bakehouse.dockerfile.instructions import ArgCommand, Command, KeyValueOptional, Stage
+from bakehouse.dockerfile.instructions import ArgCommand, Command, Stage
 from bakehouse.dockerfile.lint import Linter
+from bakehouse.dockerfile.lowering.outline import Argument
 from bakehouse.dockerfile.lowering.stages import StageState
 from bakehouse.dockerfile.positions import DockerfileError, LineRange
 from bakehouse.dockerfile.suggestions import suggestion
@@ -92,20 +93,28 @@ def global_arguments(
     lexer: ShellLexer,
     meta_args: Sequence[ArgCommand],
     build_args: Mapping[str, str],
-) -> tuple[EnvList, dict[str, KeyValueOptional]]:
+) -> tuple[EnvList, dict[str, Argument]]:
     """The global scope after the ARGs before the first FROM, and those ARGs by name. Raises `DockerfileError`."""
-    declared: dict[str, KeyValueOptional] = {}
+    declared: dict[str, Argument] = {}
     for command in meta_args:
         for argument in command.args:
             value = build_args.get(argument.key)
+            needs: set[str] = set()
             if value is None and argument.value is not None:
                 try:
-                    value = lexer.process_word(argument.value, args).text
+                    expanded = lexer.process_word(argument.value, args)
                 except DockerfileError as error:
                     raise error.at(command.location) from None
+                value, needs = expanded.text, set(expanded.matched)
+                if argument.key in needs:
+                    # A default made of the one before it needs what that one needed.
+                    earlier = declared.get(argument.key)
+                    needs = needs - {argument.key} | (earlier.needs if earlier is not None else set())
             if value is not None:
                 args = args.with_value(argument.key, value)
-            declared[argument.key] = argument
+            declared[argument.key] = Argument(
+                argument.key, argument.doc_comment, value or "", command.location, frozenset(needs)
+            )
     return args, declared
 
 

@@ -5,19 +5,24 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from bakehouse.dockerfile.document import Dockerfile
-from bakehouse.dockerfile.instructions import Command, Expander, KeyValueOptional
+from bakehouse.dockerfile.instructions import Command, Expander
 from bakehouse.dockerfile.lint import Linter
 from bakehouse.dockerfile.lowering import checks
+from bakehouse.dockerfile.lowering.outline import Argument
 from bakehouse.dockerfile.lowering.request import LowerRequest
 from bakehouse.dockerfile.lowering.stages import StageState, StageTable
 from bakehouse.dockerfile.positions import LineRange
-from bakehouse.dockerfile.words import ShellLexer
+from bakehouse.dockerfile.words import ShellLexer, WordError
 from bakehouse.llb.draft import Constraints, Output
 from bakehouse.llb.env import EnvList
 from bakehouse.llb.ops import ProxyEnv
 from bakehouse.llb.state import State
 from bakehouse.oci.platform import Platform
 from bakehouse.values import dataclass, field, replace
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    pass
 
 COMMAND_KEY = "com.docker.dockerfile.v1.command"
 #: A location in no line at all, as BuildKit states it for images that only a mount names.
@@ -40,7 +45,8 @@ class PlatformChoice:
 @dataclass(slots=True)
 class Conversion:
     """One lowering of one Dockerfile for one platform. `build_args` is this conversion's own copy. `context` is the
-    main context; its output is known once all stages are lowered. `linter` is the file's, shared by all stages."""
+    main context; its output is known once all stages are lowered. `ignored` matches what its ignore file leaves out.
+    `linter` is the file's, shared by all stages."""
 
     request: LowerRequest
     file: Dockerfile
@@ -49,7 +55,7 @@ class Conversion:
     platforms: PlatformChoice
     build_args: dict[str, str]
     global_args: EnvList
-    declared_args: Mapping[str, KeyValueOptional]
+    declared_args: Mapping[str, Argument]
     context: State
     ignored: checks.IgnoredSources | None = None
     epoch_s: int | None = None
@@ -77,7 +83,11 @@ class Conversion:
         env = stage.state.env
 
         def expand(word: str) -> str:
-            result = lexer.process_word(word, env)
+            try:
+                result = lexer.process_word(word, env)
+            except WordError as error:
+                checks.unmatched_variables(linter, command, stage, env, error.unmatched)
+                raise
             if result.unmatched:
                 checks.unmatched_variables(linter, command, stage, env, result.unmatched)
             return result.text

@@ -13,7 +13,7 @@ from typing import Any
 from bakehouse.dockerfile import instructions as typed
 from bakehouse.dockerfile.document import Dockerfile, parse_dockerfile
 from bakehouse.dockerfile.instructions import Command, Stage
-from bakehouse.dockerfile.lint import Linter, LintWarning, make_linter
+from bakehouse.dockerfile.lint import Linter, make_linter
 from bakehouse.dockerfile.lowering import checks, metadata_commands
 from bakehouse.dockerfile.lowering.arg_command import lower_arg
 from bakehouse.dockerfile.lowering.base_images import resolve_bases
@@ -34,6 +34,7 @@ from bakehouse.dockerfile.lowering.dependencies import add_triggers, connect_sta
 from bakehouse.dockerfile.lowering.epoch import EpochResolver
 from bakehouse.dockerfile.lowering.expose_command import lower_expose
 from bakehouse.dockerfile.lowering.lookups import CachingResolver
+from bakehouse.dockerfile.lowering.outline import StageOutline
 from bakehouse.dockerfile.lowering.paths import DEFAULT_PATH, WINDOWS
 from bakehouse.dockerfile.lowering.request import (
     Lowered,
@@ -52,8 +53,8 @@ from bakehouse.dockerfile.lowering.stages import (
 from bakehouse.dockerfile.lowering.workdir_command import lower_workdir, set_directory
 from bakehouse.dockerfile.positions import DockerfileError, LineRange
 from bakehouse.dockerfile.suggestions import did_you_mean
-from bakehouse.dockerfile.words import ShellLexer, WordResult
-from bakehouse.errors import BakehouseError, DefinitionError
+from bakehouse.dockerfile.words import ShellLexer, WordError, WordResult
+from bakehouse.errors import DefinitionError
 from bakehouse.go.text import quote
 from bakehouse.go.values import FALSE, TRUE
 from bakehouse.llb.draft import Output, SealDefaults
@@ -92,14 +93,15 @@ def lower(request: LowerRequest, resolver: MetaResolver) -> Lowered:
     Raises `DiagnosticsError` with the message and the lines that BuildKit would show, and what `resolver` raises, with
     the lines of the FROM added.
     """
-    file = _parse(request)
+    file = parse(request)
     resolver = CachingResolver(resolver)
     used: set[str] = set()
     out: list[LoweredPlatform] = []
     for number, platform in enumerate(request.platforms or (None,)):
         linter = file.linter if number == 0 else Linter(file.linter.config, enabled=False)
-        conversion = _lower_platform(request, resolver, file, linter, platform, out)
-        used |= conversion.used_contexts
+        lowered, _, contexts = _lower_platform(request, resolver, file, linter, platform)
+        out.append(lowered)
+        used |= contexts
     return Lowered(
         tuple(out),
         tuple(file.warnings),
@@ -109,26 +111,16 @@ def lower(request: LowerRequest, resolver: MetaResolver) -> Lowered:
     )
 
 
-def check(
-    request: LowerRequest, resolver: MetaResolver
-) -> tuple[tuple[LintWarning, ...], BakehouseError | None]:
-    """The build checks of `request`: what the linter finds, in all stages when no target is named, and the error that
-    ended the attempt, if one did. Raises nothing that the Dockerfile causes, but for what stops it being read."""
-    if not request.target:
-        request = replace(request, all_stages=True)
-    try:
-        file = _parse(request)
-    except BakehouseError as error:
-        return (), error
-    platform = request.platforms[0] if request.platforms else None
-    try:
-        _lower_platform(request, resolver, file, file.linter, platform, [])
-    except BakehouseError as error:
-        return tuple(file.warnings), error
-    return tuple(file.warnings), None
+def evaluate(request: LowerRequest, resolver: MetaResolver, file: Dockerfile) -> StageState:
+    """The target stage of `request`, lowered for the builder's own platform whatever others were asked for, as
+    BuildKit's frontend does to answer questions about a Dockerfile. Findings go to the file's linter, also when it
+    fails. Raises what `lower` does."""
+    return _lower_platform(request, CachingResolver(resolver), file, file.linter, None)[1]
 
 
-def _parse(request: LowerRequest) -> Dockerfile:
+def parse(request: LowerRequest) -> Dockerfile:
+    """The Dockerfile of `request`, with the linter that its options or its own directive ask for. Raises
+    `DiagnosticsError`."""
     text = request.dockerfile.decode("utf-8", "surrogateescape")
     linter = make_linter(text, request.lint_control)
     return parse_dockerfile(request.dockerfile, request.filename, linter)
@@ -140,13 +132,13 @@ def _lower_platform(
     file: Dockerfile,
     linter: Linter,
     platform: Platform | None,
-    out: list[LoweredPlatform],
-) -> Conversion:
-    """Appends the lowering for `platform` (None: the builder's own, implicitly) to `out`."""
+) -> tuple[LoweredPlatform, StageState, set[str]]:
+    """The lowering for `platform` (None: the builder's own, implicitly), the target stage, and the named contexts that
+    were used."""
     try:
         work = _PlatformLowering(request, resolver, file, linter, platform)
-        out.append(work.run())
-        return work.conversion
+        lowered, target = work.run()
+        return lowered, target, work.conversion.used_contexts
     except DockerfileError as error:
         raise file.error(error) from error.__cause__
 
@@ -195,7 +187,7 @@ class _PlatformLowering:
     def _table(self) -> StageTable:
         return self.conversion.table
 
-    def run(self) -> LoweredPlatform:
+    def run(self) -> tuple[LoweredPlatform, StageState]:
         for index, stage in enumerate(self._file.stages):
             self._add_stage(index, stage)
         target = self._target()
@@ -204,14 +196,14 @@ class _PlatformLowering:
         context_paths = self._dispatch(reachable)
         # Whoever reads the result reads all of it.
         target.paths.add("/")
-        return self._finish(target, context_paths)
+        return self._finish(target, context_paths), target
 
     def _add_stage(self, index: int, stage: Stage) -> None:
         """Expands a FROM and enters the stage into the table."""
         conversion, linter = self.conversion, self.conversion.linter.with_comments(stage.comments)
         try:
-            base = conversion.lexer.process_word(stage.base_name, conversion.global_args)
-            self._check_from_args(linter, stage, base)
+            base = self._expand_in_from(linter, stage, stage.base_name)
+            used = set(base.matched)
             if not base.text:
                 raise DockerfileError(
                     f"base name ({stage.base_name}) should not be blank",
@@ -219,8 +211,10 @@ class _PlatformLowering:
                     hint="Give the argument a default with ARG before the first FROM.",
                 )
             state = StageState(base.text, stage.location, stage, stage.name)
+            state.outline = StageOutline(dict(conversion.declared_args))
             if stage.platform:
-                state.platform = self._stage_platform(linter, stage)
+                state.platform, names = self._stage_platform(linter, stage)
+                used |= names
             if stage.name:
                 state.named_context = find_named_context(
                     self._request,
@@ -235,6 +229,7 @@ class _PlatformLowering:
         if state.named_context is not None:
             state.base = None
             return
+        state.outline.use(sorted(used))
         if not stage.name:
             state.name = f"stage-{index}"
         state.command_total = _count_steps(state)
@@ -246,23 +241,31 @@ class _PlatformLowering:
         platforms = self.conversion.platforms
         return None if platforms.implicit else platforms.target
 
-    def _check_from_args(self, linter: Linter, stage: Stage, expanded: WordResult) -> None:
-        known = (*self.conversion.declared_args, *self.conversion.global_args)
+    def _expand_in_from(self, linter: Linter, stage: Stage, word: str) -> WordResult:
+        """A word of a FROM with global arguments put in; names that nothing declares are reported."""
+        conversion = self.conversion
+        known = (*conversion.declared_args, *conversion.global_args)
+        try:
+            expanded = conversion.lexer.process_word(word, conversion.global_args)
+        except WordError as error:
+            checks.unknown_from_args(linter, stage.location, known, error.unmatched)
+            raise
         checks.unknown_from_args(linter, stage.location, known, expanded.unmatched)
+        return expanded
 
-    def _stage_platform(self, linter: Linter, stage: Stage) -> Platform:
+    def _stage_platform(self, linter: Linter, stage: Stage) -> tuple[Platform, set[str]]:
+        """The platform of a FROM, and the global arguments that it is made of."""
         conversion = self.conversion
         try:
-            expanded = conversion.lexer.process_word(stage.platform, conversion.global_args)
+            expanded = self._expand_in_from(linter, stage, stage.platform)
         except DockerfileError as error:
             raise error.at(stage.location, prefix="failed to process arguments for platform : ") from None
-        self._check_from_args(linter, stage, expanded)
         checks.platform_flag(linter, stage, expanded, conversion.global_args)
         if not expanded.text:
             message = f"empty platform value from expression {stage.platform}"
             raise DockerfileError(self._with_suggestion(message, expanded), code="invalid-platform")
         try:
-            return Platform.parse_exact(expanded.text)
+            return Platform.parse_exact(expanded.text), expanded.matched
         except DefinitionError as error:
             message = self._with_suggestion(error.message, expanded)
             raise DockerfileError(

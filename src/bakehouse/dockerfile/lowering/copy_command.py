@@ -34,6 +34,10 @@ from bakehouse.llb.ops import Copy, MkFile, ProgressGroup
 from bakehouse.llb.state import State
 from bakehouse.values import dataclass, replace
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    pass
+
 _OCTAL = regex(r"[0-7]+\Z", re.ASCII)
 _SYMBOLIC_CLAUSE = r"[augo]*(?:[-+=][rstwXxugo]*)+"
 _SYMBOLIC = regex(rf"{_SYMBOLIC_CLAUSE}(?:,{_SYMBOLIC_CLAUSE})*\Z", re.ASCII)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from bakehouse.dockerfile import mounts as kinds
 from bakehouse.dockerfile.instructions import RunCommand
 from bakehouse.dockerfile.lowering.conversion import Conversion
+from bakehouse.dockerfile.lowering.outline import Lent
 from bakehouse.dockerfile.lowering.paths import WINDOWS, is_absolute, to_slash
 from bakehouse.dockerfile.lowering.stages import SCRATCH, StageState
 from bakehouse.dockerfile.mounts import Mount
@@ -57,9 +58,12 @@ def lower_mounts(
                 code="stage-not-defined-yet",
             )
         if mount.type == kinds.SECRET:
-            out.secrets.append(_secret(stage, mount))
+            secret = _secret(stage, mount)
+            out.secrets.append(secret)
+            stage.outline.secrets.setdefault(secret.option.id, Lent(mount.required, command.location))
         elif mount.type == kinds.SSH:
             out.ssh.append(_ssh(mount))
+            stage.outline.ssh.setdefault(mount.cache_id or "default", Lent(mount.required, command.location))
         else:
             out.trees.append(_tree(conversion, stage, mount, source))
             reader = source.paths if mount.from_ else stage.context_paths

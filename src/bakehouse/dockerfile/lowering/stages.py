@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from bakehouse.dockerfile.instructions import Command, KeyValueOptional, OnbuildCommand, Stage
 from bakehouse.dockerfile.lowering.image import Image, empty_image
+from bakehouse.dockerfile.lowering.outline import StageOutline
 from bakehouse.dockerfile.positions import DockerfileError, LineRange
 from bakehouse.go.text import lower
 from bakehouse.llb.state import State, scratch
@@ -65,6 +66,7 @@ class StageState:
     scan_stage: bool = False
     scan_context: bool = False
     used: dict[str, LineRange] = field(default_factory=dict)
+    outline: StageOutline = field(default_factory=StageOutline)
 
     def inherit(self) -> None:
         """Takes over what the base stage has come to. Called again whenever the base may have changed."""
@@ -116,6 +118,7 @@ class StageTable:
         found = self._by_name.get(state.base_name)
         if found is not None:
             state.base = found
+            state.outline = found.outline.copy()
         if state.stage is not None and state.stage.name:
             self._by_name[lower(state.stage.name)] = state
 

@@ -1,0 +1,2 @@
+# check=error=true;nonsense=1
+FROM scratch AS A

@@ -1,0 +1,3 @@
+# check=skip=A;wrong
+FROM scratch AS A
+ENV a b

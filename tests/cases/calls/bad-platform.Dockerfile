@@ -1,0 +1,2 @@
+FROM scratch AS A
+FROM --platform=not/a/good/one/at/all scratch

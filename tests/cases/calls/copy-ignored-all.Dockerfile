@@ -1,0 +1,4 @@
+FROM scratch
+COPY . /
+ADD / /
+COPY a.txt /

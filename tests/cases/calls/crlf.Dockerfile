@@ -1,0 +1,4 @@
+FROM scratch AS A
+ENV a b
+CMD x
+

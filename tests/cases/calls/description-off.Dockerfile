@@ -1,0 +1,4 @@
+# something else
+FROM scratch AS a
+# also something else
+ARG X

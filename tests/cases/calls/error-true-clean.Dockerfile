@@ -1,0 +1,3 @@
+# check=error=true;skip=LegacyKeyValueFormat
+FROM scratch
+ENV a b

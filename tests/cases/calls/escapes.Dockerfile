@@ -1,0 +1,4 @@
+# a 	 tab <&>  
+FROM scratch AS A
+ENV <a>&"q" b	c\\
+

@@ -1,0 +1,6 @@
+FROM scratch
+ENV <<A
+RUN <<EOF
+#!/bin/sh
+echo
+EOF

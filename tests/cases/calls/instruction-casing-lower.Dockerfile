@@ -1,0 +1,4 @@
+from scratch
+env a=1
+ENV b=1
+Label c=1

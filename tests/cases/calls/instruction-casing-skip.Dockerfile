@@ -1,0 +1,4 @@
+# check=skip=ConsistentInstructionCasing
+from scratch
+ENV b=1
+Label c=1

@@ -1,0 +1,3 @@
+from scratch
+ENV b=1
+Label c=1

@@ -1,0 +1,7 @@
+ARG BASE
+ARG TAG
+ARG GOOD=alpine
+FROM ${BASE:-scratch} AS a
+FROM alpine:${TAG} AS b
+FROM ${GOOD}:$TAG AS c
+FROM $GOOD AS d

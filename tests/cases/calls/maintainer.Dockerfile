@@ -1,0 +1,5 @@
+FROM scratch
+MAINTAINER somebody
+maintainer somebody else
+# check=skip=MaintainerDeprecated
+MAINTAINER nobody

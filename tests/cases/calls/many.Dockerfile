@@ -1,0 +1,16 @@
+from scratch AS One
+ENV a b
+LABEL c d
+CMD e
+CMD f
+MAINTAINER g
+EXPOSE 80/TCP
+WORKDIR h
+from scratch AS Two
+ENV PASSWORD p
+ENTRYPOINT q $R
+ENTRYPOINT s
+HEALTHCHECK CMD t
+HEALTHCHECK CMD u
+FROM scratch as three
+WORKDIR $V

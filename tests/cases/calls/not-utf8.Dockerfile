@@ -1,0 +1,5 @@
+FROM scratch
+ENV a ÿþâ‚x
+LABEL x="$UÃ©"
+CMD ÿ
+

@@ -1,0 +1,11 @@
+FROM scratch AS base
+ONBUILD ENV a b
+ONBUILD ARG TOKEN
+ONBUILD WORKDIR rel
+ONBUILD CMD echo $NOTHING
+ONBUILD EXPOSE 80/TCP
+FROM base AS child
+CMD echo
+FROM child AS grandchild
+FROM base AS last
+HEALTHCHECK CMD x

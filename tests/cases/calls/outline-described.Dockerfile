@@ -1,0 +1,3 @@
+# app description only
+# app again
+FROM scratch AS App

@@ -1,0 +1,7 @@
+FROM scratch AS A
+MAINTAINER x
+ENV a \
+
+  b
+NONSENSE x
+CMD y

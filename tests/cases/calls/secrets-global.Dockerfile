@@ -1,0 +1,3 @@
+ARG TOKEN=alpine
+FROM $TOKEN
+ARG TOKEN

@@ -1,0 +1,6 @@
+FROM scratch AS a
+SHELL ["x"]
+FROM a AS b
+ENTRYPOINT y
+FROM scratch
+ENTRYPOINT z

@@ -1,0 +1,4 @@
+# check=skip=all
+from scratch AS A
+ENV a b
+CMD x

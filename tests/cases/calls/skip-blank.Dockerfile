@@ -1,0 +1,3 @@
+# check=skip=StageNameCasing, LegacyKeyValueFormat
+FROM scratch AS A
+ENV a b

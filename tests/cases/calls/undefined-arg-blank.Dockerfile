@@ -1,0 +1,3 @@
+FROM scratch AS first
+ENV a b
+FROM ${NOTHING} AS second

@@ -1,0 +1,3 @@
+FROM scratch AS a
+ENV k v
+FROM ${REQUIRED:?missing} AS b

@@ -1,0 +1,10 @@
+FROM scratch
+ARG GIVEN=1
+COPY <<A <<"B" /x/
+$GIVEN and $NOT_GIVEN
+A
+$QUOTED
+B
+RUN <<X
+echo $IGNORED
+X

@@ -1,0 +1,6 @@
+ARG GLOBAL=1
+FROM scratch AS a
+ARG ONE
+ENV x=$ONE y=$GLOBAL
+FROM a AS b
+ENV z=$ONE x2=$x

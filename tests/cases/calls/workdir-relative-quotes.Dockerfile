@@ -1,0 +1,2 @@
+FROM scratch AS g
+WORKDIR "x y"/é

@@ -1,0 +1,422 @@
+"""`--check` and `--call`: what the real buildx and BuildKit print about the same Dockerfiles (dockerfile.md §15, §16).
+
+A case is `tests/cases/calls/NAME.Dockerfile`, perhaps with an ignore file beside it; `cases.json` has fields of its
+target. All cases are targets of one `bake`, so that a form costs one run of each program.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.command import Bakehouse
+from tests.support.paths import CASES, peer
+from tests.support.services import BuildKit, Registry
+
+FOLDER = CASES / "calls"
+NAMES = sorted(path.stem for path in FOLDER.glob("*.Dockerfile"))
+pytestmark = pytest.mark.peer
+
+#: Cases that the outline cannot be asked of, since converting the Dockerfile is an error. It would end the whole run.
+CANNOT_CONVERT = {
+    "bad-check",
+    "bad-check-key",
+    "bad-check-value",
+    "bad-ignore",
+    "bad-platform",
+    "bad-signal",
+    "circular",
+    "copy-later-stage",
+    "error-true",
+    "heredocs",
+    "invalid-default-arg",
+    "invalid-default-arg-build-arg",
+    "missing-base",
+    "no-stages",
+    "onbuild",
+    "only-comments",
+    "parse-error",
+    "parse-error-lines",
+    "undefined-arg-blank",
+    "undefined-arg-in-from",
+    "undefined-arg-then-error",
+    "undefined-var-then-error",
+    "unknown-stage",
+}
+CANNOT_PARSE = {"heredocs", "only-comments", "parse-error", "parse-error-lines"}
+#: A `check=` comment above an instruction makes the real buildkitd crash when it is asked for targets.
+CRASHES_BUILDKIT = {
+    path.stem for path in FOLDER.glob("*.Dockerfile") if b"check" in path.read_bytes().split(b"syntax")[0]
+}
+#: Several ARGs of one line: BuildKit lists them in a random order.
+SAME_LINE = {"description", "secrets", "undefined-var-arg"}
+
+
+@dataclass(frozen=True)
+class Form:
+    """Both programs' output for one `--call`, as a whole and a target."""
+
+    names: list[str]
+    ours: str
+    theirs: str
+    codes: tuple[int, int]
+
+    @cached_property
+    def sections(self) -> tuple[dict[str, str], dict[str, str]]:
+        return _sections(self.ours, self.names), _sections(self.theirs, self.names)
+
+    @cached_property
+    def documents(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        return json.loads(self.ours)["target"], json.loads(self.theirs)["target"]
+
+
+def _sections(text: str, names: list[str]) -> dict[str, str]:
+    """The text of every target; they come sorted, each below its name."""
+    out = {}
+    for name, following in zip(names, [*names[1:], None], strict=True):
+        assert text.startswith(f"{name}\n\n"), f"{name} is not where it should be: {text[:200]}"
+        end = len(text) if following is None else text.index(f"\n{following}\n\n") + 1
+        out[name], text = text[:end], text[end:]
+    return out
+
+
+@pytest.fixture(scope="module")
+def form(
+    tmp_path_factory: pytest.TempPathFactory, registry: Registry, buildkit: BuildKit
+) -> Callable[[str], Form]:
+    """Asks both programs about all cases that can answer a call. Each form runs once."""
+    root = tmp_path_factory.mktemp("calls")
+    bakehouse = Bakehouse(root / "home", registry)
+    project = root / "project"
+    shutil.copytree(FOLDER, project)
+    fields = json.loads((FOLDER / "cases.json").read_text())
+    targets = {name: {"dockerfile": f"{name}.Dockerfile", **fields.get(name, {})} for name in NAMES}
+    (project / "docker-bake.json").write_text(json.dumps({"target": targets}))
+    known: dict[str, Form] = {}
+
+    def ask(call: str) -> Form:
+        if call not in known:
+            names = _names(call)
+            theirs = _buildx(buildkit, "bake", f"--call={call}", *names, cwd=project)
+            ours = bakehouse.run("bake", f"--call={call}", *names, cwd=project, check=False)
+            known[call] = Form(names, ours.stdout, theirs.stdout, (ours.returncode, theirs.returncode))
+        return known[call]
+
+    return ask
+
+
+def _buildx(
+    buildkit: BuildKit, *arguments: str, cwd: Path, input: bytes | None = None
+) -> subprocess.CompletedProcess[str]:
+    """The real buildx, its output byte for byte."""
+    done = subprocess.run(
+        [str(peer("buildx")), *arguments],
+        cwd=cwd,
+        input=input,
+        capture_output=True,
+        env=dict(os.environ) | {"BUILDX_CONFIG": str(buildkit.buildx_config)},
+    )
+    texts = [each.decode("utf-8", "surrogateescape") for each in (done.stdout, done.stderr)]
+    return subprocess.CompletedProcess(done.args, done.returncode, *texts)
+
+
+def _names(call: str) -> list[str]:
+    excluded = {"outline": CANNOT_CONVERT, "targets": CANNOT_PARSE | CRASHES_BUILDKIT}
+    left_out = excluded.get(call.partition(",")[0], set())
+    return [name for name in NAMES if name not in left_out]
+
+
+def test_there_are_cases() -> None:
+    assert len(NAMES) >= 80
+    assert len(_names("outline")) >= 60
+    assert len(_names("targets")) >= 60
+
+
+@pytest.mark.parametrize("call", ["check", "outline", "targets"])
+@pytest.mark.parametrize("suffix", ["", ",format=json"])
+def test_exit_codes_are_the_same(call: str, suffix: str, form: Callable[[str], Form]) -> None:
+    ours, theirs = form(call + suffix).codes
+    assert ours == theirs == (1 if call == "check" else 0)
+
+
+@pytest.mark.parametrize("name", _names("check"))
+def test_check_text(name: str, form: Callable[[str], Form]) -> None:
+    ours, theirs = (each[name] for each in form("check").sections)
+    if name == "missing-base":
+        # Registries are spoken of in our own words; which lines are at fault is the same.
+        message = re.compile(r"^error: no-such-image:1: .*\n", re.MULTILINE)
+        assert message.search(ours) and message.search(theirs)
+        ours, theirs = message.sub("", ours), message.sub("", theirs)
+    if name == "unknown-stage":
+        # BuildKit knows of no line for this error; we do.
+        ours = ours.replace(_excerpt_of_unknown_stage(), "")
+    if name == "many":
+        # With more than twelve findings BuildKit's order within a line is that of an unstable sort.
+        ours, theirs = ("\n".join(sorted(text.split("\n\n"))) for text in (ours, theirs))
+    assert ours == theirs
+
+
+def _excerpt_of_unknown_stage() -> str:
+    lines = [*(FOLDER / "unknown-stage.Dockerfile").read_text().splitlines(), ""]
+    shown = [f" {n:3d} | {'>>>' if n == 3 else '   '} {line}" for n, line in enumerate(lines, 1)]
+    return "\n".join(["unknown-stage.Dockerfile:3", "-" * 20, *shown, "-" * 20, ""])
+
+
+@pytest.mark.parametrize("name", _names("check"))
+def test_check_json(name: str, form: Callable[[str], Form]) -> None:
+    ours, theirs = (each[name]["check"] for each in form("check,format=json").documents)
+    for result in (ours, theirs):
+        for source in result["sources"]:
+            source["definition"] = _without_session(source["definition"])
+        if name in ("missing-base", "unknown-stage"):
+            del result["error"]
+    if name == "missing-base":
+        assert ours["buildError"].pop("message").startswith("no-such-image:1: ")
+        assert theirs["buildError"].pop("message").startswith("no-such-image:1: ")
+    if name == "unknown-stage":
+        assert ours["buildError"].pop("location") == {"ranges": [{"start": {"line": 3}, "end": {"line": 3}}]}
+        assert theirs["buildError"].pop("location") == {}
+    assert json.dumps(ours) == json.dumps(theirs)
+
+
+def _without_session(definition: dict[str, Any]) -> dict[str, Any]:
+    """The graph that reads the Dockerfile, without digests, which depend on the client's random session id."""
+    metadata = sorted(json.dumps(each) for each in definition["metadata"].values())
+    return {
+        **definition,
+        "def": len(definition["def"]),
+        "metadata": metadata,
+        "Source": len(definition["Source"]),
+    }
+
+
+def test_check_json_as_bytes(form: Callable[[str], Form]) -> None:
+    """The whole document, but for the graphs that hold random ids, and errors that differ on purpose."""
+    found = form("check,format=json")
+    ours, theirs = (_cut(text) for text in (found.ours, found.theirs))
+    assert ours == theirs
+
+
+def _cut(text: str) -> list[str]:
+    """The document a target, without the targets whose errors differ."""
+    text = re.sub(
+        r'"definition": \{.*?\n *\},\n( *)"language"',
+        r'"definition": {},\n\1"language"',
+        text,
+        flags=re.DOTALL,
+    )
+    targets = re.split(r"^    (?=\")", text, flags=re.MULTILINE)
+    return [each for each in targets if not each.startswith(('"missing-base"', '"unknown-stage"'))]
+
+
+@pytest.mark.parametrize("name", _names("outline"))
+def test_outline_text(name: str, form: Callable[[str], Form]) -> None:
+    ours, theirs = (each[name] for each in form("outline").sections)
+    if name in SAME_LINE:
+        ours, theirs = ("\n".join(sorted(text.splitlines())) for text in (ours, theirs))
+    assert ours == theirs
+
+
+@pytest.mark.parametrize("name", _names("outline"))
+def test_outline_json(name: str, form: Callable[[str], Form]) -> None:
+    ours, theirs = (each[name]["outline"] for each in form("outline,format=json").documents)
+    if name in SAME_LINE:
+        for result in (ours, theirs):
+            result.get("args", []).sort(key=lambda each: each["name"])
+    assert json.dumps(ours) == json.dumps(theirs)
+
+
+@pytest.mark.parametrize("name", _names("targets"))
+def test_targets_text(name: str, form: Callable[[str], Form]) -> None:
+    ours, theirs = (each[name] for each in form("targets").sections)
+    assert ours == theirs
+
+
+def test_targets_json_as_bytes(form: Callable[[str], Form]) -> None:
+    found = form("targets,format=json")
+    assert found.ours == found.theirs
+
+
+WARNED = "FROM scratch AS One\n# A is for apple\nARG A=1\nENV a b\n"
+BUILD_ARGUMENTS = [
+    "--check .",
+    "--check sub",
+    "--check -f ./sub//other.Dockerfile sub",
+    "--check -f - .",
+    "--check -f clean.Dockerfile .",
+    "--check -f broken.Dockerfile .",
+    "--check --target=one .",
+    "--check -q .",
+    "--check --build-arg=BUILDKIT_DOCKERFILE_CHECK=nonsense .",
+    "--check -f missing.Dockerfile .",
+    "--call=check,ignorestatus=true .",
+    "--call=check,ignorestatus=true -f broken.Dockerfile .",
+    "--call=check,format=unknown .",
+    "--check --call=outline --check=false .",
+    "--call=targets --target=nope .",
+    "--call=targets -f broken.Dockerfile .",
+    "--call=subrequests.describe .",
+    "--call=nonsense .",
+    "--call=format=json .",
+    "--print=targets,format=json .",
+]
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory, registry: Registry) -> Bakehouse:
+    return Bakehouse(tmp_path_factory.mktemp("shared") / "home", registry)
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    (tmp_path / "sub").mkdir()
+    for name in ("Dockerfile", "sub/Dockerfile", "sub/other.Dockerfile"):
+        (tmp_path / name).write_text(WARNED)
+    (tmp_path / "clean.Dockerfile").write_text("FROM scratch\n")
+    (tmp_path / "broken.Dockerfile").write_text(WARNED + "NONSENSE\n")
+    return tmp_path
+
+
+@pytest.mark.parametrize("arguments", BUILD_ARGUMENTS)
+def test_build_prints_the_same(arguments: str, project: Path, shared: Bakehouse, buildkit: BuildKit) -> None:
+    words = ["build", *arguments.split()]
+    text = WARNED.encode() if " - " in arguments else None
+    theirs = _buildx(buildkit, *words, cwd=project, input=text)
+    ours = shared.run(*words, cwd=project, check=False, input=text)
+    assert (ours.returncode, ours.stdout) == (theirs.returncode, theirs.stdout)
+    assert _error(ours.stderr) == _error(theirs.stderr)
+
+
+def _error(text: str) -> str:
+    """The error line. The real daemon's refusal of a question states it twice."""
+    found = re.search(r"^ERROR: .*$", text, re.MULTILINE)
+    return re.sub(r"(unsupported request \S+): \1", r"\1", found[0]) if found else ""
+
+
+@pytest.mark.parametrize("call", ["check", "outline", "targets", "subrequests.describe"])
+@pytest.mark.parametrize("file", ["Dockerfile", "clean.Dockerfile"])
+def test_metadata_and_image_id_files_are_the_same(
+    call: str, file: str, project: Path, shared: Bakehouse, buildkit: BuildKit
+) -> None:
+    words = ["build", f"--call={call}", "-f", file, "--metadata-file", "m.json", "--iidfile", "id", "."]
+    _buildx(buildkit, *words, cwd=project)
+    theirs = _normal_metadata(project)
+    shared.run(*words, cwd=project, check=False, env={"BUILDX_METADATA_WARNINGS": "1"})
+    assert _normal_metadata(project) == theirs
+
+
+def _normal_metadata(project: Path) -> tuple[str, str]:
+    """The text of the metadata file without the graph that holds random ids, and that of the image ID file."""
+    written = (project / "m.json").read_text()
+    text = re.sub(
+        r'"definition": \{.*?\n *\},\n( *)"language"',
+        r'"definition": {},\n\1"language"',
+        written,
+        flags=re.DOTALL,
+    )
+    return text, (project / "id").read_text()
+
+
+DEFINITION = """
+group "default" { targets = ["app", "checked", "outlined"] }
+group "all" {
+  description = "everything <&>"
+  targets     = ["default", "plain"]
+}
+target "app" {
+  description       = "the application"
+  dockerfile-inline = "FROM scratch AS A\\nENV a b\\n"
+}
+target "checked" {
+  description       = "always checked"
+  dockerfile-inline = "FROM scratch AS Lib\\nENV a b\\nFOO\\n"
+  call              = "check,format=json,ignorestatus=true"
+}
+target "outlined" {
+  dockerfile-inline = "FROM scratch\\n# X is it\\nARG X=1\\nLABEL a b"
+  call              = "outline,format=json"
+}
+target "plain" {
+  dockerfile-inline = "FROM scratch\\nLABEL a=b"
+  call              = "build"
+}
+target "nonsense" {
+  dockerfile-inline = "FROM scratch"
+  call              = "check,outline"
+}
+"""
+BAKE_ARGUMENTS = [
+    "",
+    "all",
+    "--check all",
+    "--call=check,format=json all",
+    "--call=check,ignorestatus=true app plain",
+    "--call=check,format=json,ignorestatus=true app",
+    "--call=outline,format=json all --set checked.call=targets",
+    "--call=subrequests.describe,format=json app plain",
+    "--call=format=json plain",
+    "--set *.call=targets app plain",
+    "--set checked.call=build --set outlined.call= --call=build plain outlined",
+    "nonsense",
+]
+
+
+@pytest.mark.parametrize("arguments", BAKE_ARGUMENTS)
+def test_bake_prints_the_same(arguments: str, tmp_path: Path, shared: Bakehouse, buildkit: BuildKit) -> None:
+    (tmp_path / "docker-bake.hcl").write_text(DEFINITION)
+    words = ["bake", *arguments.split()]
+    theirs = _buildx(buildkit, *words, cwd=tmp_path)
+    ours = shared.run(*words, cwd=tmp_path, check=False)
+    assert ours.returncode == theirs.returncode
+    assert _cut(ours.stdout) == _cut(theirs.stdout)
+    assert _error(ours.stderr) == _error(theirs.stderr)
+
+
+def test_metadata_of_a_mixed_bake(tmp_path: Path, shared: Bakehouse, buildkit: BuildKit) -> None:
+    """Answers stand beside the responses of builds, and warnings of builds only where no question was asked by flag."""
+    (tmp_path / "docker-bake.hcl").write_text(DEFINITION)
+    warnings = {"BUILDX_METADATA_WARNINGS": "1"}
+    documents = []
+    for words in (["app", "outlined"], ["--call=targets", "app", "outlined"]):
+        words = ["bake", "--metadata-file=m.json", *words]
+        _buildx(buildkit, *words, cwd=tmp_path)
+        theirs = json.loads((tmp_path / "m.json").read_text())
+        shared.run(*words, cwd=tmp_path, env=warnings)
+        documents.append((json.loads((tmp_path / "m.json").read_text()), theirs))
+    (mixed, their_mixed), (asked, their_asked) = documents
+    assert mixed["outlined"] == their_mixed["outlined"]
+    assert "containerimage.descriptor" in mixed["app"]
+    assert mixed["buildx.build.warnings"]
+    assert asked == their_asked
+
+
+def test_linked_targets_need_no_build_for_a_question(tmp_path: Path, offline: Bakehouse) -> None:
+    """buildx asks the linked target too, and then has no image to give to the one that links to it. We know the image
+    without a build, so what is found concerns the Dockerfiles."""
+    (tmp_path / "docker-bake.hcl").write_text(
+        'target "app" {\n  dockerfile-inline = "FROM base\\nENV a b\\nCOPY --from=base /x /y\\nRUN echo $SET\\n"\n'
+        '  contexts = { base = "target:base" }\n}\n'
+        'target "base" {\n  dockerfile-inline = "FROM scratch AS Base\\nWORKDIR /w\\nRUN exit 1\\n"\n}\n'
+    )
+    done = offline.run("bake", "--check", "app", cwd=tmp_path, check=False)
+    assert done.returncode == 1
+    assert re.findall(r"WARNING: (\w+)", done.stdout) == ["LegacyKeyValueFormat", "StageNameCasing"]
+    assert "WARN" not in done.stderr
+    assert "RUN" not in done.stderr
+
+
+def test_a_question_exports_nothing(project: Path, offline: Bakehouse) -> None:
+    words = ["build", "--check", "-f", "clean.Dockerfile", "-o", "out", "."]
+    assert offline.run(*words, cwd=project).stdout == "Check complete, no warnings found.\n"
+    assert not (project / "out").exists()
+    assert offline.run("images", "-q").stdout == ""
