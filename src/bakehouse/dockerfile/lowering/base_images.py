@@ -60,7 +60,8 @@ def resolve_bases(conversion: Conversion, reachable: set[StageState], resolver: 
     the resolver raises.
     """
     lookups = []
-    wrong: DockerfileError | None = None
+    wrong: list[DockerfileError] = []
+    last: DockerfileError | None = None
     for stage in conversion.table.states:
         if stage.base is not None or stage.dispatched or stage.resolved:
             continue
@@ -71,11 +72,13 @@ def resolve_bases(conversion: Conversion, reachable: set[StageState], resolver: 
             continue
         try:
             lookups.append((_prepare(conversion, stage, wanted), wanted))
+            last = None
         except DockerfileError as error:
-            # Of several, BuildKit shows the last: it checks all at once and begins with the one it came to last.
-            wrong = error
-    if wrong is not None:
-        raise wrong
+            wrong.append(error)
+            last = error
+    if wrong:
+        # BuildKit looks at all of them at once, and comes to the one that it began with last before the others.
+        raise last or wrong[0]
     _run([lookup for lookup, wanted in lookups if wanted], conversion, resolver)
     for lookup, _ in lookups:
         _apply(conversion, lookup)
