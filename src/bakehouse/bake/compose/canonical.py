@@ -4,7 +4,7 @@ service only the shapes are checked.
 
 from __future__ import annotations
 
-from bakehouse.bake.compose.nodes import ComposeFailure, Node, dotted, go_text, type_name
+from bakehouse.bake.compose.nodes import ComposeFailure, Node, dotted, go_string, go_text, type_name
 from bakehouse.bake.compose.ports_and_mounts import check_device, check_port, parse_volume
 
 TYPE_CHECKING = False
@@ -13,21 +13,27 @@ if TYPE_CHECKING:
     from typing import TypeAlias
 
     from bakehouse.bake.compose.nodes import Path
+    from bakehouse.bake.compose.template import Warn
 
     Change: TypeAlias = Callable[[Node, Path], Node]
 
 
-def canonical(root: Node) -> Node:
-    """The model in long form. Raises `ComposeFailure` for values of no known form."""
+def canonical(root: Node, warn: Warn) -> Node:
+    """The model in long form; `warn` is told of old ones. Raises `ComposeFailure` for values of no known form."""
     members = root.value
     if not isinstance(members, dict):
         return root
     out = dict(members)
-    for section, change in _SECTIONS.items():
+    services = out.get("services")
+    if services is not None and isinstance(services.value, dict):
+        out["services"] = services.like(
+            {name: _members(node, ("services", name), _SERVICE) for name, node in services.value.items()}
+        )
+    for section in _MAYBE_EXTERNAL:
         resources = out.get(section)
         if resources is not None and isinstance(resources.value, dict):
             out[section] = resources.like(
-                {name: change(node, (section, name)) for name, node in resources.value.items()}
+                {name: _external(node, (section, name), warn) for name, node in resources.value.items()}
             )
     return root.like(out)
 
@@ -67,10 +73,6 @@ def _members(node: Node, path: Path, changes: dict[str, Change]) -> Node:
                 out = out or dict(node.value)
                 out[key] = new
     return node if out is None else node.like(out)
-
-
-def _service(node: Node, path: Path) -> Node:
-    return _members(node, path, _SERVICE)
 
 
 def _build(node: Node, path: Path) -> Node:
@@ -157,12 +159,12 @@ def _env_file(node: Node) -> Node:
 
 
 def _limits(node: Node, path: Path) -> Node:
-    if isinstance(node.value, dict):
-        for name, limit in node.value.items():
-            if not isinstance(limit.value, dict) and type(limit.value) is not int:
-                raise _wrong(
-                    limit, (*path, name), "external", "Write a whole number, or a mapping of soft and hard."
-                )
+    return _each(node, path, _limit)
+
+
+def _limit(node: Node, path: Path) -> Node:
+    if not isinstance(node.value, dict) and type(node.value) is not int:
+        raise _wrong(node, path, "external", "Write a whole number, or a mapping of soft and hard.")
     return node
 
 
@@ -171,7 +173,7 @@ def _depends_on(node: Node, path: Path) -> Node:
         for name, member in node.value.items():
             if not isinstance(member.value, dict):
                 raise ComposeFailure(
-                    f"{dotted((*path, name))}: unsupported value {go_text(node.value)}", member
+                    f"{dotted((*path, name))}: unsupported value {go_string(node.value)}", member
                 )
     elif not isinstance(node.value, list):
         raise _wrong(node, path, "depend_on")
@@ -216,12 +218,15 @@ def _extends(node: Node, path: Path) -> Node:
 
 
 def _gpus(node: Node, path: Path) -> Node:
-    if not isinstance(node.value, (list, str)):
+    if isinstance(node.value, str):
+        # A list from here on: what joins it must be one.
+        return node.like([node.like({"count": node.like("all")})])
+    if not isinstance(node.value, list):
         raise _wrong(node, path, "gpus")
     return node
 
 
-def _external(node: Node, path: Path) -> Node:
+def _external(node: Node, path: Path, warn: Warn) -> Node:
     """A resource that may be external; the mapping form of `external` is an old one."""
     if node.value is None:
         return node
@@ -233,6 +238,7 @@ def _external(node: Node, path: Path) -> Node:
     out = {**node.value, "external": external.like(True)}
     old_name, name = external.get("name"), node.get("name")
     if old_name is not None:
+        warn(f"{dotted(path)}: external.name is deprecated. Please set name and external: true")
         if name is not None and name.value != old_name.value:
             raise ComposeFailure(f"{dotted(path)}: name and external.name conflict; only use name", old_name)
         out.setdefault("name", old_name)
@@ -260,10 +266,4 @@ _SERVICE: dict[str, Change] = {
     "ports": _ports,
     "ulimits": _limits,
 }
-_SECTIONS: dict[str, Change] = {
-    "services": _service,
-    "volumes": _external,
-    "networks": _external,
-    "secrets": _external,
-    "configs": _external,
-}
+_MAYBE_EXTERNAL = ("volumes", "networks", "secrets", "configs")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bakehouse.bake.compose.dotenv import DotenvError, parse_dotenv
 from bakehouse.bake.compose.merging import merge
-from bakehouse.bake.compose.nodes import ComposeFailure, Node, go_text, type_name
+from bakehouse.bake.compose.nodes import ComposeFailure, Node, go_string, type_name
 from bakehouse.bake.compose.resets import without
 from bakehouse.go.paths import join_path, parent_path
 
@@ -49,7 +49,9 @@ def _includes(section: Node) -> list[Include]:
     if section.value is None:
         return []
     if not isinstance(section.value, list):
-        raise ComposeFailure(f"`include` must be a list, got {_shown(section)}", section, at_key=True)
+        raise ComposeFailure(
+            f"`include` must be a list, got {go_string(section.value)}", section, at_key=True
+        )
     out = []
     for index, item in enumerate(section.value):
         if isinstance(item.value, str):
@@ -66,12 +68,6 @@ def _includes(section: Node) -> list[Include]:
         else:
             raise _undecodable(item, f"'[{index}]' expected a map or struct, got \"{type_name(item.value)}\"")
     return out
-
-
-def _shown(node: Node) -> str:
-    if isinstance(node.value, (str, dict)):
-        return go_text(node.value)
-    return f"%!s({type_name(node.value)}={go_text(node.value)})"
 
 
 def _undecodable(node: Node, text: str) -> ComposeFailure:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bakehouse.bake.compose.nodes import ComposeFailure, Node, dotted
+from bakehouse.bake.compose.nodes import ComposeFailure, Node, dotted, type_name
 from bakehouse.go.paths import join_path
 
 TYPE_CHECKING = False
@@ -31,7 +31,8 @@ class PathRebaser:
                     },
                     "env_file": {"*": {"path": self._file}},
                     "label_file": {"*": self._file},
-                    "extends": {"file": self._file},
+                    "volumes": {"*": _checked_mount},
+                    "extends": {"file": self._needed_file},
                 }
             },
             "secrets": {"*": {"file": self._optional_file}},
@@ -66,6 +67,13 @@ class PathRebaser:
         return node.like(self._path(text))
 
     def _file(self, node: Node, path: Path) -> Node:
+        if isinstance(node.value, list):
+            return node.like([self._file(item, path) for item in node.value])
+        if not isinstance(node.value, str):
+            raise ComposeFailure(f"unexpected type {type_name(node.value)}", node, hint="Write a path.")
+        return node.like(self._path(node.value))
+
+    def _needed_file(self, node: Node, path: Path) -> Node:
         return node.like(self._path(self._needed_text(node, path)))
 
     def _optional_file(self, node: Node, path: Path) -> Node:
@@ -88,6 +96,14 @@ class PathRebaser:
                 hint="Write a path; put it in quotes if it looks like a number.",
             )
         return node.value
+
+
+def _checked_mount(node: Node, path: Path) -> Node:
+    """A mount as it is. Where it is bound to is of no use here, but it has to be said."""
+    kind = node.get("type")
+    if kind is not None and kind.value == "bind" and node.get("source") is None:
+        raise ComposeFailure('invalid mount config for type "bind": field Source must not be empty', node)
+    return node
 
 
 def _is_windows_path(text: str) -> bool:

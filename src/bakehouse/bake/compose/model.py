@@ -100,7 +100,7 @@ class Project:
             if included is not None:
                 root = apply_extends(self, root, source, resets)
             model = root if model is None else merge(model, root)
-            model = enforce_unique(canonical(enforce_unique(model)))
+            model = enforce_unique(canonical(enforce_unique(model), self.loading.warn))
         return model, resets
 
 

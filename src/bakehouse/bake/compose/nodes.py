@@ -176,6 +176,21 @@ def go_text(value: Value) -> str:
     return str(value)
 
 
+def go_string(value: Value) -> str:
+    """A value that should have been text, as Go prints it under `%s`."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, Timestamp):
+        return str(value)
+    if value is None:
+        return "%!s(<nil>)"
+    if isinstance(value, list):
+        return "[" + " ".join(go_string(item.value) for item in value) + "]"
+    if isinstance(value, dict):
+        return "map[" + " ".join(f"{key}:{go_string(value[key].value)}" for key in sorted(value)) + "]"
+    return f"%!s({type_name(value)}={go_text(value)})"
+
+
 def go_syntax(value: Value) -> str:
     """A value in Go's own syntax (`%#v`), as messages about keys show it."""
     if isinstance(value, str):

@@ -229,8 +229,11 @@ class _Decoder:
         return out
 
     def _flag(self, node: Node | None, where: str) -> bool:
-        if node is None or not isinstance(node.value, str):
+        if node is None or node.value is None or isinstance(node.value, bool):
             return node is not None and node.value is True
+        if not isinstance(node.value, str):
+            self._fail(where, f"expected type 'bool', got unconvertible type '{type_name(node.value)}'", node)
+            return False
         try:
             return bool(to_boolean(node.value, self._warn))
         except ValueError as error:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bakehouse.bake.compose.nodes import ComposeFailure, Node, dotted, go_text, type_name
+from bakehouse.bake.compose.nodes import ComposeFailure, Node, dotted, go_string, go_text, type_name
 from bakehouse.bake.compose.ports_and_mounts import parse_volume
 
 TYPE_CHECKING = False
@@ -89,8 +89,8 @@ def _by_mount(directory: str) -> Index:
             target, source = item.get("target"), item.get("source")
             if target is not None:
                 return go_text(target.value)
-            return f"{directory}/{'%!s(<nil>)' if source is None else go_text(source.value)}"
-        raise ComposeFailure(f"{dotted(path)}: unsupported expose value {_shown(item)}", item)
+            return f"{directory}/{go_string(None if source is None else source.value)}"
+        raise ComposeFailure(f"{dotted(path)}: unsupported expose value {go_string(item.value)}", item)
 
     return index
 
@@ -98,14 +98,7 @@ def _by_mount(directory: str) -> Index:
 def _by_text(item: Node, path: Path) -> str:
     if isinstance(item.value, str) or type(item.value) is int:
         return str(item.value)
-    raise ComposeFailure(f"{dotted(path)}: unsupported expose value {_shown(item)}", item)
-
-
-def _shown(item: Node) -> str:
-    """A value that is no text under Go's `%s`."""
-    if item.value is None:
-        return "%!s(<nil>)"
-    return f"%!s({type_name(item.value)}={go_text(item.value)})"
+    raise ComposeFailure(f"{dotted(path)}: unsupported expose value {go_string(item.value)}", item)
 
 
 def _by_port(item: Node, path: Path) -> str:

@@ -118,6 +118,14 @@ def test_a_warning_is_told_once(tmp_path: Path) -> None:
     assert definition.compose.warnings == wanted
 
 
+def test_an_old_form_of_external_is_told(tmp_path: Path) -> None:
+    told: list[str] = []
+    text = "services: {a: {build: .}}\nvolumes: {v: {external: {name: x}}}\n"
+    (tmp_path / "compose.yaml").write_text(text)
+    load(LoadOptions(cwd=str(tmp_path), environ={}, warn=told.append))
+    assert told == ["volumes.v: external.name is deprecated. Please set name and external: true"]
+
+
 def test_the_command_shows_warnings(tmp_path: Path) -> None:
     (tmp_path / "compose.yaml").write_text("services: {a: {image: 'x:$T', build: .}}\n")
     done = subprocess.run(
