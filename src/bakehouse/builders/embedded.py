@@ -22,6 +22,7 @@ from bakehouse.builders.sessions import compatible_groups
 from bakehouse.builders.settings import Settings
 from bakehouse.builders.stdin import StandardInput, StdinContents, read_standard_input
 from bakehouse.builders.support import refuse_unbuilt
+from bakehouse.engine.answers import Answers
 from bakehouse.engine.engine import Engine, Job, JobPlatform, SolveOptions
 from bakehouse.engine.exporters.model import Exporter
 from bakehouse.errors import BakehouseError
@@ -77,13 +78,16 @@ def build(
     for target in request.targets.values():
         refuse_unbuilt(target)
     credentials = DockerCredentials(settings.docker_config) if settings.docker_config else NoCredentials()
-    lender = Lender(request.environ, request.cwd, credentials)
     # Filled by the planner as it meets them: the resolver looks into layouts before any solve has a session.
     layouts: dict[str, Path] = {}
     base_session = Session(oci_layouts=layouts, credentials=credentials)
     exporters = _exporters(request, settings)
     outcome = BuildOutcome()
-    with open_engine(settings, request.environ) as engine, ExitStack() as stack:
+    with (
+        Lender(request.environ, request.cwd, credentials) as lender,
+        open_engine(settings, request.environ) as engine,
+        ExitStack() as stack,
+    ):
         planner = Planner(
             request.targets,
             _directories(request, lender, engine, cancel, stack),
@@ -112,6 +116,18 @@ def build(
                 raise
             outcome.responses |= {name: result.responses for name, result in results.items()}
     return outcome
+
+
+def _host_keys() -> Callable[[str], str]:
+    """Asks every SSH server for its key once a command."""
+    answers = Answers()
+
+    def ask(host: str) -> str:
+        from bakehouse.engine.sources.known_hosts import scan_host_key
+
+        return answers.once(host, lambda: scan_host_key(host))
+
+    return ask
 
 
 def _directories(

@@ -21,6 +21,7 @@ from bakehouse.engine.sources.git_command import Git, GitAccess, git_access
 from bakehouse.engine.sources.http_client import redacted
 from bakehouse.engine.tree import EngineContext
 from bakehouse.errors import DefinitionError, IntegrityError, NotBuiltYetError, NotFoundError
+from bakehouse.giturl import without_passwords
 from bakehouse.go.paths import rooted_path
 from bakehouse.lazy import regex
 from bakehouse.llb.ops import SourceOp, Vertex
@@ -116,7 +117,7 @@ class GitSource:
         self._reference = GitReference.of(vertex.op)
         self._attrs = vertex.op.attrs
         self._context = context
-        self._name = vertex.name
+        self._name = without_passwords(vertex.name)
         self._digest = vertex.digest
 
     def cache_map(self, context: RunContext) -> CacheMap:

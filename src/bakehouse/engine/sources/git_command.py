@@ -75,6 +75,12 @@ def _authorization(attrs: Mapping[str, str], remote: str, session: Session) -> s
     return ""
 
 
+def _hint(messages: str, authorized: bool) -> str:
+    if authorized and "error: 30" in messages:
+        return "The server sends git to another address, and a token is not sent along: name that address."
+    return "Check the address. Private repositories take a token (secret GIT_AUTH_TOKEN) or an SSH agent (ssh default)."
+
+
 class Git:
     """The git program on one repository (or none). Raises `DefinitionError` (`git-failed`) when it fails."""
 
@@ -98,8 +104,7 @@ class Git:
             raise DefinitionError(
                 f"git stderr:\n{messages.strip()}\n: exit status {code}",
                 code="git-failed",
-                hint="Check the address. A private repository takes a token (secret GIT_AUTH_TOKEN) or an SSH agent "
-                "(ssh default).",
+                hint=_hint(messages, bool(self._access.authorization)),
             )
         if messages:
             self._context.reporter.log(STDERR, messages.encode("utf-8", "replace"))
@@ -166,7 +171,10 @@ class Git:
                 environment[name] = os.environ[name]
         if access.authorization:
             # By the environment: an argument could be read by every user of the machine.
-            environment["GIT_CONFIG_COUNT"] = "1"
+            environment["GIT_CONFIG_COUNT"] = "2"
             environment["GIT_CONFIG_KEY_0"] = f"http.{access.scope}.extraheader"
             environment["GIT_CONFIG_VALUE_0"] = f"Authorization: {access.authorization}"
+            # git would send the header along, to whatever host it is told to go to.
+            environment["GIT_CONFIG_KEY_1"] = "http.followRedirects"
+            environment["GIT_CONFIG_VALUE_1"] = "false"
         return environment
