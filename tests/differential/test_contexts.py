@@ -54,8 +54,8 @@ def main(id: str, context: str, **fields: Any) -> Situation:
     return Situation(id, {"context": context, **fields})
 
 
-def named(id: str, dockerfile: str, **contexts: str) -> Situation:
-    return Situation(id, {"context": "empty", "dockerfile-inline": dockerfile, "contexts": contexts})
+def named(id: str, text: str, /, **contexts: str) -> Situation:
+    return Situation(id, {"context": "empty", "dockerfile-inline": text, "contexts": contexts})
 
 
 REPOSITORY = "http://{web}/git/app.git"
@@ -127,6 +127,15 @@ SITUATIONS = [
     named("copy-target", ALL_OF_SRC, src="target:directory"),
     named("mount-target", READS_SRC, src="target:directory"),
     named("from-target", "FROM src\nCOPY --from=src folder/b /again\n", src="target:git-tag-folder"),
+    named(
+        "platform", "FROM base\nCOPY --from=base f /again\n", **{"base::linux/amd64": "dir", "base": "empty"}
+    ),
+    named("other-platform", "FROM base\n", **{"base::linux/arm64": "empty", "base": "dir"}),
+    named("tagged-image-by-a-directory", "FROM base:v1\n", **{"base:v1": "dir", "base": "empty"}),
+    named("latest-image", "FROM base:latest\n", base="dir"),
+    named("layout-digest", "FROM src\n", src="oci-layout://layout@{layout}"),
+    named("layout-tag-and-digest", "FROM src\n", src="oci-layout://layout:v9@{layout}"),
+    named("called-like-the-main-ones", "FROM scratch\nCOPY --from=dockerfile f /\n", dockerfile="dir"),
     named("chained", "FROM src\nCOPY --from=src folder/b /third\n", src="target:from-target"),
     named("stage-replaced", "FROM busybox AS src\nRUN false\nFROM scratch\nCOPY --from=src . /\n", src="dir"),
     named("scratch", "FROM src\nCOPY --from=files f /\n", src="docker-image://scratch", files="dir"),
@@ -153,6 +162,10 @@ class Servers:
             .replace("{daemon}", self.daemon)
             .replace("{commit}", self.repository.first)
             .replace("{short}", self.repository.first[:7])
+            .replace(
+                "{layout}",
+                json.loads((self.root / "layout/index.json").read_text())["manifests"][0]["digest"],
+            )
         )
 
 
@@ -210,6 +223,8 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
             {
                 "all.Dockerfile": COPY_ALL,
                 "wants.Dockerfile": WANTS,
+                "pattern.Dockerfile": "FROM scratch\nCOPY a*[ /\n",
+                "none.Dockerfile": "FROM scratch\nCOPY none* /\n",
                 "empty/.keep": "",
                 "dir/Dockerfile": COPY_ALL,
                 "dir/.dockerignore": "ignored\n",
@@ -294,6 +309,7 @@ class Invocation:
 
 
 STDIN = [
+    Invocation("pattern-without-a-match", ("-f-", REPOSITORY), "none.Dockerfile"),
     Invocation("dockerfile-without-files", ("-",), "all.Dockerfile"),
     Invocation("dockerfile-for-a-directory", ("-f-", "dir"), "all.Dockerfile"),
     Invocation("dockerfile-for-a-repository", ("-f-", REPOSITORY + "#mytag"), "all.Dockerfile"),
@@ -391,6 +407,7 @@ ERRORS = [
     Invocation("text-that-is-no-dockerfile", ("http://{web}/readme",)),
     Invocation("copy-of-a-missing-file", ("http://{web}/wants.Dockerfile",)),
     Invocation("copy-without-files", ("-",), "wants.Dockerfile"),
+    Invocation("malformed-pattern", ("-f-", REPOSITORY), "pattern.Dockerfile"),
     Invocation("ambiguous", ("-f", "x", "-"), "all.Dockerfile"),
     Invocation("archive-without-dockerfile", ("-f", "x", "-"), "context.tar.gz"),
     Invocation("path-missing", ("nowhere",)),

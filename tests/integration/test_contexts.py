@@ -51,6 +51,59 @@ def built(bakehouse: Bakehouse, tmp_path: Path, *arguments: str, **options: obje
     return out
 
 
+def test_only_what_is_used_is_read(offline: Bakehouse, tmp_path: Path) -> None:
+    """C1: relative and absolute directories; a file that no step names may be anything, and as large as it likes."""
+    work = tmp_path / "project"
+    work.mkdir()
+    (work / "Dockerfile").write_text("FROM scratch\nCOPY used/ /\n")
+    (work / "used").mkdir()
+    (work / "used/f").write_text("f")
+    os.mkfifo(work / "pipe")
+    with open(work / "huge", "wb") as file:
+        file.truncate(1 << 40)
+    for arguments, cwd in (((".",), work), (("project",), tmp_path), ((str(work),), tmp_path)):
+        assert built(offline, tmp_path, *arguments, cwd=cwd) == {"f": "f"}
+
+
+def test_a_shared_context_is_read_and_copied_once(offline: Bakehouse, tmp_path: Path, web: Web) -> None:
+    """B5: two targets that link to a third, one that links to one of them, and a repository that all share."""
+    url = web.url("git/shared.git")
+    commit(web.root / "shared.git", {"g": "g"})
+    (tmp_path / "f").write_text("f")
+    inline = "FROM scratch\nCOPY --from=ctx f /{}\nCOPY --from=repo g /\n"
+    definition = {
+        "group": {"default": {"targets": ["one", "two"]}},
+        "target": {
+            "ctx": {"dockerfile-inline": "FROM scratch\nCOPY f /f\n"},
+            **{
+                name: {
+                    "dockerfile-inline": inline.format(name),
+                    "contexts": {"ctx": "target:ctx", "repo": url},
+                    "output": [f"type=tar,dest={name}.tar"],
+                }
+                for name in ("one", "two")
+            },
+        },
+    }
+    (tmp_path / "docker-bake.json").write_text(json.dumps(definition))
+    done = offline.run("bake", "--progress=rawjson", cwd=tmp_path)
+    runs: dict[str, set[str]] = {}
+    for line in done.stderr.splitlines():
+        for vertex in json.loads(line).get("vertexes") or []:
+            if vertex.get("completed") and not vertex.get("cached"):
+                runs.setdefault(vertex["name"], set()).add(vertex["digest"])
+    copies = [name for name in runs if name.endswith("COPY f /f")]
+    assert len(copies) == 1
+    assert len(runs[copies[0]]) == 1
+    loads = [name for name in runs if name.endswith("load build context")]
+    assert len(loads) == 1
+    fetches = [name for name in runs if "load git source" in name]
+    assert len(fetches) == 1
+    assert len(list((offline.home / "store/git").iterdir())) == 1
+    with tarfile.open(tmp_path / "two.tar") as tar:
+        assert sorted(tar.getnames()) == ["g", "two"]
+
+
 def test_a_commit_is_fetched_once_and_shallow(
     offline: Bakehouse, tmp_path: Path, web: Web, repository: SampleRepository
 ) -> None:

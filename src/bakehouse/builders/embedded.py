@@ -131,11 +131,14 @@ def _planning(
 ) -> Iterator[tuple[Engine, Planner, Lender]]:
     """An open engine, a planner for the request that looks images up through it, and who lends what it asks for."""
     credentials = DockerCredentials(settings.docker_config) if settings.docker_config else NoCredentials()
-    lender = Lender(request.environ, request.cwd, credentials)
     # Filled by the planner as it meets them: the resolver looks into layouts before any solve has a session.
     layouts: dict[str, Path] = {}
     session = Session(oci_layouts=layouts, credentials=credentials)
-    with _engine_of(request, settings) as engine, ExitStack() as stack:
+    with (
+        Lender(request.environ, request.cwd, credentials) as lender,
+        _engine_of(request, settings) as engine,
+        ExitStack() as stack,
+    ):
         planner = Planner(
             request.targets,
             _directories(request, lender, engine, cancel, stack),
@@ -145,9 +148,22 @@ def _planning(
             cancel.check,
             layouts,
             EngineFetcher(engine, lender.session, reporter, cancel, several_targets=len(request.targets) > 1),
+            known_hosts=_host_keys(),
             asked=request.calls,
         )
         yield engine, planner, lender
+
+
+def _host_keys() -> Callable[[str], str]:
+    """Asks every SSH server for its key once a command."""
+    answers = Answers()
+
+    def ask(host: str) -> str:
+        from bakehouse.engine.sources.known_hosts import scan_host_key
+
+        return answers.once(host, lambda: scan_host_key(host))
+
+    return ask
 
 
 def _engine_of(request: BuildRequest, settings: Settings) -> AbstractContextManager[Engine]:

@@ -20,6 +20,7 @@ from bakehouse.engine.layer_tree import LayerTree
 from bakehouse.engine.sources.git_command import Git, GitAccess, git_access
 from bakehouse.engine.tree import EngineContext
 from bakehouse.errors import DefinitionError, IntegrityError, NotBuiltYetError, NotFoundError
+from bakehouse.giturl import without_passwords
 from bakehouse.go.paths import rooted_path
 from bakehouse.go.urls import redacted
 from bakehouse.lazy import regex
@@ -116,7 +117,7 @@ class GitSource:
         self._reference = GitReference.of(vertex.op)
         self._attrs = vertex.op.attrs
         self._context = context
-        self._name = vertex.name
+        self._name = without_passwords(vertex.name)
         self._digest = vertex.digest
 
     def cache_map(self, context: RunContext) -> CacheMap:

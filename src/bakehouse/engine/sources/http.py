@@ -27,6 +27,7 @@ from bakehouse.errors import (
     NotBuiltYetError,
     NotFoundError,
 )
+from bakehouse.giturl import without_passwords
 from bakehouse.go.jsontext import compact_json
 from bakehouse.go.urls import redacted
 from bakehouse.llb.ops import SourceOp, Vertex
@@ -71,7 +72,7 @@ class HttpSource:
         assert isinstance(vertex.op, SourceOp)
         self._url = vertex.op.identifier
         self._attrs: Mapping[str, str] = vertex.op.attrs
-        self._name = vertex.name
+        self._name = without_passwords(vertex.name)
         self._digest = vertex.digest
         self._context = context
         for attribute in self._attrs:
