@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from bakehouse.diagnostics import Diagnostic, DiagnosticsError, Position, SourceRange
+from bakehouse.diagnostics import Diagnostic, DiagnosticsError, Position, SourceRange, render_excerpt
 from bakehouse.errors import DefinitionError
 from bakehouse.values import dataclass
 
@@ -80,8 +80,9 @@ def to_diagnostics(error: DockerfileError, filename: str, text: str) -> Diagnost
     result = DiagnosticsError([diagnostic], {filename: text}, message=error.message, code=error.code)
     result.hint = error.hint
     if error.location is not None:
-        places = (error.location, *error.others)
+        places = list(dict.fromkeys((error.location, *error.others)))
         result.source_lines = tuple(sorted({number for place in places for number in place}))
+        result.excerpt = "\n".join(render_excerpt(filename, text, each.first, each.last) for each in places)
     return result
 
 
