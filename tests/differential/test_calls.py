@@ -19,6 +19,7 @@ from typing import Any
 
 import pytest
 
+from tests.differential.random_dockerfiles import Lot
 from tests.support.command import Bakehouse
 from tests.support.paths import CASES, peer
 from tests.support.services import BuildKit, Registry
@@ -245,6 +246,40 @@ def test_targets_text(name: str, form: Callable[[str], Form]) -> None:
 def test_targets_json_as_bytes(form: Callable[[str], Form]) -> None:
     found = form("targets,format=json")
     assert found.ours == found.theirs
+
+
+def test_random_dockerfiles(tmp_path: Path, registry: Registry, buildkit: BuildKit) -> None:
+    """The same findings and the same error, drawn by lot. Only how registries and several names are told may differ."""
+    lot = Lot(20)
+    texts = {f"t{number:03d}": lot.dockerfile() for number in range(120)}
+    targets = {name: {"dockerfile": name} for name in texts}
+    for name, text in texts.items():
+        (tmp_path / name).write_text(text)
+    (tmp_path / ".dockerignore").write_text("ignored\ndir\n")
+    (tmp_path / "docker-bake.json").write_text(json.dumps({"target": targets}))
+    words = ["bake", "--call=check,format=json", *texts]
+    theirs = json.loads(_buildx(buildkit, *words, cwd=tmp_path).stdout)["target"]
+    bakehouse = Bakehouse(tmp_path / "home", registry)
+    ours = json.loads(bakehouse.run(*words, cwd=tmp_path, check=False).stdout)["target"]
+    differing = {
+        name: (text, _findings(ours[name]["check"]), _findings(theirs[name]["check"]))
+        for name, text in texts.items()
+        if _findings(ours[name]["check"]) != _findings(theirs[name]["check"])
+    }
+    assert differing == {}
+    assert len({each["ruleName"] for name in texts for each in ours[name]["check"]["warnings"] or ()}) >= 18
+    assert sum("buildError" in ours[name]["check"] for name in texts) >= 20
+
+
+def _findings(result: dict[str, Any]) -> tuple[list[str], Any]:
+    """What was found, and the error. Base images are looked up at once by BuildKit, so that the order of what concerns
+    them is by chance; so is that of the rules in the error that stands for findings."""
+    error = result.get("buildError")
+    if error is not None and error["message"].startswith("lint violation"):
+        error = sorted(re.split(r"[:,] ", error["message"]))
+    elif error is not None and error["message"].endswith("invalid reference format"):
+        error = "the base image of one stage or another"
+    return sorted(json.dumps(each) for each in result["warnings"] or ()), error
 
 
 WARNED = "FROM scratch AS One\n# A is for apple\nARG A=1\nENV a b\n"

@@ -307,9 +307,9 @@ TEXTS_OF: Mapping[str, Mapping[str, Text]] = {
             entries=_RESOURCES,
         ),
         "call": Text(
-            "What to do instead of building. Only `build` so far",
+            "A question to answer instead of building: `check`, `outline`, `targets`, `subrequests.describe`; `build` builds",
             '"check"',
-            values=("build", "check", "outline", "targets"),
+            values=("build", "check", "outline", "targets", "subrequests.describe"),
         ),
         "entitlements": Text(
             "Privileges that steps may use: `network.host`, `security.insecure`, `device[=NAME]`",

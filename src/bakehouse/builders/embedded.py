@@ -24,6 +24,7 @@ from bakehouse.builders.settings import Settings
 from bakehouse.builders.stdin import StandardInput, StdinContents, read_standard_input
 from bakehouse.builders.support import refuse_unbuilt
 from bakehouse.dockerfile.lowering import Lowered
+from bakehouse.engine.answers import Answers
 from bakehouse.engine.engine import Engine, Job, JobPlatform, SolveOptions
 from bakehouse.engine.exporters.model import Exporter
 from bakehouse.errors import BakehouseError

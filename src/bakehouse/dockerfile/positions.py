@@ -78,12 +78,10 @@ def to_diagnostics(error: DockerfileError, filename: str, text: str) -> Diagnost
     diagnostic = Diagnostic(error.message, subject=subject, code=error.code)
     result = DiagnosticsError([diagnostic], {filename: text}, message=error.message, code=error.code)
     result.hint = error.hint
-    if result.excerpt is not None and error.further:
-        others = [render_excerpt(filename, text, each.first, each.last) for each in error.further]
-        result.excerpt = "\n".join([result.excerpt, *others])
     if error.location is not None:
-        places = (error.location, *error.further)
+        places = list(dict.fromkeys((error.location, *error.further)))
         result.source_lines = tuple(sorted({number for place in places for number in place}))
+        result.excerpt = "\n".join(render_excerpt(filename, text, each.first, each.last) for each in places)
     return result
 
 

@@ -262,3 +262,13 @@ def test_wrong_options(options: dict[str, str], message: str) -> None:
     with pytest.raises(DefinitionError) as caught:
         parse_options(options, dockerfile=b"FROM scratch\n", input_edges=edges)
     assert message in caught.value.message
+
+
+def test_a_circle_of_stages_shows_every_instruction_that_closes_it() -> None:
+    text = "FROM scratch AS a\nCOPY --from=b /x /y\nFROM scratch AS b\nENV q=r\nCOPY --from=a /x \\\n  /y\n"
+    with pytest.raises(DiagnosticsError) as caught:
+        lower(request(text), Resolver())
+    assert caught.value.source_lines == (2, 5, 6)
+    assert caught.value.excerpt is not None
+    heads = [line for line in caught.value.excerpt.splitlines() if line.startswith("Dockerfile:")]
+    assert heads == ["Dockerfile:2", "Dockerfile:5"]
