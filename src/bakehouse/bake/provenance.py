@@ -223,7 +223,7 @@ class Provenance:
         if len(way) > 1:
             text += f", by way of {', '.join(way[:-1])}"
         causes = self._origins(self._record.history(parent), index, step, field, part)
-        return Origin("inherited", text, causes=causes)
+        return Origin("inherited", text, causes=causes, facts={"targets": way})
 
     def _overridden(self, earlier: Sequence[Step], step: Step, field: Field, part: Part | None) -> Origin:
         override: Override = step.source
@@ -242,7 +242,7 @@ class Provenance:
         causes = []
         if part is not None and part.key is None:
             causes = self._derived(earlier, step, field, part.element)
-        return Origin(kind, text, causes=causes)
+        return Origin(kind, text, causes=causes, facts={"overrides": texts})
 
     def _derived(self, earlier: Sequence[Step], step: Step, field: Field, element: Any) -> list[Origin]:
         """The origins of the entry that a step changed into `element`: one of the same type or id that is gone."""

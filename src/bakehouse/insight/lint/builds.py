@@ -10,6 +10,7 @@ from bakehouse.bake import Target, dockerfile_path
 from bakehouse.bake.contexts import local_path, printed_context
 from bakehouse.bake.fields import FIELDS_BY_NAME
 from bakehouse.bake.provenance import Part
+from bakehouse.bake.selection import select
 from bakehouse.bake.suggestions import suggestion
 from bakehouse.builders.context import DockerfileText, read_dockerfile
 from bakehouse.builders.syntax import require_known_syntax
@@ -56,6 +57,7 @@ class Builds:
         self._subject = subject
         resolved = subject.definition.resolve(names, check=False).targets if names else {}
         self._targets = {name: target for name, target in resolved.items() if target.context != "-"}
+        self._groups: list[set[str]] | None = None
 
     def look(self) -> Iterator[Finding]:
         """All findings of this module's rules, one a place: targets that inherit a mistake share it."""
@@ -183,12 +185,20 @@ class Builds:
             for tag in target.tags or ():
                 place = self._subject.provenance.place(target, _TAGS, Part(element=tag))
                 other, where = first.setdefault(_full_name(tag), (name, place))
-                if other == name:
+                # Variants of one image inherit its tags; that matters only where one command builds them.
+                if other == name or (where == place and not self._built_together(other, name)):
                     continue
                 message = f'targets "{other}" and "{name}" have the same tag {tag}'
                 if where is not None and where != place:
                     message += f" (the other one is at {where.filename}:{where.start.line})"
                 yield Finding(rules.DUPLICATE_TAG, message, place)
+
+    def _built_together(self, one: str, other: str) -> bool:
+        """Whether some group means both targets."""
+        if self._groups is None:
+            groups, targets = self._subject.definition.groups, self._subject.definition.targets
+            self._groups = [set(select([name], groups, targets).targets) for name in groups]
+        return any(one in members and other in members for members in self._groups)
 
 
 def declared_args(file: Dockerfile) -> set[str]:

@@ -148,7 +148,8 @@ UNDECLARED_ARG = Rule(
 DUPLICATE_TAG = Rule(
     "duplicate-tag",
     WARNING,
-    "A tag that two targets give to their images: whichever is built last has it",
+    "A tag that two targets give to their images: whichever is built last has it. Targets that inherit it from one "
+    "place are variants of one image, which matters only when a group means both",
     "Give each target tags of its own",
 )
 MISSING_CONTEXT = Rule(
