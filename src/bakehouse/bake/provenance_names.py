@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 #: An origin without a value of its own.
 NOTHING = object()
 _MAX_SOURCE_CHARS = 72
+#: Names within names: nobody reads a deeper tree, and the stack of the interpreter has an end.
+_MAX_DEPTH = 40
 
 
 class Origin:
@@ -91,10 +93,12 @@ class Names:
         self._sources: dict[str, bytes] = {}
         # Whether there was anything to tell of a name.
         self._told: dict[tuple[str, str], bool] = {}
+        self._depth = 0
 
     def begin(self) -> None:
         """A new explanation starts."""
         self._told = {}
+        self._depth = 0
 
     @property
     def _evaluator(self) -> Evaluator:
@@ -158,7 +162,11 @@ class Names:
         told = self._told.get((kind, name))
         if told is not None:
             return [Origin("above", "as explained above")] if told else []
+        if self._depth == _MAX_DEPTH:
+            return [Origin("more", "names beyond this are not followed")]
+        self._depth += 1
         found = causes()
+        self._depth -= 1
         self._told[kind, name] = bool(found)
         return found
 

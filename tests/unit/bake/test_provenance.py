@@ -150,6 +150,34 @@ def test_long_chains_of_parents_are_one_origin() -> None:
     assert [cause.text for cause in origin.causes] == ['"x"']
 
 
+def test_deep_chains_of_names_end_somewhere() -> None:
+    """Wherever evaluation gets through, so does the explanation."""
+    for count in (30, 60, 120, 150, 180):
+        text = 'variable "v0" { default = "x" }\n'
+        text += "".join(f'variable "v{each}" {{ default = v{each - 1} }}\n' for each in range(1, count))
+        try:
+            definition, record = _loaded(f'{text}target "a" {{ context = v{count - 1} }}\n')
+        except BakehouseError as error:
+            assert error.code == "too-deeply-nested"
+            assert count > 60
+            return
+        target = definition.resolve(["a"]).targets["a"]
+        text = json.dumps(Provenance(definition, record).field(target, FIELDS_BY_NAME["context"]).as_json())
+        assert ("not followed" in text) == (count > 40)
+
+
+def test_parents_in_many_layers_are_explained_soon() -> None:
+    text = 'target "t0-0" { args = { A = 1 } }\ntarget "t0-1" {}\n'
+    text += "".join(
+        f'target "t{layer}-{number}" {{ inherits = ["t{layer - 1}-0", "t{layer - 1}-1"] }}\n'
+        for layer in range(1, 60)
+        for number in range(2)
+    )
+    definition, record = _loaded(text)
+    fields = Provenance(definition, record).fields(definition.resolve(["t59-0"]).targets["t59-0"])
+    assert [field.label for field in fields] == ["inherits", "context", "dockerfile", "args"]
+
+
 def test_names_that_share_names_are_told_once() -> None:
     """A tree that repeated what it told would have 2^40 lines."""
     count = 40

@@ -139,6 +139,13 @@ UNKNOWN_TARGET = Rule(
     "A group, `inherits` or a `target:` context that names a target that does not exist. It fails when it is built",
     "Correct the name",
 )
+UNRESOLVABLE_TARGET = Rule(
+    "unresolvable-target",
+    ERROR,
+    "A target that cannot be resolved: its `target:` contexts lead round in a circle, or to a target without its "
+    "platforms. It fails when it is built",
+    "Correct its contexts",
+)
 UNDECLARED_ARG = Rule(
     "undeclared-arg",
     WARNING,
@@ -199,6 +206,7 @@ RULES: tuple[Rule, ...] = (
     UNREACHABLE_TARGET,
     INHERITS_CYCLE,
     UNKNOWN_TARGET,
+    UNRESOLVABLE_TARGET,
     UNDECLARED_ARG,
     DUPLICATE_TAG,
     MISSING_CONTEXT,
