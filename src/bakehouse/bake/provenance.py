@@ -16,7 +16,7 @@ from bakehouse.hcl.values import tuple_
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from typing import Any
 
     from bakehouse.bake.blocks import BlockState, Instance
@@ -118,7 +118,7 @@ class Provenance:
         self._names.begin()
         notes = self._notes(self._record.history(target), field)
         if field.name == "inherits":
-            notes += dict.fromkeys(self._passed_over(target))
+            notes += self._passed_over(target)
         if not field.printed:
             # Consumed by resolution: only the evaluated target has it.
             target = self._definition.targets[target.name]
@@ -223,7 +223,7 @@ class Provenance:
         if len(way) > 1:
             text += f", by way of {', '.join(way[:-1])}"
         causes = self._origins(self._record.history(parent), index, step, field, part)
-        return Origin("inherited", text, causes=causes)
+        return Origin("inherited", text, causes=causes, facts={"targets": way})
 
     def _overridden(self, earlier: Sequence[Step], step: Step, field: Field, part: Part | None) -> Origin:
         override: Override = step.source
@@ -242,7 +242,7 @@ class Provenance:
         causes = []
         if part is not None and part.key is None:
             causes = self._derived(earlier, step, field, part.element)
-        return Origin(kind, text, causes=causes)
+        return Origin(kind, text, causes=causes, facts={"overrides": texts})
 
     def _derived(self, earlier: Sequence[Step], step: Step, field: Field, element: Any) -> list[Origin]:
         """The origins of the entry that a step changed into `element`: one of the same type or id that is gone."""
@@ -296,13 +296,20 @@ class Provenance:
                 notes += _dropped(before, after or [])
         return notes
 
-    def _passed_over(self, target: Target) -> Iterator[str]:
+    def _passed_over(self, target: Target) -> list[str]:
         """The parents that were left out, anywhere above the target, because the way to them is a circle."""
-        for step in self._record.history(target):
-            if step.kind == recorder.SKIPPED:
-                yield f"{step.source} was passed over as a parent of {target.name}: the way leads round in a circle"
-            elif step.kind == recorder.INHERITED:
-                yield from self._passed_over(step.source)
+        notes = []
+        seen = {id(target)}
+        pending = [target]
+        for each in pending:
+            for step in self._record.history(each):
+                if step.kind == recorder.SKIPPED:
+                    why = "the way leads round in a circle"
+                    notes.append(f"{step.source} was passed over as a parent of {each.name}: {why}")
+                elif step.kind == recorder.INHERITED and id(step.source) not in seen:
+                    seen.add(id(step.source))
+                    pending.append(step.source)
+        return notes
 
     # Blocks
 

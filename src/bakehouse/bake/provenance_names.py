@@ -30,13 +30,16 @@ if TYPE_CHECKING:
 #: An origin without a value of its own.
 NOTHING = object()
 _MAX_SOURCE_CHARS = 72
+#: Names within names: nobody reads a deeper tree, and the stack of the interpreter has an end.
+_MAX_DEPTH = 40
 
 
 class Origin:
     """One place a value comes from. `kind` is stable (docs/how-to/explain-values.md lists them), `text` is for people,
-    `place` the part of a file, `value` what a name stands for (as JSON), `causes` the origins behind this one."""
+    `place` the part of a file, `value` what a name stands for (as JSON), `causes` the origins behind this one. `facts`
+    say to programs what `text` says to people."""
 
-    __slots__ = ("causes", "kind", "place", "text", "value")
+    __slots__ = ("causes", "facts", "kind", "place", "text", "value")
 
     def __init__(
         self,
@@ -45,7 +48,9 @@ class Origin:
         place: SourceRange | None = None,
         value: object = NOTHING,
         causes: list[Origin] | None = None,
+        facts: dict[str, object] | None = None,
     ) -> None:
+        self.facts = facts or {}
         self.kind = kind
         self.text = text
         self.place = place
@@ -53,7 +58,7 @@ class Origin:
         self.causes = causes or []
 
     def as_json(self) -> dict[str, object]:
-        out: dict[str, object] = {"kind": self.kind, "text": self.text}
+        out: dict[str, object] = {"kind": self.kind, "text": self.text, **self.facts}
         if self.place is not None:
             out["place"] = place_as_json(self.place)
         if self.value is not NOTHING:
@@ -85,12 +90,15 @@ class Names:
         self._definition = definition
         self._record = record
         self._written = written
+        self._sources: dict[str, bytes] = {}
         # Whether there was anything to tell of a name.
         self._told: dict[tuple[str, str], bool] = {}
+        self._depth = 0
 
     def begin(self) -> None:
         """A new explanation starts."""
         self._told = {}
+        self._depth = 0
 
     @property
     def _evaluator(self) -> Evaluator:
@@ -100,10 +108,12 @@ class Names:
     def source_text(self, expression: Expression) -> str:
         """The expression as written, on one line, shortened; "" where the source is not at hand."""
         place = expression.range
-        sources = self._evaluator.sources
-        # A file whose name does not tell its kind, as standard input, got an ending for its places.
-        text = sources.get(place.filename) or sources.get(place.filename.rpartition(".")[0], "")
-        piece = text.encode("utf-8", "replace")[place.start.byte : place.end.byte].decode("utf-8", "replace")
+        if place.filename not in self._sources:
+            sources = self._evaluator.sources
+            # A file whose name does not tell its kind, as standard input, got an ending for its places.
+            text = sources.get(place.filename) or sources.get(place.filename.rpartition(".")[0], "")
+            self._sources[place.filename] = text.encode("utf-8", "replace")
+        piece = self._sources[place.filename][place.start.byte : place.end.byte].decode("utf-8", "replace")
         line = " ".join(piece.split())
         return line if len(line) <= _MAX_SOURCE_CHARS else line[: _MAX_SOURCE_CHARS - 1] + "…"
 
@@ -138,19 +148,25 @@ class Names:
         if root in ("target", "group"):
             return self._reference(traversal)
         if root in evaluator.built_ins:
-            return Origin("built-in", f"built-in {root}", value=evaluator.built_ins[root])
+            return Origin(
+                "built-in", f"built-in {root}", value=evaluator.built_ins[root], facts={"name": root}
+            )
         declared = evaluator.declared
         if root in declared.attributes:
             return self._attribute(root)
         if root in declared.variables:
             return self._variable(declared.variables[root])
-        return Origin("unknown", f"{root} is not defined", traversal.range)
+        return Origin("unknown", f"{root} is not defined", traversal.range, facts={"name": root})
 
     def _once(self, kind: str, name: str, causes: Callable[[], list[Origin]]) -> list[Origin]:
         told = self._told.get((kind, name))
         if told is not None:
             return [Origin("above", "as explained above")] if told else []
+        if self._depth == _MAX_DEPTH:
+            return [Origin("more", "names beyond this are not followed")]
+        self._depth += 1
         found = causes()
+        self._depth -= 1
         self._told[kind, name] = bool(found)
         return found
 
@@ -162,7 +178,9 @@ class Names:
         causes = self._once(
             "axis", f"{id(state)} {name}", lambda: self.mentioned(matrix, self._evaluator.global_scope)
         )
-        return Origin("matrix", f"matrix axis {name}", matrix.range, plain(value), causes)
+        return Origin(
+            "matrix", f"matrix axis {name}", matrix.range, plain(value), causes, facts={"name": name}
+        )
 
     def _attribute(self, name: str) -> Origin:
         attribute = self._evaluator.declared.attributes[name]
@@ -170,43 +188,52 @@ class Names:
         overriding = self._overriding(name)
         if overriding is not None:
             unused = Origin("unused", "its default, a global attribute, is not used", attribute.range)
-            return Origin("variable", f"variable {name}, {overriding}", None, value, [unused])
+            return self._set_variable(name, overriding, [unused])
         causes = self._once(
             "attribute", name, lambda: self.mentioned(attribute.expr, self._evaluator.global_scope)
         )
-        return Origin("attribute", f"global attribute {name}", attribute.expr.range, value, causes)
+        text = f"global attribute {name}"
+        return Origin("attribute", text, attribute.expr.range, value, causes, facts={"name": name})
 
     def _variable(self, variable: VariableDeclaration) -> Origin:
         name, default = variable.name, variable.default
         value = self._value(name)
         overriding = self._overriding(name)
         if overriding is not None:
-            causes = []
+            unused = []
             if default is not None:
-                text = f"its default {self.source_text(default.expr)} is not used".replace("  ", " ")
-                causes.append(Origin("unused", text, default.expr.range))
-            return Origin("variable", f"variable {name}, {overriding}", None, value, causes)
-        place = variable.block.label_ranges[0]
+                text = " ".join(["its default", self.source_text(default.expr), "is not used"])
+                unused.append(Origin("unused", text.replace("  ", " "), default.expr.range))
+            return self._set_variable(name, overriding, unused)
         if default is None:
-            return Origin("variable", f"variable {name}, which has no default", place, value)
+            place = variable.block.label_ranges[0]
+            text = f"variable {name}, which has no default"
+            return Origin("variable", text, place, value, facts={"name": name, "from": "nothing"})
         causes = self._once(
             "variable", name, lambda: self.mentioned(default.expr, self._evaluator.global_scope)
         )
-        return Origin("variable", f"variable {name}, its default", default.expr.range, value, causes)
+        text = f"variable {name}, its default"
+        return Origin(
+            "variable", text, default.expr.range, value, causes, facts={"name": name, "from": "default"}
+        )
 
     def _overriding(self, name: str) -> str | None:
-        """Where the text that overrides a variable came from, in words; None when nothing did."""
+        """The name under which the text was found that overrides a variable; None when nothing does."""
         found = self._evaluator.overridden.get(name)
-        if found is None:
-            return None
-        used, _ = found
-        flag = self._definition.is_given(used)
-        return f"from --var {used}" if flag else f"from the environment's {used}"
+        return None if found is None else found[0]
+
+    def _set_variable(self, name: str, found_as: str, causes: list[Origin]) -> Origin:
+        """A variable that the command line or the environment sets."""
+        given = self._definition.is_given(found_as)
+        text = f"from --var {found_as}" if given else f"from the environment's {found_as}"
+        facts: dict[str, object] = {"name": name, "from": "var" if given else "environment", "as": found_as}
+        return Origin("variable", f"variable {name}, {text}", None, self._value(name), causes, facts)
 
     def _function(self, function: FunctionDeclaration) -> Origin:
         result, params = function.result, function.params
         if result is None or params is None:
-            return Origin("function", f"function {function.name}", function.block.label_ranges[0])
+            place = function.block.label_ranges[0]
+            return Origin("function", f"function {function.name}", place, facts={"name": function.name})
         names = [as_keyword(each) for each in params.expr.as_list() or ()]
         if function.variadic is not None:
             names.append(as_keyword(function.variadic.expr))
@@ -215,7 +242,7 @@ class Names:
             "function", function.name, lambda: self.mentioned(result.expr, scope, bound=frozenset(names))
         )
         text = f"function {function.name}: {self.source_text(result.expr)}"
-        return Origin("function", text, result.expr.range, causes=causes)
+        return Origin("function", text, result.expr.range, causes=causes, facts={"name": function.name})
 
     def _reference(self, traversal: Traversal) -> Origin:
         """`target.NAME.ATTR`: what the block of that target says, without its parents or overrides."""
@@ -227,12 +254,12 @@ class Names:
                 field = FIELDS_BY_NAME.get(names[1])
                 if field is not None and field.name in state.attributes:
                     return self._referred(text, state, instance, field)
-        return Origin("reference", f"{text}, which its block does not set")
+        return Origin("reference", f"{text}, which its block does not set", facts={"name": text})
 
     def _referred(self, text: str, state: BlockState, instance: Instance, field: Field) -> Origin:
         causes = self._once("reference", text, lambda: [self._written(state, instance, field, None)])
         value = plain(instance.values[field.name]) if field.name in instance.values else NOTHING
-        return Origin("reference", f"{text}, as its block says", None, value, causes)
+        return Origin("reference", f"{text}, as its block says", None, value, causes, facts={"name": text})
 
 
 def called_functions(expression: Expression) -> list[str]:

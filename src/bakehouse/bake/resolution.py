@@ -8,6 +8,7 @@ from __future__ import annotations
 from bakehouse.bake.contexts import TARGET_PREFIX, merge_bases, rebase
 from bakehouse.bake.entries import Output
 from bakehouse.bake.fields import FIELDS
+from bakehouse.bake.kinds import SHAPE_ENTRIES, SHAPE_NAMES, SHAPE_NULLABLE_NAMES, SHAPE_TEXTS
 from bakehouse.bake.overrides import apply_overrides
 from bakehouse.bake.target import Target
 from bakehouse.errors import DefinitionError, NotFoundError
@@ -45,23 +46,8 @@ def _names_of(fields: Sequence[Field]) -> tuple[tuple[str, Field], ...]:
 
 
 _TIDIED = _names_of([field for field in FIELDS if field.tidy is not None])
-_LIST_FIELDS = (
-    "inherits",
-    "annotations",
-    "attest",
-    "tags",
-    "cache_from",
-    "cache_to",
-    "secret",
-    "ssh",
-    "platforms",
-    "output",
-    "no_cache_filter",
-    "ulimits",
-    "entitlements",
-    "policy",
-)
-_MAP_FIELDS = ("contexts", "args", "labels", "extra_hosts")
+_LIST_FIELDS = [field.attribute for field in FIELDS if field.shape in (SHAPE_TEXTS, SHAPE_ENTRIES)]
+_MAP_FIELDS = [field.attribute for field in FIELDS if field.shape in (SHAPE_NAMES, SHAPE_NULLABLE_NAMES)]
 
 
 class Resolver:

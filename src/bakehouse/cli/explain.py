@@ -8,6 +8,7 @@ import sys
 
 from bakehouse.cli import options
 from bakehouse.cli.flags import LIST, Flag, UsageError, parse, render_help
+from bakehouse.cli.stdout import can_show, show
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -40,6 +41,9 @@ _FAINT = "\x1b[2m"
 _RESET = "\x1b[0m"
 #: Below this a tree of many levels would be one word a line.
 _LEAST_TEXT_COLUMNS = 24
+#: What leads to a branch, to the last one, and what passes by.
+_LINES = ("├─ ", "└─ ", "│  ")
+_PLAIN_LINES = ("|- ", "`- ", "|  ")
 
 
 def help_text() -> str:
@@ -59,12 +63,13 @@ def command(argv: Sequence[str], *, debug: bool = False) -> int:
         raise UsageError("`bakehouse explain` takes one target, field or member at a time")
     answer = _answer(parsed)
     if parsed.text("format") == "json":
-        sys.stdout.write(json.dumps(answer.as_json(), indent=2, ensure_ascii=False) + "\n")
+        show(json.dumps(answer.as_json(), indent=2, ensure_ascii=not can_show("…")) + "\n")
         return 0
     terminal = sys.stdout.isatty()
     columns = os.get_terminal_size(1).columns if terminal else 0
     colours = terminal and not os.environ.get("NO_COLOR")
-    sys.stdout.write(render(answer, columns, colours=colours))
+    marks = _LINES if can_show("".join(_LINES)) else _PLAIN_LINES
+    show(render(answer, columns, colours=colours, marks=marks))
     return 0
 
 
@@ -103,9 +108,11 @@ def _answer(parsed: Parsed) -> Answer:
     return explainer.answer(address)
 
 
-def render(answer: Answer, columns: int = 0, *, colours: bool = False) -> str:
+def render(
+    answer: Answer, columns: int = 0, *, colours: bool = False, marks: tuple[str, str, str] = _LINES
+) -> str:
     """The answer as text, wrapped to `columns` (0: not at all), with its final newline."""
-    tree = _Tree(columns, colours)
+    tree = _Tree(columns, colours, marks)
     if answer.target:
         below = [_field_lines(field) for field in answer.fields]
         tree.add(_Branch(f"target {answer.target}", "", _where(answer.place), below))
@@ -180,14 +187,15 @@ def _json(value: object) -> str:
 class _Tree:
     """Collects lines. Every text of a definition is made safe for a terminal."""
 
-    def __init__(self, columns: int, colours: bool) -> None:
+    def __init__(self, columns: int, colours: bool, marks: tuple[str, str, str]) -> None:
         self.lines: list[str] = []
+        self._branch, self._last, self._passing = marks
         self._columns = columns
         self._colours = colours
 
     def add(self, branch: _Branch, first: str = "", following: str = "") -> None:
         """A branch whose first line is indented by `first`; what is below it by `following` and its own marks."""
-        rest = following + ("│  " if branch.below else "   ")
+        rest = following + (self._passing if branch.below else "   ")
         words = [(word, _BOLD) for word in _words(branch.head)]
         words += [(word, "") for word in _words(branch.text)]
         words += [(word, _FAINT) for word in _words(f"({branch.place})" if branch.place else "")]
@@ -197,9 +205,9 @@ class _Tree:
             self.lines.append((rest if number else first) + painted)
         for number, inner in enumerate(branch.below):
             if number == len(branch.below) - 1:
-                self.add(inner, following + "└─ ", following + "   ")
+                self.add(inner, following + self._last, following + "   ")
             else:
-                self.add(inner, following + "├─ ", following + "│  ")
+                self.add(inner, following + self._branch, following + self._passing)
 
     def _painted(self, word: str, style: str) -> str:
         return f"{style}{word}{_RESET}" if style and self._colours else word

@@ -7,6 +7,7 @@ import os
 import sys
 
 from bakehouse.cli.flags import BOOL, LIST, Flag, UsageError, parse, render_help
+from bakehouse.cli.stdout import can_show, show
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -44,14 +45,18 @@ def command(argv: Sequence[str], *, debug: bool = False) -> int:
     )
     report = lint(LintRequest(options, parsed.arguments, _skipped(parsed.texts("skip"))))
     if parsed.text("format") == "json":
-        sys.stdout.write(json.dumps(report.as_json(), indent=2, ensure_ascii=False) + "\n")
+        show(_json(report.as_json()))
     elif parsed.text("format") == "sarif":
         from bakehouse.version import __version__
 
-        sys.stdout.write(json.dumps(report.as_sarif(__version__), indent=2, ensure_ascii=False) + "\n")
+        show(_json(report.as_sarif(__version__)))
     else:
-        sys.stdout.write("".join(f"{line}\n" for line in _lines(report)))
+        show("".join(f"{line}\n" for line in _lines(report)))
     return 1 if report.failed(parsed.on("strict")) else 0
+
+
+def _json(document: object) -> str:
+    return json.dumps(document, indent=2, ensure_ascii=not can_show("…")) + "\n"
 
 
 def _skipped(names: Sequence[str]) -> set[str]:
@@ -66,12 +71,18 @@ def _skipped(names: Sequence[str]) -> set[str]:
 
 
 def _lines(report: Report) -> Iterator[str]:
-    """Each finding with its excerpt and hint, and how many there are."""
+    """Each finding, warnings and errors with their excerpts and hints, and how many there are."""
+    from bakehouse.insight.lint.rules import INFO
     from bakehouse.progress.ansi import sanitized
 
+    short = False
     for finding in report.findings:
-        for line in _finding_lines(finding, report):
-            yield sanitized(line)
+        if short and finding.severity != INFO:
+            yield ""
+        short = finding.severity == INFO
+        lines = list(_finding_lines(finding, report))
+        yield from map(sanitized, lines[:1] if short else [*lines, ""])
+    if short:
         yield ""
     counts = {severity: count for severity, count in report.counts().items() if count}
     parts = [f"{count} {severity}{'s' if count > 1 else ''}" for severity, count in counts.items()]

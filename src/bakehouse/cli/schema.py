@@ -26,7 +26,7 @@ def command(argv: Sequence[str], *, debug: bool = False) -> int:
         raise UsageError("`bakehouse schema` takes no arguments")
     from bakehouse.bake.schema import definition_schema
 
-    text = json.dumps(definition_schema(), indent=2, ensure_ascii=False) + "\n"
+    text = json.dumps(definition_schema(), indent=2) + "\n"
     if parsed.text("output"):
         from pathlib import Path
 

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.cases.bake.record import ROOT, case_folders
 from tests.cases.bake.runner import ask_ours, run_ours
+from tests.support.definitions import TARGET_NAMES, definition_texts, override_texts
 
 from bakehouse.bake import Definition, LoadOptions, load
 from bakehouse.bake.explaining import Explainer, parse_address
@@ -150,6 +151,34 @@ def test_long_chains_of_parents_are_one_origin() -> None:
     assert [cause.text for cause in origin.causes] == ['"x"']
 
 
+def test_deep_chains_of_names_end_somewhere() -> None:
+    """Wherever evaluation gets through, so does the explanation."""
+    for count in (30, 60, 120, 150, 180):
+        text = 'variable "v0" { default = "x" }\n'
+        text += "".join(f'variable "v{each}" {{ default = v{each - 1} }}\n' for each in range(1, count))
+        try:
+            definition, record = _loaded(f'{text}target "a" {{ context = v{count - 1} }}\n')
+        except BakehouseError as error:
+            assert error.code == "too-deeply-nested"
+            assert count > 60
+            return
+        target = definition.resolve(["a"]).targets["a"]
+        text = json.dumps(Provenance(definition, record).field(target, FIELDS_BY_NAME["context"]).as_json())
+        assert ("not followed" in text) == (count > 40)
+
+
+def test_parents_in_many_layers_are_explained_soon() -> None:
+    text = 'target "t0-0" { args = { A = 1 } }\ntarget "t0-1" {}\n'
+    text += "".join(
+        f'target "t{layer}-{number}" {{ inherits = ["t{layer - 1}-0", "t{layer - 1}-1"] }}\n'
+        for layer in range(1, 60)
+        for number in range(2)
+    )
+    definition, record = _loaded(text)
+    fields = Provenance(definition, record).fields(definition.resolve(["t59-0"]).targets["t59-0"])
+    assert [field.label for field in fields] == ["inherits", "context", "dockerfile", "args"]
+
+
 def test_names_that_share_names_are_told_once() -> None:
     """A tree that repeated what it told would have 2^40 lines."""
     count = 40
@@ -217,105 +246,24 @@ def test_standard_input_is_quoted_too() -> None:
     assert origin.text == '"x"'
 
 
-# Generated definitions
-
-_NAMES = ("a", "b", "c")
-_EXPRESSIONS = (
-    '"x"',
-    '"${v}"',
-    "v",
-    "w",
-    "g",
-    "null",
-    "1 + 2",
-    'f("y")',
-    'v == "d" ? "p" : w',
-    "try(zz, v)",
-    'try(target.a.args.k, "none")',
-    'join("-", [for x in ["1", v] : upper(x)])',
+@given(
+    definition_texts(),
+    override_texts(),
+    st.sampled_from(({}, {"v": "env"}, {"w": "env", "SOURCE_DATE_EPOCH": "1"})),
 )
-_text = st.sampled_from(_EXPRESSIONS)
-_texts = st.lists(_text.filter(lambda text: text != "null"), max_size=3).map(
-    lambda parts: f"[{', '.join(parts)}]"
-)
-_map = st.dictionaries(st.sampled_from(("k", "(v)", '"a.b"', '"${w}"')), _text, max_size=3).map(
-    lambda pairs: "{ " + ", ".join(f"{key} = {value}" for key, value in pairs.items()) + " }"
-)
-_entry = st.sampled_from(
-    ('"type=image"', '{ type = "image", push = true }', '"type=docker"', '""', '"type=cacheonly"')
-)
-_outputs = st.lists(_entry, max_size=3).map(lambda parts: f"[{', '.join(parts)}]")
-_caches = st.lists(st.sampled_from(('"u/x"', '"type=inline"', '{ type = "gha" }')), max_size=3).map(
-    lambda parts: f"[{', '.join(parts)}]"
-)
-_FIELDS = {
-    "context": _text,
-    "dockerfile": _text,
-    "args": _map,
-    "labels": st.one_of(_map, st.just('merge({ k = "1" }, { l = v })')),
-    "tags": st.one_of(_texts, st.just('concat(["t"], [v])')),
-    "annotations": st.just('["k=v", "k=v"]'),
-    "output": _outputs,
-    "cache-from": _caches,
-    "cache-to": _caches,
-    "network": st.sampled_from(('"host"', '"none"', "null")),
-    "no-cache": st.sampled_from(("true", "false", "null")),
-    "secret": st.sampled_from(('["id=s,env=A"]', '[{ id = "s", env = "B" }, "id=t,env=A"]')),
-    "attest": st.sampled_from(('["type=sbom"]', '["type=sbom,disabled=true", "type=provenance,mode=max"]')),
-    "resources": st.just('{ memory = "1m", cpu-shares = 2 }'),
-    "contexts": st.sampled_from(
-        ('{ x = "target:c" }', '{ x = "docker-image://i", y = "./d/" }', '{ y = "" }')
-    ),
-    "description": _text.filter(lambda text: text not in ("null", "w")),
-    "policy": st.just('["filename=p", "filename=p"]'),
-    "inherits": st.lists(st.sampled_from(_NAMES), max_size=2).map(json.dumps),
-}
-_body = st.lists(st.sampled_from(sorted(_FIELDS)), max_size=6, unique=True).flatmap(
-    lambda names: st.tuples(
-        *[_FIELDS[name].map(lambda value, name=name: f"  {name} = {value}") for name in names]
-    )
-)
-_blocks = st.lists(st.tuples(st.sampled_from(_NAMES), _body), min_size=1, max_size=5)
-_HEAD = (
-    'variable "v" { default = "d" }\nvariable "w" {}\ng = "${v}-g"\n'
-    'function "f" {\n  params = [p]\n  result = "${p}${v}"\n}\n'
-)
-_sets = st.lists(
-    st.sampled_from(
-        (
-            "*.args.k=s",
-            "a.tags+=s",
-            "*.tags=s",
-            "*.push=true",
-            "*.load=true",
-            "*.output=type=image",
-            "b.context=.",
-        )
-        + ("*.cache-from+=u/x", "a.secrets+=id=s,env=A", "*.resources.memory=2m", "*.attest=type=sbom")
-    ),
-    max_size=3,
-)
-
-
-@given(_blocks, _sets, st.sampled_from(({}, {"v": "env"}, {"w": "env", "SOURCE_DATE_EPOCH": "1"})))
 def test_explain_never_fails_where_print_succeeds(
-    blocks: list[tuple[str, tuple[str, ...]]], sets: list[str], environ: dict[str, str]
+    text: str, sets: list[str], environ: dict[str, str]
 ) -> None:
-    names = sorted({name for name, _ in blocks})
-    text = _HEAD + "".join(f'target "{name}" {{\n' + "\n".join(body) + "\n}\n" for name, body in blocks)
-    for name in set(_NAMES) - set(names):
-        text += f'target "{name}" {{}}\n'
-
     def loaded(record: Recorder | None) -> Definition:
         return load(LoadOptions(cwd="/", environ=environ, files=["-"], stdin=text.encode, recorder=record))
 
     try:
-        plain = loaded(None).resolve(list(_NAMES), sets)
+        plain = loaded(None).resolve(list(TARGET_NAMES), sets)
     except BakehouseError:
         return
     record = Recorder()
     definition = loaded(record)
-    resolved = definition.resolve(list(_NAMES), sets)
+    resolved = definition.resolve(list(TARGET_NAMES), sets)
     for name, target in resolved.targets.items():
         fields = Provenance(definition, record).fields(target)
         assert _members_of(fields) == target_as_json(plain.targets[name])

@@ -104,12 +104,43 @@ def test_a_definition_cannot_move_the_cursor(
     assert "\u202e" not in out
 
 
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
+@pytest.mark.parametrize("words", [["explain", "web"], ["explain", "web", "--format", "json"], ["lint"]])
+def test_output_in_other_encodings_is_plain(project: Path, encoding: str, words: list[str]) -> None:
+    text = DEFINITION + 'target "base" { labels = { k = "ärger → x" } }\nunused = "→"\n'
+    (project / "docker-bake.hcl").write_text(text)
+    done = subprocess.run(
+        [sys.executable, "-m", "bakehouse", *words],
+        env={b"PATH": os.fsencode(os.defpath), b"PYTHONIOENCODING": encoding.encode(), b"TAG": b"v\xff"},
+        capture_output=True,
+        timeout=60,
+    )
+    assert done.returncode == (1 if words == ["lint"] else 0), done.stderr
+    out = done.stdout.decode(encoding)
+    assert ("├" in out) == (encoding == "utf-8" and words == ["explain", "web"])
+    if words[-1] == "json":
+        json.loads(out)
+
+
 def test_json_has_the_printed_values(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["explain", "web", "--format", "json", "--set", "web.args.VERSION=3"]) == 0
     fields = {field["name"]: field for field in json.loads(capsys.readouterr().out)["fields"]}
     assert fields["args"]["value"] == {"MODE": "latest", "VERSION": "3"}
     (origin,) = fields["args"]["members"][1]["origins"]
-    assert origin == {"kind": "set", "text": "--set web.args.VERSION=3"}
+    assert origin == {
+        "kind": "set",
+        "text": "--set web.args.VERSION=3",
+        "overrides": ["web.args.VERSION=3"],
+    }
+    (origin,) = fields["args"]["members"][0]["origins"]
+    assert (origin["kind"], origin["targets"]) == ("inherited", ["base"])
+    (variable,) = origin["causes"][0]["causes"]
+    assert {key: variable[key] for key in ("kind", "name", "from", "value")} == {
+        "kind": "variable",
+        "name": "TAG",
+        "from": "default",
+        "value": "latest",
+    }
 
 
 def test_an_unset_field_is_an_answer(project: Path, capsys: pytest.CaptureFixture[str]) -> None:

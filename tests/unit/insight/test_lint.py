@@ -12,8 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from tests.cases.bake.record import case_folders
 from tests.cases.bake.runner import ask_ours
+from tests.support.definitions import definition_texts
 from tests.support.paths import CASES
 
 from bakehouse.bake import LoadOptions, load, print_json
@@ -121,6 +124,17 @@ def test_lint_reads_whatever_print_reads(case: Path) -> None:
     report = lint(LintRequest(options))
     json.dumps([report.as_json(), report.as_sarif("1")])
     assert {finding.rule.id for finding in report.findings} <= set(RULES_BY_ID)
+
+
+@given(definition_texts(), st.sampled_from(({}, {"v": "1.10"}, {"w_JSON": "[]"})))
+def test_lint_reads_whatever_can_be_loaded(text: str, environ: dict[str, str]) -> None:
+    options = LoadOptions(cwd="/", environ=environ, files=["-"], stdin=text.encode)
+    try:
+        load(options)
+    except BakehouseError:
+        return
+    report = lint(LintRequest(options))
+    json.dumps([report.as_json(), report.as_sarif("1")])
 
 
 @pytest.mark.peer

@@ -10,6 +10,7 @@ from bakehouse.bake import Target, dockerfile_path
 from bakehouse.bake.contexts import local_path, printed_context
 from bakehouse.bake.fields import FIELDS_BY_NAME
 from bakehouse.bake.provenance import Part
+from bakehouse.bake.selection import select
 from bakehouse.bake.suggestions import suggestion
 from bakehouse.builders.context import DockerfileText, read_dockerfile
 from bakehouse.builders.syntax import require_known_syntax
@@ -54,8 +55,30 @@ class Builds:
 
     def __init__(self, subject: Subject, names: Sequence[str]) -> None:
         self._subject = subject
-        resolved = subject.definition.resolve(names, check=False).targets if names else {}
+        self._refused: list[tuple[str, BakehouseError]] = []
+        resolved = self._resolved(names)
         self._targets = {name: target for name, target in resolved.items() if target.context != "-"}
+        self._groups: list[set[str]] | None = None
+
+    def _resolved(self, names: Sequence[str]) -> dict[str, Target]:
+        """The targets, resolved together, or one by one where some of them cannot be."""
+        definition = self._subject.definition
+        if not names:
+            return {}
+        try:
+            return definition.resolve(names, check=False).targets
+        except BakehouseError:
+            pass
+        out: dict[str, Target] = {}
+        for name in names:
+            try:
+                found = definition.resolve([name], check=False).targets
+            except BakehouseError as error:
+                self._refused.append((name, error))
+                continue
+            # A target that is only there for another one is replaced by its own self.
+            out.update({each: target for each, target in found.items() if each == name or each not in out})
+        return out
 
     def look(self) -> Iterator[Finding]:
         """All findings of this module's rules, one a place: targets that inherit a mistake share it."""
@@ -67,6 +90,9 @@ class Builds:
                 yield finding
 
     def _found(self) -> Iterator[Finding]:
+        for name, error in self._refused:
+            message = f'target "{name}" cannot be resolved: {error.message}'
+            yield Finding(rules.UNRESOLVABLE_TARGET, message, self._label(name), error.hint)
         texts: dict[str, Dockerfile] = {}
         for name, target in self._targets.items():
             missing = list(self._contexts(target))
@@ -95,13 +121,13 @@ class Builds:
         if path is not None and not os.path.isdir(self._absolute(path)):
             message = f'the context of target "{target.name}" is not there: {path} is no directory'
             place = self._subject.provenance.place(target, _CONTEXT, None)
-            yield Finding(rules.MISSING_CONTEXT, message, place or self._label(target))
+            yield Finding(rules.MISSING_CONTEXT, message, place or self._label(target.name))
         for key, value in (target.contexts or {}).items():
             path = local_path(value)
             if path is not None and not os.path.isdir(self._absolute(path)):
                 message = f'context {key} of target "{target.name}" is not there: {path} is no directory'
                 place = self._subject.provenance.place(target, _CONTEXTS, Part(key))
-                yield Finding(rules.MISSING_CONTEXT, message, place or self._label(target))
+                yield Finding(rules.MISSING_CONTEXT, message, place or self._label(target.name))
 
     def _dockerfile(self, target: Target) -> Dockerfile | None:
         """The target's Dockerfile, None where it is remote, out of bounds or for another frontend. Raises
@@ -144,10 +170,10 @@ class Builds:
         place = self._subject.provenance.place
         if target.dockerfile_inline is not None:
             return place(target, FIELDS_BY_NAME["dockerfile-inline"], None)
-        return place(target, _DOCKERFILE, None) or place(target, _CONTEXT, None) or self._label(target)
+        return place(target, _DOCKERFILE, None) or place(target, _CONTEXT, None) or self._label(target.name)
 
-    def _label(self, target: Target) -> SourceRange | None:
-        for state, _ in self._subject.instances("target", target.name):
+    def _label(self, name: str) -> SourceRange | None:
+        for state, _ in self._subject.instances("target", name):
             return state.block.label_ranges[0]
         return None
 
@@ -183,12 +209,20 @@ class Builds:
             for tag in target.tags or ():
                 place = self._subject.provenance.place(target, _TAGS, Part(element=tag))
                 other, where = first.setdefault(_full_name(tag), (name, place))
-                if other == name:
+                # Variants of one image inherit its tags; that matters only where one command builds them.
+                if other == name or (where == place and not self._built_together(other, name)):
                     continue
                 message = f'targets "{other}" and "{name}" have the same tag {tag}'
                 if where is not None and where != place:
                     message += f" (the other one is at {where.filename}:{where.start.line})"
                 yield Finding(rules.DUPLICATE_TAG, message, place)
+
+    def _built_together(self, one: str, other: str) -> bool:
+        """Whether some group means both targets."""
+        if self._groups is None:
+            groups, targets = self._subject.definition.groups, self._subject.definition.targets
+            self._groups = [set(select([name], groups, targets).targets) for name in groups]
+        return any(one in members and other in members for members in self._groups)
 
 
 def declared_args(file: Dockerfile) -> set[str]:

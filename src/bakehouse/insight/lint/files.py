@@ -76,7 +76,7 @@ def _block(block: Block) -> Iterator[Finding]:
                 rules.UNKNOWN_ATTRIBUTE,
                 f'{title(block)} has no attribute "{name}"',
                 attribute.name_range,
-                suggestion(name, known),
+                _elsewhere(name) or suggestion(name, known),
             )
     for inner in content.unknown_blocks:
         if inner.type in known:
@@ -93,6 +93,12 @@ def _block(block: Block) -> Iterator[Finding]:
                 inner.type_range,
                 suggestion(inner.type, [*known, *row.blocks]),
             )
+
+
+def _elsewhere(name: str) -> str | None:
+    """Which blocks do have an attribute of that name."""
+    kinds = [kind for kind, row in BLOCKS.items() if name in row.attribute_names]
+    return f"It is an attribute of {' and '.join(kinds)} blocks." if kinds else None
 
 
 def _members(subject: Subject) -> Iterator[Finding]:

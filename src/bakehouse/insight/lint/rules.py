@@ -139,6 +139,13 @@ UNKNOWN_TARGET = Rule(
     "A group, `inherits` or a `target:` context that names a target that does not exist. It fails when it is built",
     "Correct the name",
 )
+UNRESOLVABLE_TARGET = Rule(
+    "unresolvable-target",
+    ERROR,
+    "A target that cannot be resolved: its `target:` contexts lead round in a circle, or to a target without its "
+    "platforms. It fails when it is built",
+    "Correct its contexts",
+)
 UNDECLARED_ARG = Rule(
     "undeclared-arg",
     WARNING,
@@ -148,7 +155,8 @@ UNDECLARED_ARG = Rule(
 DUPLICATE_TAG = Rule(
     "duplicate-tag",
     WARNING,
-    "A tag that two targets give to their images: whichever is built last has it",
+    "A tag that two targets give to their images: whichever is built last has it. Targets that inherit it from one "
+    "place are variants of one image, which matters only when a group means both",
     "Give each target tags of its own",
 )
 MISSING_CONTEXT = Rule(
@@ -198,6 +206,7 @@ RULES: tuple[Rule, ...] = (
     UNREACHABLE_TARGET,
     INHERITS_CYCLE,
     UNKNOWN_TARGET,
+    UNRESOLVABLE_TARGET,
     UNDECLARED_ARG,
     DUPLICATE_TAG,
     MISSING_CONTEXT,

@@ -1,0 +1,6 @@
+target "a" {
+  dockerfile-inline = "FROM scratch"
+}
+group "default" {
+  targets = ["a"]
+}

@@ -1,0 +1,8 @@
+target "a" {
+  dockerfile-inline = "FROM scratch"
+}
+target "default" {
+  dockerfile-inline = "FROM scratch"
+  targets = ["a"]
+}
+group "g" { targets = ["a"] }
