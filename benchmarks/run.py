@@ -28,6 +28,8 @@ sys.path.insert(0, str(ROOT))
 
 from tests.support.services import BuildKit, Registry, running_buildkit, running_registry  # noqa: E402
 
+from benchmarks.frontend import peer_lower_once, peer_match_once  # noqa: E402
+
 OURS, BUILDX, BUILDAH = "bakehouse", "buildx", "buildah"
 
 
@@ -76,6 +78,12 @@ class Bench:
 
     def ours(self, *arguments: str, cwd: Path, output: Path | None = None) -> Sample:
         return self._timed([str(self.command), *arguments], cwd, self.environ, output)
+
+    def frontend(self, work: str) -> Sample:
+        """One piece of work of the frontend alone, in a process of its own that tells its time."""
+        argv = [str(self.command.with_name("python")), str(ROOT / "benchmarks" / "frontend.py"), work]
+        done = subprocess.run(argv, env=self.environ, capture_output=True, text=True, check=True)
+        return Sample(float(done.stdout))
 
     def buildx(self, *arguments: str, cwd: Path, output: Path | None = None) -> Sample:
         return self._timed(
@@ -268,6 +276,30 @@ def cases(bench: Bench) -> list[Case]:
                 rounds=15,
             )
         )
+
+    peers_folder = ROOT / ".cache/peers/current"
+    out.append(
+        Case(
+            "dockerfile-300",
+            "Dockerfile of 300 lines to LLB, without start-up (beside BuildKit's frontend)",
+            {
+                OURS: lambda: bench.frontend("lower"),
+                BUILDX: lambda: Sample(peer_lower_once(peers_folder / "dockerfile2llb")),
+            },
+        )
+    )
+    out.append(
+        Case(
+            "ignore-200",
+            "100,000 paths against 200 ignore patterns (beside BuildKit's matcher)",
+            {
+                OURS: lambda: bench.frontend("ignore"),
+                BUILDX: lambda: Sample(peer_match_once(peers_folder / "dockerfilesyntax")),
+            },
+            rounds=2,
+            warm=0,
+        )
+    )
 
     ten = ten_targets(root)
     out.append(

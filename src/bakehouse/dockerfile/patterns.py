@@ -20,6 +20,9 @@ from bakehouse.go.text import SPACES
 from bakehouse.values import dataclass
 
 _MAGIC = frozenset("*?[]\\")
+#: Directories that a matcher remembers before it forgets all of them.
+_MAX_DIRECTORIES = 4096
+_MAX_REMEMBERED_LENGTH = 1024
 #: What, besides, means something else than itself in an expression, or ends a segment.
 _SPECIAL = frozenset("/^{|")
 
@@ -50,7 +53,7 @@ class PatternMatcher:
     Raises `DockerfileError` when a pattern cannot be read.
     """
 
-    __slots__ = ("_exclusion_bits", "_index", "_last_directory", "exclusions", "patterns")
+    __slots__ = ("_directories", "_exclusion_bits", "_index", "exclusions", "patterns")
 
     def __init__(self, patterns: Iterable[str]) -> None:
         self.patterns = tuple(_parse_all(patterns))
@@ -58,7 +61,7 @@ class PatternMatcher:
         self.exclusions = any(pattern.exclusion for pattern in self.patterns)
         self._exclusion_bits = sum(1 << i for i, pattern in enumerate(self.patterns) if pattern.exclusion)
         self._index = _Index([pattern.text for pattern in self.patterns])
-        self._last_directory: tuple[str, int] = ("", 0)
+        self._directories: dict[str, int] = {}
 
     def matches_or_parent_matches(self, path: str) -> bool:
         """Whether `path` is matched, by itself or through one of its parents, and not taken out again."""
@@ -89,17 +92,28 @@ class PatternMatcher:
         return matched, MatchState(state)
 
     def _cumulative(self, path: str) -> int:
-        """The patterns that match `path` or one of its parents. The last directory is remembered: neighbours
-        follow."""
+        """The patterns that match `path` or one of its parents."""
         slash = path.rfind("/")
         if slash <= 0:
             return self._index.bits(path) | (self._root_bits() if slash == 0 else 0)
-        directory = path[:slash]
-        remembered, bits = self._last_directory
-        if directory != remembered:
-            bits = self._cumulative(directory)
-            self._last_directory = (directory, bits)
+        bits = self._directories.get(path[:slash])
+        if bits is None:
+            bits = self._directory_bits(path[:slash])
         return bits | self._index.bits(path)
+
+    def _directory_bits(self, directory: str) -> int:
+        """As `_cumulative` for a directory; it and its parents are remembered, since neighbours follow."""
+        pending = [directory]
+        while (slash := pending[-1].rfind("/")) > 0 and pending[-1][:slash] not in self._directories:
+            pending.append(pending[-1][:slash])
+        bits = self._root_bits() if slash == 0 else self._directories.get(pending[-1][: max(slash, 0)], 0)
+        if len(self._directories) + len(pending) > _MAX_DIRECTORIES:
+            self._directories = {}
+        for each in reversed(pending):
+            bits |= self._index.bits(each)
+            if len(each) <= _MAX_REMEMBERED_LENGTH:
+                self._directories[each] = bits
+        return bits
 
     def _root_bits(self) -> int:
         """The parents of an absolute path's first level: Go splits them into the empty path and `/`."""

@@ -11,9 +11,15 @@ from typing import Protocol
 from bakehouse.dockerfile.positions import DockerfileError
 from bakehouse.dockerfile.shellpattern import ShellPattern, reverse_pattern
 from bakehouse.go.text import REPLACEMENT, SPACES, quote, replace_invalid
+from bakehouse.lazy import regex
 from bakehouse.values import dataclass, field
 
 _SPECIAL_PARAMETERS = frozenset("@*#?-$!0")
+#: Runs of characters that mean themselves, by escape character: those of a word, of a word that may end at a slash,
+#: and of a double-quoted text.
+_WORD_RUNS = {escape: regex(rf"""[^$<'"}}{SPACES}{escape * 2}]+""") for escape in "\\`"}
+_PATTERN_RUNS = {escape: regex(rf"""[^$<'"}}/{SPACES}{escape * 2}]+""") for escape in "\\`"}
+_QUOTED_RUNS = {escape: regex(rf"""[^$"{escape * 2}]+""") for escape in "\\`"}
 _HEREDOC_BLANKS = "\t\r "
 
 
@@ -153,11 +159,17 @@ class _Scanner:
         self._word_buffer.clear()
         words = _Words(self._word_buffer)
         quotes = not self._lexer.skip_process_quotes
+        runs = (_PATTERN_RUNS if stop == "/" else _WORD_RUNS)[self._lexer.escape]
         while char := self.peek():
             if char == stop:
                 self.next()
                 return "".join(result), words.finish()
-            if char == "$":
+            run = runs.match(self._text, self._position)
+            if run is not None:
+                self._position = run.end()
+                piece = run[0]
+                words.add_raw(piece)
+            elif char == "$":
                 piece = self._dollar()
                 words.add(piece)
             elif char == "<":
@@ -204,7 +216,12 @@ class _Scanner:
         mark = self.next() if self._lexer.raw_quotes else self.next()[:0]
         result = [mark]
         escape = self._lexer.escape
+        runs = _QUOTED_RUNS[escape]
         while True:
+            run = runs.match(self._text, self._position)
+            if run is not None:
+                self._position = run.end()
+                result.append(run[0])
             char = self.peek()
             if not char:
                 raise _LexError("unexpected end of statement while looking for matching double-quote")

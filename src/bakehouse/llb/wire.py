@@ -19,6 +19,9 @@ _MAX_VARINT_BYTES = 10
 
 def append_varint(out: bytearray, value: int) -> None:
     """Appends `value`; a negative one as its 64-bit two's complement, as int32 and int64 fields want it."""
+    if 0 <= value <= 0x7F:
+        out.append(value)
+        return
     value &= _MASK64
     while value > 0x7F:
         out.append((value & 0x7F) | 0x80)

@@ -16,6 +16,7 @@ import (
 	"sort"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/moby/buildkit/client/llb"
 	"github.com/moby/buildkit/client/llb/sourceresolver"
@@ -61,6 +62,7 @@ type answer struct {
 	Platforms map[string]result `json:"platforms,omitempty"`
 	Warnings  []warning         `json:"warnings,omitempty"`
 	Lookups   []string          `json:"lookups,omitempty"`
+	Seconds   float64           `json:"seconds,omitempty"`
 }
 
 type result struct {
@@ -101,8 +103,10 @@ func handle(line []byte) answer {
 		return answer{Error: "bad request: " + err.Error()}
 	}
 	gateway := &recorder{request: &req}
+	start := time.Now()
 	res, err := builder.Build(context.Background(), gateway)
-	out := answer{Warnings: gateway.warnings, Lookups: gateway.lookups}
+	seconds := time.Since(start).Seconds()
+	out := answer{Warnings: gateway.warnings, Lookups: gateway.lookups, Seconds: seconds}
 	sort.Strings(out.Lookups)
 	if err != nil {
 		out.Error = err.Error()

@@ -14,6 +14,7 @@ import (
 	"os"
 	"path/filepath"
 	"sort"
+	"time"
 
 	"github.com/moby/buildkit/frontend/dockerfile/instructions"
 	"github.com/moby/buildkit/frontend/dockerfile/linter"
@@ -185,6 +186,26 @@ func patterns(r req) any {
 	return out
 }
 
+// timed tells how long it takes to match every path by itself.
+func timed(r req) any {
+	pm, err := patternmatcher.New(r.Patterns)
+	if err != nil {
+		return errJSON(err)
+	}
+	matching := 0
+	start := time.Now()
+	for _, p := range r.Paths {
+		matched, err := pm.MatchesOrParentMatches(p)
+		if err != nil {
+			return errJSON(err)
+		}
+		if matched {
+			matching++
+		}
+	}
+	return map[string]any{"seconds": time.Since(start).Seconds(), "matching": matching}
+}
+
 func match(r req) any {
 	var out []string
 	for _, p := range r.Paths {
@@ -213,6 +234,8 @@ func answer(r req) any {
 		return word(r)
 	case "patterns":
 		return patterns(r)
+	case "timed":
+		return timed(r)
 	case "match":
 		return match(r)
 	case "ignore":

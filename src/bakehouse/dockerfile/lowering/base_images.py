@@ -118,7 +118,13 @@ def _prepare(conversion: Conversion, stage: StageState, wanted: bool) -> _Lookup
 
 
 def _run(lookups: Sequence[_Lookup], conversion: Conversion, resolver: MetaResolver) -> None:
-    tasks: list[Callable[[], None]] = [_task(conversion, lookup, resolver) for lookup in lookups]
+    # Stages with the same base ask one after another: from the second on the answer is known.
+    groups: dict[tuple[object, ...], list[Callable[[], None]]] = {}
+    for lookup in lookups:
+        context = None if lookup.named is None else lookup.named.key
+        key = (lookup.stage.base_name, lookup.platform, context)
+        groups.setdefault(key, []).append(_task(conversion, lookup, resolver))
+    tasks = [_one_after_another(group) for group in groups.values()]
     if len(tasks) == 1:
         tasks[0]()
     elif tasks:
@@ -132,6 +138,14 @@ def _run(lookups: Sequence[_Lookup], conversion: Conversion, resolver: MetaResol
             except BaseException:
                 pool.shutdown(wait=False, cancel_futures=True)
                 raise
+
+
+def _one_after_another(tasks: Sequence[Callable[[], None]]) -> Callable[[], None]:
+    def run() -> None:
+        for task in tasks:
+            task()
+
+    return run
 
 
 def _task(conversion: Conversion, lookup: _Lookup, resolver: MetaResolver) -> Callable[[], None]:

@@ -395,10 +395,11 @@ class _PlatformLowering:
         if not platforms.implicit:
             target.image.platform = _asked_platform(target.image.platform, platforms.target)
         target.image.platform = target.image.platform.normalized()
+        reachable = reachable_from(target)
         scanned = [
             stage
             for stage in self._table.states
-            if stage in reachable_from(target) and stage is not target and stage.scan_stage
+            if stage in reachable and stage is not target and stage.scan_stage
         ]
         trees = {stage.name: stage.state.seal(defaults) for stage in scanned}
         if target.scan_context:

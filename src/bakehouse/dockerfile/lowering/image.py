@@ -6,7 +6,6 @@ types do not have are dropped on reading, as BuildKit drops them.
 
 from __future__ import annotations
 
-import copy
 import json
 from typing import Any
 
@@ -17,7 +16,7 @@ from bakehouse.go.jsontext import compact_json
 from bakehouse.go.timestamps import format_time_ns
 from bakehouse.oci.platform import Platform
 from bakehouse.oci.timestamps import normal_time
-from bakehouse.values import dataclass, field
+from bakehouse.values import dataclass, field, replace
 
 _HISTORY_COMMENT = "buildkit.dockerfile.v0"
 
@@ -59,7 +58,20 @@ class Image:
 
     def copy(self) -> Image:
         """An independent copy."""
-        return copy.deepcopy(self)
+        # What lists and dicts hold is immutable.
+        return replace(
+            self,
+            diff_ids=None if self.diff_ids is None else list(self.diff_ids),
+            history=list(self.history),
+            exposed_ports=set(self.exposed_ports),
+            env=list(self.env),
+            entrypoint=list(self.entrypoint),
+            cmd=list(self.cmd),
+            volumes=set(self.volumes),
+            labels=dict(self.labels),
+            on_build=list(self.on_build),
+            shell=list(self.shell),
+        )
 
     def add_history(self, text: str, *, has_layer: bool, epoch_s: int | None, suffix: bool = False) -> None:
         """Appends the entry of an instruction. `suffix` marks steps that ran (dockerfile.md §10.1)."""
