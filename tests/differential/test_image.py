@@ -1,5 +1,5 @@
 """The built image equals BuildKit's: config JSON field by field, root file system entry by entry, layer by layer; and,
-with a source date epoch and rewritten times, it is the same image: equal config digests mean equal bytes of every layer.
+with a source date epoch and rewritten times, it is the same image: equal config digests mean equal bytes of all layers.
 
 The cases are in `tests/cases/build`, see `tests.support.buildcases`.
 """
@@ -115,6 +115,6 @@ def test_error_is_buildkits(number: int, case: Case, batch: Callable[[int], Batc
     built = batch(number)
     for builder in ("theirs", "ours"):
         error = built.errors.get((builder, case.id), "no error")
-        missing = [text for text in case.fails if text not in error]
+        missing = [texts for texts in case.fails if not any(text in error for text in texts.split(" || "))]
         assert not missing, f"{builder}: {missing} not in\n{error}"
         assert not built.image(builder, case, "plain").exists()

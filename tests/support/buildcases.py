@@ -7,7 +7,7 @@ speak to the test:
     #: target {"args": {"A": "1"}}    fields of the Bake target, as JSON; `$CONTEXT`, `$HTTP` and `$GIT` are replaced
     #: differs TEXT; REASON           an accepted difference: text to expect in a reported line, and why
     #: varies REASON                  the files that the steps write differ from run to run, so there is no one image ID
-    #: fails TEXT                     no image: both say TEXT in their last lines
+    #: fails TEXT                     no image: both say TEXT; or one of several, between ` || `
 
 Every case that builds is two targets: plain, and with a source date epoch and rewritten times.
 """

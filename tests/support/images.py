@@ -47,13 +47,14 @@ class Image:
 
 
 def read_image(path: Path, platform: str | None = None) -> Image:
-    """The image in an OCI tar or layout directory; of an index, the one for `platform` (`os/arch`)."""
+    """The image in an OCI tar or layout directory; of an index, the one for `platform` (`os/arch[/variant]`)."""
     blobs = _Blobs(path)
     index = json.loads(blobs.read("index.json"))
     document = json.loads(blobs.blob(index["manifests"][0]["digest"]))
     if "manifests" in document:
         for item in document["manifests"]:
-            name = f"{item['platform']['os']}/{item['platform']['architecture']}"
+            named = item["platform"]
+            name = "/".join(named[key] for key in ("os", "architecture", "variant") if key in named)
             if platform is None or name == platform:
                 document = json.loads(blobs.blob(item["digest"]))
                 break

@@ -159,6 +159,8 @@ class BuildKit:
             [str(peer("buildx")), *arguments],
             capture_output=True,
             text=True,
+            # What a step prints need not be text.
+            errors="surrogateescape",
             env=environ,
             **options,  # type: ignore[call-overload]
         )

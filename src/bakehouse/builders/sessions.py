@@ -91,7 +91,9 @@ def _used_ids(item: PlannedTarget, linked: Sequence[PlannedTarget]) -> frozenset
     for vertex in _vertices(item):
         if isinstance(vertex.op, ExecOp) and vertex.digest not in foreign:
             used |= {("secret", mount.secret.id) for mount in vertex.op.mounts if mount.secret is not None}
-            used |= {("ssh", mount.ssh.id) for mount in vertex.op.mounts if mount.ssh is not None}
+            used |= {
+                ("ssh", mount.ssh.id or "default") for mount in vertex.op.mounts if mount.ssh is not None
+            }
             used |= {("secret", entry.id) for entry in vertex.op.secret_env}
     return frozenset(used)
 

@@ -140,6 +140,9 @@ class OciRuntime:
             )
             stack.callback(stubs.remove)
             user = resolve_user(rootfs, step.user)
+            stubs.make_directories(
+                [(mount.dest, mount.source is None or mount.source.is_dir()) for mount in step.mounts]
+            )
             _make_working_directory(rootfs, step.cwd, user)
             place = Placement(
                 container_id=stack.enter_context(workspace.container()),

@@ -15,6 +15,7 @@ from bakehouse.go.paths import rooted_path
 from bakehouse.runtime.rootpath import resolve_in_root
 
 _ALWAYS = ("/etc/resolv.conf", "/etc/hosts")
+_COVERED = ("/dev", "/proc", "/sys")
 _ABSENT = frozenset({errno.ENOENT, errno.ENOTDIR})
 
 
@@ -42,6 +43,21 @@ class MountStubs:
             if not recursive:
                 return
             path = os.path.dirname(path)
+
+    def make_directories(self, mounts: Sequence[tuple[str, bool]]) -> None:
+        """Makes the missing mount points, 0755 whatever the runtime would give them (crun gives 1755): a step that puts
+        something beside one keeps it. `mounts` are (destination, whether it is a directory) of the step's mounts; what
+        lies inside another mount, or one that every step has, is not made here. `/dev` itself stays in the layer."""
+        covers = [rooted_path(dest) for dest, _ in mounts] + list(_COVERED)
+        for dest, directory in (("/dev", True), *mounts):
+            path = rooted_path(dest)
+            if any(path.startswith(cover + "/") for cover in covers):
+                continue
+            try:
+                make_directories(self._root, path if directory else os.path.dirname(path))
+            except OSError:
+                # The runtime meets the same obstacle, and its words are what a user sees of it.
+                continue
 
     def remove(self) -> None:
         """Removes the stubs that are still empty. The parent keeps the times that it had just before."""

@@ -1,0 +1,7 @@
+FROM busybox
+COPY Dockerfile <<E /x/
+text
+E
+ADD <<E Dockerfile /y/
+text
+E

@@ -1,0 +1,7 @@
+FROM busybox
+ARG V=val
+RUN cat <<A - <<"B" > /1
+$V
+A
+$V
+B

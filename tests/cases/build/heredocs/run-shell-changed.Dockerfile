@@ -1,0 +1,6 @@
+FROM busybox
+SHELL ["/bin/sh", "-ec"]
+RUN <<E
+false || true
+echo $- > /1
+E

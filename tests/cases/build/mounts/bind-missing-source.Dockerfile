@@ -1,0 +1,3 @@
+#: fails "/nosuch": not found
+FROM busybox
+RUN --mount=source=nosuch,target=/x true

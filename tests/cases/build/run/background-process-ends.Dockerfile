@@ -1,0 +1,3 @@
+FROM busybox
+RUN (sleep 300; touch /late) & echo started > /early
+RUN ps | grep -c "[s]leep" > /left; true

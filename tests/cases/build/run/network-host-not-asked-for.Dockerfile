@@ -1,0 +1,3 @@
+#: fails network.host is not allowed
+FROM busybox
+RUN --network=host true

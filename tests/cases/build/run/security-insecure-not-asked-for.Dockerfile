@@ -1,0 +1,3 @@
+#: fails security.insecure is not allowed
+FROM busybox
+RUN --security=insecure true

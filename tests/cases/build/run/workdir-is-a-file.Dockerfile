@@ -1,0 +1,4 @@
+#: fails /w
+FROM busybox
+RUN touch /w
+WORKDIR /w

@@ -1,0 +1,5 @@
+ARG SOURCE_DATE_EPOCH=1234567890
+FROM busybox
+WORKDIR /w
+RUN touch /f
+COPY Dockerfile .

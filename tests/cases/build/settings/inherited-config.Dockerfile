@@ -1,0 +1,11 @@
+FROM nginx AS a
+ENV E=1
+LABEL l=a
+EXPOSE 81
+USER bob
+WORKDIR /w
+FROM a
+ENV E=2 F=3
+LABEL l=b m=c
+CMD ["x"]
+STOPSIGNAL 15

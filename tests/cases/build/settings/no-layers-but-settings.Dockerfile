@@ -1,0 +1,5 @@
+FROM scratch
+ENV A=1
+USER 5
+EXPOSE 80
+WORKDIR /

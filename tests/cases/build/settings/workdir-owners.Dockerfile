@@ -1,0 +1,10 @@
+FROM busybox
+USER bob:staff
+WORKDIR /a/b
+USER 5
+WORKDIR c
+USER ghost
+WORKDIR /d/e
+USER 6:7
+WORKDIR /a/f
+WORKDIR /
