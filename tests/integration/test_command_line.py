@@ -255,6 +255,7 @@ def test_metadata_of_every_target(offline: Bakehouse, tmp_path: Path) -> None:
     offline.run("bake", "--metadata-file=m.json", cwd=project)
     told = json.loads((project / "m.json").read_text())
     assert sorted(told) == ["x", "y"]
+    assert told["x"]["buildx.build.ref"] != told["y"]["buildx.build.ref"]
     assert told["x"]["image.name"] == "docker.io/library/x:1"
     listed = [json.loads(line) for line in offline.run("images", "--format=json").stdout.splitlines()]
     assert {row["digest"] for row in listed} >= {told["x"]["containerimage.digest"]}

@@ -18,6 +18,7 @@ from bakehouse.builders.loading import Loads
 from bakehouse.builders.settings import Settings, read_settings
 from bakehouse.errors import BakehouseError, CancelledError, DefinitionError, NotBuiltYetError
 from bakehouse.go.jsontext import indented_json
+from bakehouse.go.text import os_error_text
 from bakehouse.progress.events import Event, Reporter, WarningEvent
 from bakehouse.progress.renderer import Renderer
 from bakehouse.progress.select import make_renderer, warning_summary
@@ -197,8 +198,10 @@ def stdout_stream() -> BinaryIO:
 
 
 def metadata_of(responses: Mapping[str, str]) -> dict[str, Any]:
-    """Exporter responses as the metadata file shows them: what is JSON in base64 is shown as JSON (bake.md §22)."""
-    return {key: _decoded(value) for key, value in sorted(responses.items())}
+    """What the metadata file shows of one build: its name, and the exporters' responses, JSON in base64 as JSON
+    (bake.md §22)."""
+    shown = {"buildx.build.ref": build_ref(), **responses}
+    return {key: _decoded(shown[key]) for key in sorted(shown)}
 
 
 def _decoded(value: str) -> Any:
@@ -220,6 +223,14 @@ def answer_metadata(answer: Answer) -> dict[str, Any]:
     return members(answer)
 
 
+def build_ref() -> str:
+    """A name for one build of one target, as `BUILDER/NODE/ID` (bake.md §22); the id is 25 digits of base 36."""
+    import secrets
+
+    digits = "0123456789abcdefghijklmnopqrstuvwxyz"
+    return "embedded/embedded0/" + "".join(secrets.choice(digits) for _ in range(25))
+
+
 def write_atomically(path: Path, text: str) -> None:
     """Writes a file whole or not at all, mode 0644."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
@@ -239,7 +250,15 @@ def write_metadata(path: str, document: Mapping[str, Any], warnings: Sequence[Wa
         from bakehouse.progress.rawjson import warning_as_json
 
         whole["buildx.build.warnings"] = [warning_as_json(warning) for warning in warnings]
-    write_atomically(Path(path), indented_json({name: whole[name] for name in sorted(whole)}))
+    whole = {key: whole[key] for key in sorted(whole)}
+    parent = Path(path).parent
+    try:
+        parent.stat()
+    except OSError as error:
+        raise DefinitionError(
+            f"invalid output path: {os_error_text('stat', str(parent), error)}", code="unwritable"
+        ) from None
+    write_atomically(Path(path), indented_json(whole))
 
 
 def _wants(text: str) -> bool:

@@ -102,7 +102,7 @@ def warning_as_json(event: WarningEvent) -> dict[str, Any]:
     lines = range(event.first_line, event.last_line + 1) if event.first_line else ()
     source = None
     if event.filename:
-        source = {"filename": event.filename, "data": _base64(event.source)}
+        source = {"filename": event.filename, "data": _base64(event.source), "language": "Dockerfile"}
     return _without_zeros(
         {
             "vertex": event.vertex,

@@ -78,7 +78,7 @@ def test_rawjson_holds_what_buildkit_writes() -> None:
     )
     assert lines[4] == (
         f'{{"warnings":[{{"vertex":"{A}","level":1,"short":"UnVsZTogdGV4dCAobGluZSAxKQ==","detail":["d2h5"],'
-        '"sourceInfo":{"filename":"Dockerfile","data":"RlJPTSB4Cg=="},'
+        '"sourceInfo":{"filename":"Dockerfile","data":"RlJPTSB4Cg==","language":"Dockerfile"},'
         '"range":[{"start":{"line":1},"end":{"line":1}}]}]}'
     )
     assert json.loads(lines[7])["statuses"][0]["current"] == 0

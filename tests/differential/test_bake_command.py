@@ -1,8 +1,9 @@
-"""What a definition asks for and nobody granted is refused in buildx's words: the list, the flags, the whole command,
-the question at a terminal, and the answer in JSON mode."""
+"""The `bake` command beside buildx's: which fault of a command line comes first, the metadata file, and privileges:
+what a definition asks for and nobody granted is refused in buildx's words, at a terminal, without one, as JSON."""
 
 from __future__ import annotations
 
+import json
 import os
 import pty
 import re
@@ -13,6 +14,7 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -278,3 +280,146 @@ def test_a_neighbour_whose_name_begins_alike_is_outside(world: World) -> None:
     assert theirs == (0, [])
     assert ours[0] == 1
     assert " - Read access to path ../cwd-likewise" in ours[1]
+
+
+_FAULTS = [
+    _case("--call=x=y", BUILDX_BAKE_FILE="nope.hcl"),
+    _case("-f docker-bake.hcl --call=x=y within", BUILDX_BAKE_FILE="nope.hcl"),
+    _case("--call=x=y --policy=nope"),
+    _case("--policy=nope --allow=nope"),
+    _case("--policy=disabled=true,strict=true --allow=nope"),
+    _case("--allow=nope --print --list=targets"),
+    _case("--print --list=targets --progress=nope"),
+    _case("--print --list-targets"),
+    _case("--list=nope --progress=nope"),
+    _case("--print --progress=nope -f nope.hcl"),
+    _case("--print --progress=none"),
+    _case("--print within", BUILDKIT_PROGRESS="nope"),
+    _case("--print -f nope.hcl --var=x"),
+    _case("--print -f empty.hcl --var=x"),
+    _case("--print --var=x", BUILDX_BAKE_FILE_RELATIVE_PATHS="nope"),
+    _case("--print --var=="),
+    _case("--print -f broken.hcl", BUILDX_BAKE_FILE_RELATIVE_PATHS="nope"),
+    _case("--print -f broken.hcl --var=x"),
+    _case("--list=nope -f broken.hcl"),
+    _case("--list=nope"),
+    _case("--list=type=targets,format=nope nope"),
+    _case("--list=targets nope --set nope.x=y"),
+    _case("--list-targets --list-variables"),
+    _case("--list=variables --list-targets"),
+    _case("--print nope --set nope.x=y"),
+    _case("--print within --set within.nope=y"),
+    _case("--print host --call=outline --check"),
+    _case("--print host --call=check --set host.call=x"),
+    _case("--print within --sbom=true --provenance=mode=max --pull=false --no-cache --load --push"),
+    _case("--print within --provenance=nope"),
+    _case("--print within --metadata-file=/nowhere/at/all"),
+    _case("--nope"),
+    _case("--print --set"),
+    _case("--print=nope"),
+    _case("within --metadata-file=/nowhere/at/all --set *.output=type=cacheonly"),
+]
+
+
+def _first_fault(done: subprocess.CompletedProcess[str]) -> tuple[int, str, str]:
+    error = re.sub(r"^hint: .*\n", "", done.stderr.rpartition("ERROR: ")[2], flags=re.MULTILINE).strip()
+    error = re.sub(r"^target \S+: |/\.m[^:]*|/\.tmp-m[^:]*", "", error)
+    return done.returncode, done.stdout, error if done.returncode else ""
+
+
+def _both_faults(case: Case, world: World) -> list[tuple[int, str, str]]:
+    environ = world.bakehouse.environ | dict(case.env)
+    out = []
+    for argv, extra in (
+        (world.bakehouse.argv("bake"), {}),
+        ([str(peer("buildx")), "bake"], {"BUILDX_CONFIG": str(world.buildkit.buildx_config)}),
+    ):
+        done = subprocess.run(
+            [*argv, *case.line.split()],
+            cwd=world.cwd,
+            env=environ | extra,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+        )
+        out.append(_first_fault(done))
+    return out
+
+
+@pytest.fixture(scope="module")
+def faults(world: World, request: pytest.FixtureRequest) -> Iterator[Mapping[str, Any]]:
+    write_files(world.cwd, {"empty.hcl": "", "broken.hcl": "target {"})
+    test = test_the_same_fault_comes_first
+    with asked(test, _FAULTS, _id, lambda case: _both_faults(case, world), request) as found:
+        yield found
+
+
+@pytest.mark.parametrize("case", _FAULTS, ids=_id)
+def test_the_same_fault_comes_first(case: Case, faults: Mapping[str, Any]) -> None:
+    ours, theirs = faults[_id(case)].result()
+    assert ours == theirs
+
+
+_RESULTS = """\
+target "base" { dockerfile-inline = "FROM scratch as b\\nCOPY Dockerfile /\\n" }
+target "app" {
+  contexts = { base = "target:base" }
+  dockerfile-inline = "FROM base\\nCOPY Dockerfile /x\\n"
+  tags = ["example.com/a:1", "example.com/b:2"]
+  output = ["type=image", "type=cacheonly"]
+}
+target "two" {
+  dockerfile-inline = "FROM scratch\\nCOPY Dockerfile /\\n"
+  platforms = ["linux/amd64", "linux/arm64"]
+  output = ["type=oci,dest=o.tar"]
+  annotations = ["index:a=<b>&c"]
+}
+target "local" {
+  dockerfile-inline = "FROM scratch\\nCOPY Dockerfile /\\n"
+  output = ["type=local,dest=lo"]
+}
+target "archive" {
+  dockerfile-inline = "FROM scratch\\nCOPY Dockerfile /\\n"
+  tags = ["x"]
+  output = ["type=docker,dest=d.tar"]
+}
+"""
+
+
+def _shape(value: Any, key: str = "") -> Any:
+    """A metadata file without what no two builds share: names of builds, digests, sizes and times."""
+    if isinstance(value, dict):
+        return {name: _shape(item, name) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_shape(item, key) for item in value]
+    if key == "buildx.build.ref":
+        return re.sub(r"^[a-z0-9]+/[a-z0-9]+/[a-z0-9]{25}$", "BUILDER/NODE/ID", value)
+    if key in ("digest", "size", "containerimage.digest", "org.opencontainers.image.created", "vertex"):
+        return type(value).__name__
+    return type(value).__name__ if key == "containerimage.config.digest" else value
+
+
+@pytest.mark.parametrize("warnings", ["", "1"])
+def test_the_metadata_file_is_buildxs(world: World, tmp_path: Path, warnings: str) -> None:
+    """Every target has its place, linked ones too; members and their order, escapes and layout are compared as text."""
+    (tmp_path / "docker-bake.hcl").write_text(_RESULTS)
+    (tmp_path / "Dockerfile").write_text("x")
+    line = ["app", "two", "local", "archive", "--provenance=false", "--progress=quiet", "--metadata-file=m"]
+    environ = {"BUILDX_METADATA_WARNINGS": warnings, "BUILDX_METADATA_PROVENANCE": "disabled"}
+    world.bakehouse.run("bake", *line, cwd=tmp_path, env=environ)
+    ours = (tmp_path / "m").read_text()
+    done = subprocess.run(
+        [str(peer("buildx")), "bake", *line],
+        cwd=tmp_path,
+        env=world.bakehouse.environ | environ | {"BUILDX_CONFIG": str(world.buildkit.buildx_config)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    theirs = (tmp_path / "m").read_text()
+    shapes = [json.dumps(_shape(json.loads(text)), indent=2) for text in (ours, theirs)]
+    assert shapes[0] == shapes[1]
+    # The same text, but for what differs.
+    assert ours == ours.rstrip("\n")
+    assert re.sub(r'"[^"]*"|\d+', "", ours) == re.sub(r'"[^"]*"|\d+', "", theirs)
+    assert ("buildx.build.warnings" in json.loads(ours)) == bool(warnings)
