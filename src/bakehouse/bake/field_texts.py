@@ -307,7 +307,8 @@ TEXTS_OF: Mapping[str, Mapping[str, Text]] = {
             entries=_RESOURCES,
         ),
         "call": Text(
-            "A question to answer instead of building: `check`, `outline`, `targets`, `subrequests.describe`; `build` builds",
+            "A question to answer instead of building: `check`, `outline`, `targets`, `subrequests.describe`; "
+            "`build` builds",
             '"check"',
             values=("build", "check", "outline", "targets", "subrequests.describe"),
         ),
