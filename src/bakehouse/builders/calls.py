@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from bakehouse.bake import Target, parse_call
 from bakehouse.builders.plan import Planner, solving
 from bakehouse.dockerfile.requests.answer import Answer
+from bakehouse.dockerfile.requests.convertllb import ConvertedGraph
 from bakehouse.dockerfile.requests.describe import Description
 from bakehouse.dockerfile.requests.methods import ask
 from bakehouse.dockerfile.requests.outline import Outline
@@ -33,7 +34,7 @@ def _answer(planner: Planner, name: str, method: str) -> Answer:
     if not isinstance(answer, TargetList | Description):
         # Only a look at the instructions needs it.
         planner.show_ignore_file(prepared)
-    if isinstance(answer, Outline):
+    if isinstance(answer, ConvertedGraph | Outline):
         prepared.warn(answer.warnings)
     return answer
 
