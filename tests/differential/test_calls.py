@@ -132,7 +132,11 @@ def _buildx(
 
 
 def _names(call: str) -> list[str]:
-    excluded = {"outline": CANNOT_CONVERT, "targets": CANNOT_PARSE | CRASHES_BUILDKIT}
+    excluded = {
+        "outline": CANNOT_CONVERT,
+        "convertllb": CANNOT_CONVERT,
+        "targets": CANNOT_PARSE | CRASHES_BUILDKIT,
+    }
     left_out = excluded.get(call.partition(",")[0], set())
     return [name for name in NAMES if name not in left_out]
 
@@ -455,3 +459,52 @@ def test_a_question_exports_nothing(project: Path, offline: Bakehouse) -> None:
     assert offline.run(*words, cwd=project).stdout == "Check complete, no warnings found.\n"
     assert not (project / "out").exists()
     assert offline.run("images", "-q").stdout == ""
+
+
+@pytest.mark.parametrize("name", _names("convertllb"))
+def test_graph_json(name: str, form: Callable[[str], Form]) -> None:
+    ours, theirs = (each[name]["convertllb"] for each in form("convertllb,format=json").documents)
+    assert _normal_graph(ours) == _normal_graph(theirs)
+
+
+def _normal_graph(result: dict[str, Any]) -> dict[str, Any]:
+    """A graph with digests that do not depend on session ids, and progress groups without their random ids. The order
+    of members counts within an op."""
+    ops, names = result["def"], {}
+    for metadata in result["metadata"].values():
+        metadata.get("progress_group", {}).pop("id", None)
+
+    def name_of(digest: str) -> str:
+        if digest not in names:
+            op = json.loads(json.dumps(ops[digest]))
+            for each in op.get("inputs", []):
+                each["digest"] = name_of(each["digest"])
+            attrs = op.get("source", {}).get("attrs", {})
+            if "local.session" in attrs:
+                attrs["local.session"] = "session"
+            names[digest] = json.dumps(op)
+        return names[digest]
+
+    source = result["source"]
+    for info in source.get("infos", []):
+        info["definition"] = _without_session(info["definition"])
+    return {
+        "ops": {
+            name_of(digest): (result["metadata"][digest], source["locations"].get(digest)) for digest in ops
+        },
+        "infos": source.get("infos"),
+        "order": [list(ops) == sorted(ops), list(result["metadata"]) == sorted(ops), list(result)],
+    }
+
+
+def test_a_graph_as_text_is_what_buildx_prints_of_any_answer(
+    tmp_path: Path, shared: Bakehouse, buildkit: BuildKit
+) -> None:
+    (tmp_path / "Dockerfile").write_text("FROM scratch\nWORKDIR /<x>\n")
+    words = ["build", "--call=convertllb,format=text,ignorestatus=true", "."]
+    ours, theirs = (
+        re.sub(r'"definition": \{.*?\n *\},\n( *)"language"', r'\1"language"', text, flags=re.DOTALL)
+        for text in (shared.run(*words, cwd=tmp_path).stdout, _buildx(buildkit, *words, cwd=tmp_path).stdout)
+    )
+    assert ours == theirs
+    assert ours.startswith('Name:"convertllb" Format:"text" IgnoreStatus:true map[result.json:{\n')

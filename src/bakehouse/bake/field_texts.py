@@ -307,10 +307,10 @@ TEXTS_OF: Mapping[str, Mapping[str, Text]] = {
             entries=_RESOURCES,
         ),
         "call": Text(
-            "A question to answer instead of building: `check`, `outline`, `targets`, `subrequests.describe`; "
-            "`build` builds",
+            "A question to answer instead of building: `check`, `outline`, `targets`, `convertllb`, "
+            "`subrequests.describe`; `build` builds",
             '"check"',
-            values=("build", "check", "outline", "targets", "subrequests.describe"),
+            values=("build", "check", "outline", "targets", "convertllb", "subrequests.describe"),
         ),
         "entitlements": Text(
             "Privileges that steps may use: `network.host`, `security.insecure`, `device[=NAME]`",

@@ -8,6 +8,7 @@ from bakehouse.bake import Target, parse_call
 from bakehouse.builders.display import solving
 from bakehouse.builders.plan import Planner
 from bakehouse.dockerfile.requests.answer import Answer
+from bakehouse.dockerfile.requests.convertllb import ConvertedGraph
 from bakehouse.dockerfile.requests.describe import Description
 from bakehouse.dockerfile.requests.methods import ask
 from bakehouse.dockerfile.requests.outline import Outline
@@ -34,7 +35,7 @@ def _answer(planner: Planner, name: str, method: str) -> Answer:
     if not isinstance(answer, TargetList | Description):
         # Only a look at the instructions needs it.
         planner.show_ignore_file(prepared)
-    if isinstance(answer, Outline):
+    if isinstance(answer, ConvertedGraph | Outline):
         planner.warn(prepared, answer.warnings)
     return answer
 

@@ -9,9 +9,11 @@ from bakehouse.bake import CallOption, Resolved
 from bakehouse.bake.printing import group_as_json, target_as_json
 from bakehouse.builders.calls import shown_dockerfile
 from bakehouse.dockerfile.requests.answer import Answer
+from bakehouse.dockerfile.requests.convertllb import ConvertedGraph
 from bakehouse.dockerfile.requests.lint import LintResult
 from bakehouse.errors import BakehouseError
 from bakehouse.go.jsontext import indented_json
+from bakehouse.go.text import quote
 
 _NOTHING_FOUND = "Check complete, no warnings found.\n"
 
@@ -41,11 +43,11 @@ def print_answers(
 ) -> int:
     """Prints the answers about the targets of a `bake`, sorted by name; returns the exit code. `flag` is `--call`,
     which alone decides the format and whether what was found counts."""
-    call = flag or CallOption()
     code = 0
     texts, documents = [], {}
     for name in sorted(answers, key=_bytes):
         answer = answers[name]
+        call = CallOption(calls[name], flag.format if flag else "", bool(flag and flag.ignore_status))
         if isinstance(answer, LintResult):
             answer = answer.named(shown_dockerfile(resolved.targets[name]))
         code = code or _code(answer, call)
@@ -53,7 +55,7 @@ def print_answers(
             documents[name] = _document(answer, calls[name])
         else:
             texts.append(_section(name, resolved.targets[name].description or "", answer, call))
-    if call.format == "json":
+    if flag is not None and flag.format == "json":
         write_out(indented_json(_whole_document(documents, calls, resolved)) + "\n")
     else:
         write_out("\n".join(texts))
@@ -64,6 +66,8 @@ def _shown(answer: Answer, call: CallOption) -> str:
     """An answer without the error that a lint may end with."""
     if call.format == "json":
         return indented_json(answer.as_json()) + "\n"
+    if isinstance(answer, ConvertedGraph):
+        return f"{_described(call)} {answer.as_text()}"
     if not isinstance(answer, LintResult):
         return answer.as_text()
     if not answer.warnings:
@@ -71,6 +75,12 @@ def _shown(answer: Answer, call: CallOption) -> str:
     count = len(answer.warnings)
     found = "1 warning has" if count == 1 else f"{count} warnings have"
     return f"Check complete, {found} been found!\n{answer.as_text()}"
+
+
+def _described(call: CallOption) -> str:
+    """A call as buildx shows it before an answer that it has no form for."""
+    shown = [f"Name:{quote(call.name)}", f"Format:{quote(call.format)}" if call.format else ""]
+    return " ".join(part for part in (*shown, "IgnoreStatus:true" if call.ignore_status else "") if part)
 
 
 def _status(answer: Answer, call: CallOption) -> int:

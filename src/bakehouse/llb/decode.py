@@ -72,6 +72,10 @@ class Fields:
     def __contains__(self, field: int) -> bool:
         return field in self._values
 
+    def all(self, field: int) -> list[int | bytes]:
+        """Every value of a field, as it was read."""
+        return self._values.get(field, [])
+
     def text(self, field: int) -> str:
         return text(self._values[field][-1]) if field in self._values else ""
 

@@ -194,8 +194,12 @@ def test_unknown_questions_are_refused_in_buildkits_words() -> None:
         answer("nonsense", "FROM scratch\n")
     assert caught.value.message == "unsupported request frontend.nonsense"
     assert caught.value.code == "unsupported-request"
-    with pytest.raises(NotBuiltYetError, match="convertllb"):
-        answer("convertllb", "FROM scratch\n")
+
+
+def test_a_graph_of_nothing() -> None:
+    found = answer("convertllb", "FROM scratch\n")
+    assert json_text(found) == '{\n  "def": {},\n  "metadata": {},\n  "source": {}\n}'
+    assert list(metadata_of(found)) == ["result.json", "version"]
 
 
 def test_metadata_has_members_in_order_and_a_status_only_for_checks() -> None:

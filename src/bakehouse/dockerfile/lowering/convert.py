@@ -111,11 +111,13 @@ def lower(request: LowerRequest, resolver: MetaResolver) -> Lowered:
     )
 
 
-def evaluate(request: LowerRequest, resolver: MetaResolver, file: Dockerfile) -> StageState:
-    """The target stage of `request`, lowered for the builder's own platform whatever others were asked for, as
-    BuildKit's frontend does to answer questions about a Dockerfile. Findings go to the file's linter, also when it
-    fails. Raises what `lower` does."""
-    return _lower_platform(request, CachingResolver(resolver), file, file.linter, None)[1]
+def evaluate(
+    request: LowerRequest, resolver: MetaResolver, file: Dockerfile
+) -> tuple[LoweredPlatform, StageState]:
+    """The lowering for the builder's own platform whatever others were asked for, as BuildKit's frontend does to answer
+    questions about a Dockerfile, and the target stage. Findings go to the file's linter, also when it fails. Raises
+    what `lower` does."""
+    return _lower_platform(request, CachingResolver(resolver), file, file.linter, None)[:2]
 
 
 def parse(request: LowerRequest) -> Dockerfile:

@@ -33,8 +33,11 @@ def json_text(answer: Answer) -> str:
 
 def metadata_of(answer: Answer) -> dict[str, object]:
     """The answer as the members of a metadata file, in order."""
+    from bakehouse.dockerfile.requests.convertllb import ConvertedGraph
     from bakehouse.dockerfile.requests.lint import LintResult
 
+    if isinstance(answer, ConvertedGraph):
+        return {"result.json": answer.as_json(), "version": answer.version}
     members = {"result.json": answer.as_json(), "result.txt": answer.as_text()}
     if isinstance(answer, LintResult):
         members = {"result.json": members["result.json"], "result.statuscode": str(answer.status), **members}

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from bakehouse.dockerfile.lowering.request import LowerRequest, MetaResolver
 from bakehouse.dockerfile.requests.answer import Answer
+from bakehouse.dockerfile.requests.convertllb import convert_llb
 from bakehouse.dockerfile.requests.describe import Description
 from bakehouse.dockerfile.requests.lint import lint
 from bakehouse.dockerfile.requests.outline import outline
 from bakehouse.dockerfile.requests.targets import list_targets
-from bakehouse.errors import DefinitionError, NotBuiltYetError
+from bakehouse.errors import DefinitionError
 
 LINT = "lint"
 
@@ -25,11 +26,9 @@ def ask(method: str, request: LowerRequest, resolver: MetaResolver) -> Answer:
     if method == "subrequests.describe":
         return Description()
     if method == "convertllb":
-        raise NotBuiltYetError(
-            "the call convertllb is not supported yet", hint="`bakehouse debug llb --json` shows the graph"
-        )
+        return convert_llb(request, resolver)
     raise DefinitionError(
         f"unsupported request frontend.{method}",
         code="unsupported-request",
-        hint="known: check, outline, targets, subrequests.describe",
+        hint="known: check, outline, targets, convertllb, subrequests.describe",
     )

@@ -60,7 +60,7 @@ class Outline:
 def outline(request: LowerRequest, resolver: MetaResolver) -> Outline:
     """The outline of the target of `request`. Raises what `lower` raises."""
     file = parse(request)
-    target = evaluate(request, resolver, file)
+    _, target = evaluate(request, resolver, file)
     assert target.stage is not None
     arguments: dict[str, Argument] = {}
     secrets: dict[str, Lent] = {}
