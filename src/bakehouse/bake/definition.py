@@ -236,7 +236,7 @@ def _load(options: LoadOptions) -> Definition:
     if recorder is not None:
         recorder.evaluator, recorder.bodies = evaluator, parsed.bodies
     evaluated = evaluator.evaluate()
-    targets, groups = _over_compose(composed, evaluated.targets, evaluated.groups)
+    targets, groups = _over_compose(composed, evaluated.targets, evaluated.groups, recorder)
     if rebase:
         rebase_targets(targets.values())
         if recorder is not None:
@@ -280,17 +280,26 @@ class _ComposeSource:
 
 
 def _over_compose(
-    composed: ComposeDefinition | None, targets: dict[str, Target], groups: list[Group]
+    composed: ComposeDefinition | None,
+    targets: dict[str, Target],
+    groups: list[Group],
+    recorder: Recorder | None,
 ) -> tuple[dict[str, Target], list[Group]]:
     """Targets and groups of HCL and JSON files over those of Compose files: targets merge, groups replace."""
     if composed is None:
         return targets, groups
-    out = {name: target.copy() for name, target in composed.targets.items()}
+    out = {}
+    for name, target in composed.targets.items():
+        out[name] = target.copy()
+        if recorder is not None:
+            recorder.composed(out[name], composed.place)
     for name, target in targets.items():
-        if name in out:
-            merge_block(out[name], target)
-        else:
+        if name not in out:
             out[name] = target
+            continue
+        merge_block(out[name], target)
+        if recorder is not None:
+            recorder.own(out[name], target)
     declared = {group.name for group in groups}
     return out, [*groups, *(group for group in composed.groups if group.name not in declared)]
 

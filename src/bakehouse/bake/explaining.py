@@ -192,8 +192,11 @@ class Explainer:
     def _place(self, name: str) -> SourceRange | None:
         assert self._record.evaluator is not None
         blocks = [state.block for state, _ in self._record.evaluator.blocks_named(name)]
-        # The last of them is the first in the files.
-        return blocks[-1].label_ranges[0] if blocks else None
+        if blocks:
+            # The last of them is the first in the files.
+            return blocks[-1].label_ranges[0]
+        composed = self._definition.compose
+        return None if composed is None else composed.place(name, "name")
 
     def _targets(self, names: Sequence[str] | Mapping[str, object]) -> list[Named]:
         targets = self._definition.targets

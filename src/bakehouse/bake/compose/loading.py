@@ -89,6 +89,15 @@ class ComposeDefinition:
         """
         return self._places.ranges()
 
+    def place(self, target: str, field: str, part: str | int | None = None) -> SourceRange | None:
+        """Where a value was written, as `positions` has it; that of the whole field where the part's own is not known,
+        and that of the service where nobody wrote the field."""
+        return (
+            self._places.range(target, field, part)
+            or self._places.range(target, field, None)
+            or self._places.range(target, "name", None)
+        )
+
 
 class ComposeLoader:
     """Loads Compose files for one definition. The environment, `.env` included, is read once."""

@@ -33,3 +33,8 @@ class Places:
     def ranges(self) -> dict[PositionKey, SourceRange]:
         """Every place as a range."""
         return {key: node.range for key, node in self._nodes.items()}
+
+    def range(self, target: str, field: str, part: str | int | None) -> SourceRange | None:
+        """The place of one value; None when it is not known."""
+        node = self._nodes.get((target, field, part))
+        return None if node is None else node.range
