@@ -1,0 +1,4 @@
+variable "X" { default = "9" }
+target "web" {
+  args = { W = X }
+}
