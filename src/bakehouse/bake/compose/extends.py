@@ -9,7 +9,7 @@ from bakehouse.bake.compose.local_paths import PathRebaser
 from bakehouse.bake.compose.merging import merge
 from bakehouse.bake.compose.nodes import ComposeFailure, Node
 from bakehouse.bake.compose.resets import without
-from bakehouse.go.paths import clean_path, join_path, parent_path
+from bakehouse.go.paths import join_path, parent_path
 from bakehouse.go.text import quote
 
 TYPE_CHECKING = False
@@ -151,7 +151,7 @@ class _Extender:
             raise ComposeFailure(
                 f"cannot extend service {quote(name)} in {local}: services must be a mapping", services
             )
-        prefix = parent_path(path) if not path.startswith("/") else parent_path(clean_path(path))
+        prefix = parent_path(path)
         rebased = PathRebaser("" if prefix == "." else prefix, project.loading.home).rebased(model)
         found = rebased.get("services")
         return Base(dict(found.value) if found is not None and isinstance(found.value, dict) else {}, resets)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bakehouse.bake.compose.dotenv import DotenvError, parse_dotenv
+from bakehouse.bake.compose.env_files import read_env_file
 from bakehouse.bake.compose.merging import merge
 from bakehouse.bake.compose.nodes import ComposeFailure, Node, go_string, type_name
 from bakehouse.bake.compose.resets import without
@@ -12,7 +12,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bakehouse.bake.compose.model import Loading, Project
+    from bakehouse.bake.compose.model import Project
     from bakehouse.bake.compose.nodes import Path
 
 _SECTIONS = ("services", "volumes", "networks", "secrets", "configs", "models")
@@ -104,9 +104,14 @@ def _load(project: Project, include: Include, included: Sequence[str]) -> Node |
         raise ComposeFailure(f"include cycle detected:\n{first}{chain}", include.place)
     directory, prefix = _directories(project, include, str(include.paths[0].value))
     environment = _environment(project, include, directory)
-    inner = project.included(directory, prefix, environment)
-    files = [loading.read(path, item) for path, item in zip(paths, include.paths, strict=True)]
-    return inner.load(files, included)
+    # Files that are reached on several ways are loaded once; otherwise a few of them could mean millions of loads.
+    key = (tuple(paths), directory, prefix, tuple(sorted(environment.items())))
+    model = loading.included.get(key)
+    if model is None:
+        files = [loading.read(path, item) for path, item in zip(paths, include.paths, strict=True)]
+        model = project.included(directory, prefix, environment).load(files, included)
+        loading.included[key] = model
+    return model
 
 
 def _path(directory: str, path: str) -> str:
@@ -153,19 +158,8 @@ def _environment(project: Project, include: Include, directory: str) -> dict[str
             files.append((path, include.place))
     found: dict[str, str] = {}
     for path, item in files:
-        found = _read_env_file(loading, path, item, project.environment, found)
+        read_env_file(loading, path, item, project.environment.get, found, loading.disk.absolute(path))
     return {**found, **project.environment}
-
-
-def _read_env_file(
-    loading: Loading, path: str, place: Node, environment: dict[str, str], found: dict[str, str]
-) -> dict[str, str]:
-    text = loading.disk.read(path, place).decode("utf-8", "surrogateescape").removeprefix("\ufeff")
-    try:
-        return parse_dotenv(text, environment.get, loading.warn, found)
-    except DotenvError as error:
-        absolute = loading.disk.absolute(path)
-        raise ComposeFailure(f"failed to read {absolute}: {error}", place, code="invalid-env-file") from None
 
 
 def _import(imported: Node, root: Node, resets: Sequence[Path]) -> Node:

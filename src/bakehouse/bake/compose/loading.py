@@ -248,6 +248,11 @@ def with_places(loading: Loading, step: Callable[[], Result], prefix: str) -> Re
         return step()
     except ComposeFailure as failure:
         raise _error(failure, loading.sources, prefix) from None
+    except RecursionError:
+        hint = "Shorten the chain of values, anchors or files that depend on each other."
+        raise DefinitionError(
+            "the definition is nested too deeply", code="too-deeply-nested", hint=hint
+        ) from None
 
 
 def _error(failure: ComposeFailure, sources: Sequence[Source], prefix: str) -> BakehouseError:

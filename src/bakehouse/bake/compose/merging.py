@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     Rule: TypeAlias = Callable[[Node, Node, Path], Node]
 
 
+#: Lists that double with every file that includes another one end here.
+MAX_LIST_ITEMS = 100_000
+
+
 def merge(base: Node, over: Node, path: Path = ()) -> Node:
     """`over` on top of `base`, both standing at `path`. Raises `ComposeFailure` where their kinds differ."""
     rule = _rule(path)
@@ -34,8 +38,14 @@ def _merge_plain(base: Node, over: Node, path: Path) -> Node:
     if isinstance(base.value, list):
         if not isinstance(over.value, list):
             raise _cannot(over, path)
-        return over.like(base.value + over.value)
+        return _joined(over, base.value, over.value, path)
     return over
+
+
+def _joined(over: Node, before: list[Node], after: list[Node], path: Path) -> Node:
+    if len(before) + len(after) > MAX_LIST_ITEMS:
+        raise ComposeFailure(f"{dotted(path)} has more than {MAX_LIST_ITEMS} elements", over, at_key=True)
+    return over.like(before + after)
 
 
 def _cannot(over: Node, path: Path) -> ComposeFailure:
@@ -69,7 +79,7 @@ def _long_build(node: Node) -> Node:
 
 
 def _to_sequence(base: Node, over: Node, path: Path) -> Node:
-    return over.like(as_sequence(base) + as_sequence(over))
+    return _joined(over, as_sequence(base), as_sequence(over), path)
 
 
 def _merge_extra_hosts(base: Node, over: Node, path: Path) -> Node:

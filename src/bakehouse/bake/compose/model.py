@@ -26,14 +26,15 @@ if TYPE_CHECKING:
 
 
 class Loading:
-    """What all files of one load share: the disk, the caller's home, who is told of warnings, and every source read
-    (for excerpts)."""
+    """What all files of one load share: the disk, the caller's home, who is told of warnings, every source read (for
+    excerpts), and the models of included files."""
 
     def __init__(self, disk: Disk, home: str | None, warn: Callable[[str], None]) -> None:
         self.disk = disk
         self.home = home
         self.warn = warn
         self.sources: list[Source] = []
+        self.included: dict[tuple[object, ...], Node] = {}
 
     def read(self, path: str, place: Node | None) -> YamlFile:
         """A file that another one names."""

@@ -28,24 +28,30 @@ if TYPE_CHECKING:
 class Source:
     """A file as read: `name` as the user wrote it, for excerpts; `peer_name` as the peer's messages call it."""
 
-    __slots__ = ("name", "peer_name", "text")
+    __slots__ = ("_lines", "_starts", "name", "peer_name", "text")
 
     def __init__(self, name: str, text: str, peer_name: str) -> None:
         self.name = name
         self.text = text
         self.peer_name = peer_name
+        self._lines: list[str] = []
+        self._starts: list[int] = []
 
     def range(self, start: Mark, end: Mark) -> SourceRange:
         """The range between two marks."""
-        lines = self.text.split("\n")
-        return SourceRange(self.name, _position(lines, start), _position(lines, end))
+        return SourceRange(self.name, self._position(start), self._position(end))
 
-
-def _position(lines: list[str], mark: Mark) -> Position:
-    before = "\n".join(
-        [*lines[: mark.line], lines[mark.line][: mark.column] if mark.line < len(lines) else ""]
-    )
-    return Position(mark.line + 1, mark.column + 1, len(before.encode("utf-8", "surrogateescape")))
+    def _position(self, mark: Mark) -> Position:
+        if not self._starts:
+            self._lines = self.text.split("\n")
+            start = 0
+            for line in self._lines:
+                self._starts.append(start)
+                start += len(line.encode("utf-8", "surrogateescape")) + 1
+        # The end of a file can be a line beyond its last one.
+        index = min(mark.line, len(self._lines) - 1)
+        before = self._lines[index][: mark.column].encode("utf-8", "surrogateescape")
+        return Position(mark.line + 1, mark.column + 1, self._starts[index] + len(before))
 
 
 class Timestamp:
@@ -246,27 +252,16 @@ class ComposeFailure(Exception):
         at_key: bool = False,
         hint: str | None = None,
         code: str = "invalid-compose",
-        source: Source | None = None,
     ) -> None:
         super().__init__(message)
         self.message = message
         self.hint = hint
         self.code = code
-        self.sources: list[Source] = []
         self.ranges: list[SourceRange] = []
-        self.add(place, at_key=at_key, source=source)
-
-    def add(
-        self, place: Node | SourceRange | None, *, at_key: bool = False, source: Source | None = None
-    ) -> None:
-        """One more place that the failure is about."""
         if isinstance(place, Node):
             self.ranges.append(place.key_range if at_key else place.range)
-            self.sources.append(place.source)
         elif place is not None:
             self.ranges.append(place)
-        if source is not None:
-            self.sources.append(source)
 
 
 def joined(failures: Iterable[ComposeFailure]) -> ComposeFailure:
@@ -278,7 +273,6 @@ def joined(failures: Iterable[ComposeFailure]) -> ComposeFailure:
     out = ComposeFailure("\n".join(failure.message for failure in found), hint=first.hint, code=first.code)
     for failure in found:
         out.ranges += failure.ranges
-        out.sources += failure.sources
     return out
 
 

@@ -112,7 +112,7 @@ class YamlFile:
         except yaml.YAMLError as error:
             # A parser that failed cannot go on; who asks again gets the same answer.
             self._composer, self._documents = None, []
-            raise _syntax_failure(error, self.source) from None
+            raise _syntax_failure(error, self.source, self.data) from None
         except ComposeFailure:
             self._composer, self._documents = None, []
             raise
@@ -244,16 +244,15 @@ class _Composer:
         return Node(name, self._source, start, member.key_end or member.end)
 
 
-def _syntax_failure(error: yaml.YAMLError, source: Source) -> ComposeFailure:
+def _syntax_failure(error: yaml.YAMLError, source: Source, data: bytes) -> ComposeFailure:
     """The parser's fault in the words of the peer's, whose marks count lines from one in the scanner and from zero in
     the parser. The place is the true one."""
     prefix = f"failed to parse {source.peer_name}: yaml: "
     if isinstance(error, yaml.reader.ReaderError):
-        return ComposeFailure(
-            f"{prefix}offset {error.position}: {error.reason}", code="invalid-yaml", source=source
-        )
+        place = _offset_place(source, data, error.position)
+        return ComposeFailure(f"{prefix}offset {error.position}: {error.reason}", place, code="invalid-yaml")
     if not isinstance(error, yaml.MarkedYAMLError) or error.problem_mark is None:
-        return ComposeFailure(f"{prefix}{error}", code="invalid-yaml", source=source)
+        return ComposeFailure(f"{prefix}{error}", code="invalid-yaml")
     first_line = 1 if isinstance(error, yaml.scanner.ScannerError) else 0
     where = _peer_mark(error.problem_mark, first_line)
     problem = error.problem or "invalid YAML"
@@ -269,6 +268,13 @@ def _syntax_failure(error: yaml.YAMLError, source: Source) -> ComposeFailure:
     mark = error.problem_mark
     place = Node(None, source, mark, _next_column(mark))
     return ComposeFailure(prefix + message, place, code="invalid-yaml")
+
+
+def _offset_place(source: Source, data: bytes, offset: int) -> Node:
+    before = data[:offset].decode("utf-8", "replace").removeprefix("\ufeff")
+    line = before.count("\n")
+    mark = _Place(line, len(before) - (before.rfind("\n") + 1))
+    return Node(None, source, mark, _next_column(mark))
 
 
 def _same(one: Mark, other: Mark) -> bool:

@@ -6,7 +6,7 @@ faults at once.
 
 from __future__ import annotations
 
-from bakehouse.bake.compose.dotenv import DotenvError, parse_dotenv
+from bakehouse.bake.compose.env_files import read_env_file
 from bakehouse.bake.compose.interpolation import to_boolean
 from bakehouse.bake.compose.nodes import (
     ComposeFailure,
@@ -17,13 +17,14 @@ from bakehouse.bake.compose.nodes import (
     mapping_of,
     type_name,
 )
-from bakehouse.go.text import SPACES
+from bakehouse.go.text import SPACES, quote
 from bakehouse.go.units import parse_ram_bytes
 from bakehouse.go.values import parse_int
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from bakehouse.bake.compose.model import Loading
+    from bakehouse.bake.compose.template import Lookup
 
 _HOST_SEPARATORS = "=:"
 
@@ -104,11 +105,9 @@ def decode(model: Node, loading: Loading) -> Decoded:
     services = {name: decoder.service(name, node) for name, node in mapping_of(model.get("services")).items()}
     secrets = {name: decoder.secret(name, node) for name, node in mapping_of(model.get("secrets")).items()}
     if decoder.failures:
-        for failure in decoder.failures:
-            failure.message = failure.args[0]
-        first = joined(decoder.failures)
-        first.message = "decoding failed due to the following error(s):\n\n" + first.message
-        raise first
+        failure = joined(decoder.failures)
+        failure.message = f"decoding failed due to the following error(s):\n\n{failure.message}"
+        raise failure
     return Decoded(services, secrets)
 
 
@@ -128,11 +127,11 @@ def resolve_environment(decoded: Decoded, environment: dict[str, str], loading: 
             return own.get(name) if value is None else value
 
         for file in service.env_files:
-            _read_env_file(file, found, lookup, loading)
+            _add_env_file(file, found, lookup, loading)
         service.environment = {**found, **own}
 
 
-def _read_env_file(file: Node, found: dict[str, str], lookup: object, loading: Loading) -> None:
+def _add_env_file(file: Node, found: dict[str, str], lookup: Lookup, loading: Loading) -> None:
     path_node, required, form = file.get("path"), file.get("required"), file.get("format")
     path = "" if path_node is None else str(path_node.value)
     if path == "" or not loading.disk.exists(path):
@@ -144,15 +143,10 @@ def _read_env_file(file: Node, found: dict[str, str], lookup: object, loading: L
                 hint="Create the file, or say `required: false`.",
             )
         return
-    data = loading.disk.read(path, path_node)
     kind = "" if form is None else str(form.value)
     if kind not in ("", ".env"):
-        raise ComposeFailure(f'unsupported env_file format "{kind}"', form)
-    text = data.decode("utf-8", "surrogateescape").removeprefix("\ufeff")
-    try:
-        parse_dotenv(text, lookup, loading.warn, found)  # type: ignore[arg-type]
-    except DotenvError as error:
-        raise ComposeFailure(f"failed to read {path}: {error}", path_node, code="invalid-env-file") from None
+        raise ComposeFailure(f"unsupported env_file format {quote(kind)}", form)
+    read_env_file(loading, path, path_node, lookup, found, path)
 
 
 class _Decoder:

@@ -192,6 +192,18 @@ def test_depth_and_cycles_end_in_an_error(tmp_path: Path, text: str) -> None:
         _print(tmp_path, {"c.yaml": text})
 
 
+def test_files_reached_on_many_ways_are_loaded_once(tmp_path: Path) -> None:
+    for number in range(40):
+        (tmp_path / f"f{number}.yaml").write_text(f"include: [f{number + 1}.yaml, f{number + 1}.yaml]\n")
+    (tmp_path / "f40.yaml").write_text("services: {a: {build: {platforms: [linux/amd64]}}}\n")
+    started = time.monotonic()
+    with pytest.raises(BakehouseError, match="more than 100000 elements"):
+        _print(tmp_path, {"c.yaml": "include: [f0.yaml]\n"})
+    (tmp_path / "f40.yaml").write_text("services: {a: {build: {target: t}}}\n")
+    assert '"target": "t"' in _print(tmp_path, {"c.yaml": "include: [f0.yaml]\n"})
+    assert time.monotonic() - started < 20
+
+
 def test_special_files_are_not_waited_for(tmp_path: Path) -> None:
     with pytest.raises(BakehouseError):
         _print(tmp_path, {"c.yaml": "include: [/dev/zero]\n"})

@@ -44,6 +44,7 @@ def _where(error: BakehouseError) -> str:
         ),
         ("services:\n  a:\n    build:\n      secrets: [one]\n", "4,17-20", "secrets"),
         ("services: {a: }\n", "1,12-13", ""),
+        ("services:\n  a: 'é\x01'\n", "2,8-9", ""),
         ("services:\n", "1,1-9", "services"),
         ("services:\n  a: {build: .}\ninclude: x\n", "3,1-8", ""),
         ("services:\n  a: {build: {ulimits: {nofiles: {soft: 1, hard: 1}}}}\n", "2,25-32", ""),
