@@ -24,6 +24,7 @@ from backports import zstd
 
 from tests.support import bases
 from tests.support.command import Bakehouse
+from tests.support.images import read_image
 from tests.support.remotes import (
     Answer,
     SampleRepository,
@@ -215,6 +216,7 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
             (root / f"work/context.{name}").write_bytes(web.answers[f"/context.{name}"].body)
         web.serve("text.Dockerfile", b"FROM scratch\nCOPY context /the-file\n")
         web.serve("other.Dockerfile", b"FROM scratch\nCOPY . /other/\n")
+        web.serve("dated.tar", plain, Last_Modified="Thu, 02 Jan 2020 03:04:05 GMT")
         web.serve("readme", b"Read me\nfirst\n")
         web.serve("wants.Dockerfile", WANTS.encode())
         web.answers["/moved.tar"] = Answer(b"", 302, {"Location": "/context.tar"})
@@ -453,3 +455,55 @@ def test_errors_are_buildkits(id: str, ran: dict[str, tuple[Ran, Ran]]) -> None:
 def excerpt(stderr: str) -> list[str]:
     """The lines of the Dockerfile that an error shows."""
     return [line.rstrip() for line in stderr.splitlines() if re.match(r" +\d+ \| ", line)]
+
+
+EPOCHS = {
+    "git": {"context": REPOSITORY},
+    "tar": {"context": "http://{web}/context.tar.gz"},
+    "dated-tar": {"context": "http://{web}/dated.tar"},
+    # BuildKit takes no other Dockerfile with this context.
+    "text": {"context": "http://{web}/text.Dockerfile", "dockerfile-inline": None},
+    "directory": {"context": "dir"},
+    "named": {"contexts": {"src": REPOSITORY + "#mytag"}, "args": {"SOURCE_DATE_EPOCH": "src"}},
+    "stage": {
+        "args": {"SOURCE_DATE_EPOCH": "src"},
+        "dockerfile-inline": "FROM scratch AS src\nADD http://{web}/dated.tar /\nFROM scratch\nCOPY f /\n",
+    },
+}
+
+
+def test_times_of_contexts(
+    servers: Servers, buildkit: BuildKit, bakehouse: Bakehouse, tmp_path: Path
+) -> None:
+    """`SOURCE_DATE_EPOCH=context`, the name of a context, of a stage: the time of its source is that of the image."""
+    inline = "FROM scratch\nCOPY . /\n"
+    for tool in ("ours", "theirs"):
+        targets = {
+            name: {
+                "context": "dir",
+                "dockerfile-inline": inline,
+                "args": {"SOURCE_DATE_EPOCH": "context"},
+                **servers.filled(fields),
+                "output": [f"type=oci,dest={tmp_path}/{tool}-{name}.tar"],
+                "attest": ["type=provenance,disabled=true"],
+            }
+            for name, fields in EPOCHS.items()
+        }
+        del targets["text"]["dockerfile-inline"]
+        definition = {"group": {"default": {"targets": list(targets)}}, "target": targets}
+        (servers.root / f"epochs-{tool}.json").write_text(json.dumps(definition))
+    theirs = buildkit.buildx("bake", "-f", "epochs-theirs.json", "--allow=fs=*", cwd=servers.root)
+    assert theirs.returncode == 0, theirs.stderr
+    bakehouse.run("bake", "-f", "epochs-ours.json", "--allow=fs=*", cwd=servers.root)
+    created = {
+        name: [
+            read_image(tmp_path / f"{tool}-{name}.tar").config.get("created") for tool in ("ours", "theirs")
+        ]
+        for name in EPOCHS
+    }
+    now = created.pop("directory"), created.pop("text")
+    assert all(ours == theirs for ours, theirs in created.values()), created
+    assert created["git"][0] == "2017-07-14T02:40:00Z"
+    assert created["dated-tar"][0] == "2020-01-02T03:04:05Z"
+    # Neither has a time: the image is as old as it is.
+    assert all(ours[:4] == theirs[:4] for ours, theirs in now)
