@@ -39,6 +39,13 @@ pytestmark = pytest.mark.peer
 
 COPY_ALL = "FROM scratch\nCOPY . /\n"
 WANTS = "FROM scratch\n# wanted:\nCOPY nothere /\n\n# end\n"
+KINDS = """FROM scratch
+COPY --from=dir f /dir/
+COPY --from=git b /git/
+COPY --from=web context /web/
+COPY --from=layout /etc/passwd /layout/
+COPY --from=image:v1 /etc/group /image/
+"""
 ALL_OF_SRC = "FROM scratch\nCOPY --from=src . /\n"
 READS_SRC = 'FROM busybox\nRUN --mount=from=src,target=/in ["sh", "-c", "cp -r /in /out"]\n'
 
@@ -224,6 +231,8 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
             root / "work",
             {
                 "all.Dockerfile": COPY_ALL,
+                "kinds.Dockerfile": KINDS,
+                "ignored.Dockerfile": "FROM scratch\nCOPY ignored /\n",
                 "wants.Dockerfile": WANTS,
                 "pattern.Dockerfile": "FROM scratch\nCOPY a*[ /\n",
                 "none.Dockerfile": "FROM scratch\nCOPY none* /\n",
@@ -322,6 +331,20 @@ STDIN = [
     Invocation("xz", ("-",), "context.tar.xz"),
     Invocation("other-dockerfile", ("--file", "d/other", "-"), "context.tar.gz"),
     Invocation("web-dockerfile", ("-f", "http://{web}/other.Dockerfile", "-"), "context.tar.gz"),
+    Invocation(
+        "contexts-of-all-kinds",
+        (
+            *("--build-context", "dir=dir", "--build-context", "git=" + REPOSITORY + "#mytag:myfolder"),
+            *(
+                "--build-context",
+                "web=http://{web}/context.tar",
+                "--build-context",
+                "layout=oci-layout://layout",
+            ),
+            *("--build-context", "image:v1=docker-image://busybox", "-f-", "empty"),
+        ),
+        "kinds.Dockerfile",
+    ),
     Invocation("web-dockerfile-for-a-directory", ("-f", "http://{web}/other.Dockerfile", "dir")),
     Invocation("web-dockerfile-for-a-repository", ("-f", "http://{web}/other.Dockerfile", REPOSITORY)),
     Invocation("dockerfile-outside", ("-f", "outside/Dockerfile", "dir")),
@@ -408,6 +431,8 @@ ERRORS = [
     Invocation("dockerfile-not-found", ("-f", "http://{web}/nothing", "dir")),
     Invocation("text-that-is-no-dockerfile", ("http://{web}/readme",)),
     Invocation("copy-of-a-missing-file", ("http://{web}/wants.Dockerfile",)),
+    Invocation("copy-of-a-missing-local-file", ("-f", "wants.Dockerfile", "dir")),
+    Invocation("copy-of-an-ignored-file", ("-f", "ignored.Dockerfile", "dir")),
     Invocation("copy-without-files", ("-",), "wants.Dockerfile"),
     Invocation("malformed-pattern", ("-f-", REPOSITORY), "pattern.Dockerfile"),
     Invocation("ambiguous", ("-f", "x", "-"), "all.Dockerfile"),
