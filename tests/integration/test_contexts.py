@@ -21,6 +21,7 @@ import pytest
 from backports import zstd
 
 from tests.integration.test_bad_input import assert_store_is_clean, failure
+from tests.support import bases
 from tests.support.command import Bakehouse
 from tests.support.remotes import Answer, SampleRepository, Web, commit, git, running_web, sample_repository
 
@@ -102,6 +103,36 @@ def test_a_shared_context_is_read_and_copied_once(offline: Bakehouse, tmp_path: 
     assert len(list((offline.home / "store/git").iterdir())) == 1
     with tarfile.open(tmp_path / "two.tar") as tar:
         assert sorted(tar.getnames()) == ["g", "two"]
+
+
+@pytest.mark.privileged
+def test_a_step_on_a_shared_layout_runs_once(offline: Bakehouse, tmp_path: Path) -> None:
+    """B4, B5: targets with contexts of their own share what does not come from these."""
+    (tmp_path / "layout").symlink_to(
+        bases.layout(next(base for base in bases.IMAGES if base.key == "busybox"))
+    )
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "f").write_text(name)
+        (tmp_path / name / "Dockerfile").write_text(
+            "FROM base\nRUN cat /proc/sys/kernel/random/uuid > /run-id\nCOPY f /\n"
+        )
+    definition = {
+        "group": {"default": {"targets": ["one", "two"]}},
+        "target": {
+            name: {
+                "context": name,
+                "contexts": {"base": "oci-layout://layout"},
+                "output": [f"type=local,dest=out-{name}"],
+            }
+            for name in ("one", "two")
+        },
+    }
+    (tmp_path / "docker-bake.json").write_text(json.dumps(definition))
+    done = offline.run("bake", "--allow=fs=*", "--progress=plain", cwd=tmp_path)
+    assert (tmp_path / "out-one/run-id").read_text() == (tmp_path / "out-two/run-id").read_text()
+    assert len(set(re.findall(r"^#\d+ \[.*RUN cat", done.stderr, re.MULTILINE))) == 1
+    assert [(tmp_path / f"out-{name}/f").read_text() for name in ("one", "two")] == ["one", "two"]
 
 
 def test_a_commit_is_fetched_once_and_shallow(
