@@ -113,8 +113,9 @@ def _build(parsed: Parsed, definition: Definition, resolved: Resolved, mode: str
     flag, calls = parse_call(parsed.text("call")), calls_of(resolved.targets)
     require_privileges(resolved.targets.values(), parsed.texts("allow"), granted=resolved.granted)
     configured = settings()
-    with loading(resolved.targets) as loads:
-        if len(calls) < len(resolved.targets):
+    built = {name: target for name, target in resolved.targets.items() if name not in calls}
+    with loading(built) as loads:
+        if built:
             enter_user_namespace()
         request = BuildRequest(
             resolved.targets, Path.cwd(), os.environ, open_stdout=stdout_stream, loads=loads, calls=calls
