@@ -454,6 +454,24 @@ def test_linked_targets_need_no_build_for_a_question(tmp_path: Path, offline: Ba
     assert "RUN" not in done.stderr
 
 
+def test_a_broken_linked_target_is_told_once_with_its_lines(tmp_path: Path, offline: Bakehouse) -> None:
+    (tmp_path / "docker-bake.hcl").write_text(
+        'target "app" {\n  dockerfile-inline = "FROM base\\n"\n  contexts = { base = "target:base" }\n}\n'
+        'target "base" {\n  dockerfile-inline = "FROM scratch\\nENV a b\\nNONSENSE\\n"\n}\n'
+    )
+    done = offline.run("bake", "--check", "app", cwd=tmp_path, check=False)
+    assert done.returncode == 1
+    assert done.stdout == (
+        "app\n\nerror: target base: dockerfile parse error on line 3: unknown instruction: NONSENSE\n\n\n"
+        "base\n\nerror: dockerfile parse error on line 3: unknown instruction: NONSENSE\n"
+        f"inline:3\n{'-' * 20}\n   1 |     FROM scratch\n   2 |     ENV a b\n   3 | >>> NONSENSE\n   4 |     \n"
+        f"{'-' * 20}\n\n"
+    )
+    refused = offline.run("bake", "--call=outline", "app", cwd=tmp_path, check=False)
+    assert refused.returncode == 1 and refused.stdout == ""
+    assert "ERROR: target base: failed to solve: dockerfile parse error on line 3" in refused.stderr
+
+
 def test_a_question_exports_nothing(project: Path, offline: Bakehouse) -> None:
     words = ["build", "--check", "-f", "clean.Dockerfile", "-o", "out", "."]
     assert offline.run(*words, cwd=project).stdout == "Check complete, no warnings found.\n"

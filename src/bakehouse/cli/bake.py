@@ -192,8 +192,9 @@ def _build(
         before_asking=None if shown is None else shown[0].pause,
     )
     configured = settings()
-    with loading(targets) as loads:
-        if any(name not in calls or is_remote_url(target.context or "") for name, target in targets.items()):
+    built = {name: target for name, target in targets.items() if name not in calls}
+    with loading(built) as loads:
+        if built or any(is_remote_url(target.context or "") for target in targets.values()):
             enter_user_namespace()
         request = BuildRequest(
             targets,

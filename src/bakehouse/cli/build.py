@@ -102,7 +102,7 @@ def _build(
     require_privileges([target], parsed.texts("allow"), check_files=False)
     configured = settings()
     targets = {target.name: target}
-    with loading(targets) as loads:
+    with loading(targets if call is None else {}) as loads:
         if call is None or is_remote_url(target.context or ""):
             enter_user_namespace()
         request = BuildRequest(
