@@ -162,13 +162,13 @@ def flag_overrides(
 def flag_of_override(text: str) -> str:
     """The flag that made an override of `flag_overrides`, as one would write it."""
     key, _, value = text.removeprefix("*.").partition("=")
-    key = key.removesuffix("+")
     if key in ("push", "load"):
         return f"--{key}"
     if key == "attest":
-        kind = "sbom" if value.startswith("type=sbom") else "provenance"
-        return f"--{kind} {value.partition(',')[2]}"
-    return f"--{key} {value}" if key in ("call", "policy") else f"--{key}={value}"
+        kind, _, value = value.removeprefix("type=").partition(",")
+        value = {"disabled=false": "true", "disabled=true": "false"}.get(value, value)
+        return f"--{kind}={value}"
+    return f"--{key.removesuffix('+')}={value}"
 
 
 def _policy_overrides(texts: Sequence[str]) -> tuple[list[str], bool]:

@@ -270,7 +270,7 @@ class Provenance:
         if step.kind == recorder.EPOCH:
             return Origin("environment", "SOURCE_DATE_EPOCH of the environment")
         if step.kind == recorder.UNPOLICED:
-            return Origin("flag", "--policy disabled=true")
+            return Origin("flag", "--policy=disabled=true")
         if part is None or part.key is not None:
             causes = self._trace(earlier, field, part)
         else:

@@ -7,9 +7,12 @@ string may be an HCL template, and what a template gives is not known here.
 
 from __future__ import annotations
 
+import json
+
 from bakehouse.bake import field_texts, kinds
 from bakehouse.bake import fields as rows
 from bakehouse.bake.fields import BLOCKS
+from bakehouse.hcl import parse_expression, to_json
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -168,8 +171,25 @@ def _attribute(row: Field | Attribute, text: Text) -> Schema:
         schema = _or_null(schema)
     out: Schema = {"description": _sentence(text.sentence), **schema}
     if text.example:
-        out["markdownDescription"] = f"{_sentence(text.sentence)}\n\n```hcl\n{row.name} = {text.example}\n```"
+        example = json_example(row, text.example)
+        shown = f"{json.dumps(row.name)}: {json.dumps(example, ensure_ascii=False)}"
+        out["examples"] = [example]
+        out["markdownDescription"] = f"{_sentence(text.sentence)}\n\n```json\n{shown}\n```"
     return out
+
+
+def json_example(row: Field | Attribute, source: str) -> object:
+    """An example, which is written in HCL, as the JSON form has it."""
+    if row.shape == rows.SHAPE_NAME_LIST:
+        return [name.strip() for name in source.strip("[]").split(",")]
+    if row.shape in (rows.SHAPE_NAME, rows.SHAPE_TYPE):
+        return source
+    expression, _ = parse_expression(source, "example", 1, 1, 0)
+    value, findings = expression.evaluate(None)
+    if not findings:
+        return json.loads(to_json(value))
+    # A template is the same text in both forms; any other expression becomes one.
+    return source[1:-1] if source.startswith('"') else f"${{{source}}}"
 
 
 def _body(block: BlockType) -> Schema:

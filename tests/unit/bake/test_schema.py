@@ -74,6 +74,25 @@ def test_every_row_is_in_the_schema_with_a_description(kind: str) -> None:
     assert body["additionalProperties"] is False
 
 
+def test_examples_are_valid() -> None:
+    compared = 0
+    for kind, block in BLOCKS.items():
+        body: Any = SCHEMA["$defs"][kind]  # type: ignore[index]
+        required = {
+            row.name: body["properties"][row.name]["examples"][0]
+            for row in block.rows
+            if getattr(row, "required", False)
+        }
+        for row in block.rows:
+            (example,) = body["properties"][row.name]["examples"]
+            document: Any = {kind: {"x": {**required, row.name: example}}}
+            if kind == "validation":
+                document = {"variable": {"x": {"validation": {row.name: example}}}}
+            assert errors(document) == []
+            compared += 1
+    assert compared > 35
+
+
 def test_examples_are_definitions() -> None:
     """The examples of all rows, put into one definition, are what the reader accepts."""
     from bakehouse.bake.declarations import collect

@@ -143,6 +143,32 @@ def test_json_has_the_printed_values(project: Path, capsys: pytest.CaptureFixtur
     }
 
 
+@pytest.mark.parametrize(
+    "words, told",
+    [
+        (["base.attest", "--sbom=true"], "--sbom=true"),
+        (["base.attest", "--provenance=false"], "--provenance=false"),
+        (["base.attest", "--provenance", "mode=max"], "--provenance=mode=max"),
+        (["base.call", "--check"], "--call=lint"),
+        (["base.pull", "--pull"], "--pull=true"),
+        (["base.no-cache", "--no-cache=false"], "--no-cache=false"),
+        (["base.output", "--load"], "--load"),
+        (["base.output", "--push"], "--push"),
+        (["base.policy", "--policy", "strict=true"], "--policy=strict=true"),
+        (["base.policy", "--policy", "disabled=true"], "--policy=disabled=true"),
+        (["base.tags", "--set", "base.tags=x"], "--set base.tags=x"),
+        (["base.tags", "--set", "*.tags=x", "--set", "base.tags+=y"], "--set *.tags=x --set base.tags+=y"),
+        (["base.target", "--set", "*.target=x", "--set", "base.target=y"], "--set base.target=y"),
+    ],
+)
+def test_overrides_are_told_as_they_are_written(
+    project: Path, capsys: pytest.CaptureFixture[str], words: list[str], told: str
+) -> None:
+    assert main(["explain", *words]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert told in [line.strip("│├└─ ") for line in lines]
+
+
 def test_an_unset_field_is_an_answer(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["explain", "web.labels"]) == 0
     assert "labels not set" in capsys.readouterr().out
