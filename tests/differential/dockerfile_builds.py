@@ -1,11 +1,14 @@
-"""Made-up builds: a grammar of Dockerfiles, and the options that go with them, to be put to both frontends.
+"""Made-up builds: a grammar of Dockerfiles, and the options that go with them, to be put to both frontends; and
+damaged ones.
 
-Most of what it makes is sound, so that a build gets far; rare alternatives are wrong on purpose.
+Most of what the grammar makes is sound, so that a build gets far; rare alternatives are wrong on purpose.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from dataclasses import replace
 from random import Random
 
 from tests.differential.dockerfile_cases import CASES, Case
@@ -155,6 +158,8 @@ _OPTIONS: dict[str, list[str]] = {
 }
 _IGNORE_FILES = ["*.md\n", "a\n!a/b\n", "*\n", "**/x\n", "# c\n/a/\n\n", "?!\n", "?[\n"]
 # fmt: on
+_PIECES = [char.encode() for char in "\"'\\$}#=[],`/:@*?!%-é"] + [b"${", b"<<E", b"--", b" \\\n"]
+_PIECES += [b" ", b"\t", b"\n", b"\r\n", b"\\\n", b"\xff", b"\x00", b"\xc2\xa0"]
 _SYMBOL = re.compile("«([a-z]+)»")
 _CAPS = ["mergeop", "exec.meta.setsdefaultpath", "exec.mount.tmpfs.size", "exec.meta.ulimit", "exec.meta.cdi"]
 _CAPS += ["exec.meta.linux.resources", "exec.meta.cgroup.parent", "exec.mount.bind.readwrite-nooutput"]
@@ -180,6 +185,57 @@ def made_up_case(random: Random) -> Case:
         {"made": "FROM plain\nRUN made\n"},
         ignored_caps=tuple(random.sample(_CAPS, 2)) if random.random() < 0.1 else (),
     )
+
+
+def mutated_case(random: Random, cases: Sequence[Case]) -> Case:
+    """One of `cases` with its Dockerfile damaged a little: bytes changed, lines moved, pieces of others put in."""
+    case = random.choice(cases)
+    data = case.dockerfile
+    for _ in range(random.choice([1, 1, 2, 4])):
+        data = random.choice(_MUTATIONS)(random, data, random.choice(cases).dockerfile)
+    return replace(case, dockerfile=data)
+
+
+def _without_bytes(random: Random, data: bytes, other: bytes) -> bytes:
+    at = random.randint(0, len(data))
+    return data[:at] + data[at + random.choice([1, 1, 2, 8]) :]
+
+
+def _with_piece(random: Random, data: bytes, other: bytes) -> bytes:
+    at = random.randint(0, len(data))
+    return data[:at] + random.choice(_PIECES) + data[at:]
+
+
+def _with_other_byte(random: Random, data: bytes, other: bytes) -> bytes:
+    at = random.randint(0, len(data))
+    return data[:at] + bytes([random.randrange(256)]) + data[at + 1 :]
+
+
+def _with_line_of_other(random: Random, data: bytes, other: bytes) -> bytes:
+    lines = data.split(b"\n")
+    lines.insert(random.randint(0, len(lines)), random.choice(other.split(b"\n")))
+    return b"\n".join(lines)
+
+
+def _with_lines_swapped(random: Random, data: bytes, other: bytes) -> bytes:
+    lines = data.split(b"\n")
+    first, second = random.randrange(len(lines)), random.randrange(len(lines))
+    lines[first], lines[second] = lines[second], lines[first]
+    return b"\n".join(lines)
+
+
+def _cut_off(random: Random, data: bytes, other: bytes) -> bytes:
+    return data[: random.randint(0, len(data))]
+
+
+_MUTATIONS = (
+    _without_bytes,
+    _with_piece,
+    _with_other_byte,
+    _with_line_of_other,
+    _with_lines_swapped,
+    _cut_off,
+)
 
 
 def _grown(random: Random, text: str, depth: int = 0) -> str:

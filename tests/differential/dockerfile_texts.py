@@ -57,7 +57,7 @@ def word_request(random: Random) -> Request:
     names = random.sample(_NAMES[:5], random.randint(0, 4))
     return {
         "Op": "word",
-        "Text": _base64(_word(random, 3)),
+        "Text": _base64(_word(random, 3), random),
         "Env": [f"{name}={random.choice(_VALUES)}" for name in names],
         "Escape": random.choice("\\\\\\`"),
         "RawQ": random.random() < 0.2,
@@ -194,10 +194,13 @@ _PATH_CHARS = "aaaabbbcd..-_1é Ξ\n^$+*[]\\!("
 
 def patterns_request(random: Random) -> Request:
     rare = random.random() < 0.6
+    patterns = [_pattern(random, rare=rare) for _ in range(random.randint(1, 4))]
+    if random.random() < 0.9:
+        return {"Op": "patterns", "Patterns": patterns, "Paths": _paths(random)}
     return {
         "Op": "patterns",
-        "Patterns": [_pattern(random, rare=rare) for _ in range(random.randint(1, 4))],
-        "Paths": _paths(random),
+        "RawPatterns": [_base64(pattern, random) for pattern in patterns],
+        "RawPaths": [_base64(path, random, inside=True) for path in _paths(random)],
     }
 
 
@@ -231,7 +234,7 @@ def _paths(random: Random) -> list[str]:
 def ignore_request(random: Random) -> Request:
     pieces = ["a", "b/", "/", "\n", "\r\n", "#", "!", " ", "\t", "..", ".", "\ufeff", "**", "\\", "é", "\x85"]
     text = "".join(random.choices(pieces, k=random.randint(0, 14)))
-    return {"Op": "ignore", "Text": _base64(text)}
+    return {"Op": "ignore", "Text": _base64(text, random)}
 
 
 _DIRECTIVES = [
@@ -392,12 +395,19 @@ def parse_request(random: Random) -> Request:
         text += " " * (random.random() < 0.1) + random.choice(_INSTRUCTIONS)
         text += "".join(" " + random.choice(_WORDS) for _ in range(random.randint(0, 4)))
         text += random.choice(_ENDS)
-    return parse_request_of(text.encode())
+    return {"Op": "parse", "Text": _base64(text, random)}
 
 
 def parse_request_of(text: bytes) -> Request:
     return {"Op": "parse", "Text": base64.b64encode(text).decode()}
 
 
-def _base64(text: str) -> str:
-    return base64.b64encode(text.encode()).decode()
+def _base64(text: str, random: Random, *, inside: bool = False) -> str:
+    """`text` as the peer takes bytes, now and then with a few that are not UTF-8, `inside` not at the ends."""
+    data = bytearray(text.encode())
+    if random.random() < (0.5 if inside else 0.05):
+        at = random.randint(min(inside, len(data)), len(data) - inside if len(data) > inside else len(data))
+        data[at:at] = random.choice(
+            [b"\xff", b"\xe9", b"\xc3\xc3", b"\xed\xa0\x80", b"\x80\x80", b"\xf4\x90\x80\x80"]
+        )
+    return base64.b64encode(data).decode()

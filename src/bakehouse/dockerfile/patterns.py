@@ -16,7 +16,7 @@ from bakehouse.dockerfile.pattern_regex import Step, parse_pattern
 from bakehouse.dockerfile.positions import DockerfileError, bad_pattern
 from bakehouse.go.globs import BadPatternError, match_file_path
 from bakehouse.go.paths import clean_path
-from bakehouse.go.text import SPACES
+from bakehouse.go.text import REPLACEMENT, SPACES, replace_invalid
 from bakehouse.values import dataclass
 
 _MAGIC = frozenset("*?[]\\")
@@ -264,5 +264,6 @@ def _is_plain(text: str) -> bool:
 
 
 def _is_tail(text: str) -> bool:
-    """Text of one path segment that means itself in an expression too."""
-    return _is_plain(text) and _SPECIAL.isdisjoint(text)
+    """Text of one path segment that means itself in an expression too. There, bytes that are not UTF-8 all read as
+    U+FFFD."""
+    return _is_plain(text) and _SPECIAL.isdisjoint(text) and REPLACEMENT not in replace_invalid(text)

@@ -27,13 +27,13 @@ class Digest(str):
     def __new__(cls, text: str) -> Self:
         if type(text) is cls:
             return text
-        if not _FORM.match(text):
-            raise DefinitionError("invalid checksum digest format", code="invalid-digest")
         algorithm, _, encoded = text.partition(":")
         length = _LENGTHS.get(algorithm)
+        if not encoded or (length is None and not _FORM.match(text)):
+            raise DefinitionError("invalid checksum digest format", code="invalid-digest")
         if length is None:
             raise DefinitionError("unsupported digest algorithm", code="invalid-digest")
-        if len(encoded) != length:
+        if len(encoded.encode("utf-8", "surrogateescape")) != length:
             raise DefinitionError("invalid checksum digest length", code="invalid-digest")
         if not _HEX.match(encoded):
             raise DefinitionError("invalid checksum digest format", code="invalid-digest")

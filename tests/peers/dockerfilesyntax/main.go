@@ -32,6 +32,8 @@ type req struct {
 	RawQ, RawE, SkipQ, SkipU bool
 	Patterns                 []string
 	Paths                    []string
+	// RawPatterns and RawPaths stand for Patterns and Paths that are not UTF-8.
+	RawPatterns, RawPaths [][]byte
 }
 
 func keys(m map[string]struct{}) []string {
@@ -227,6 +229,12 @@ func orError[T any](value T, err error) any {
 }
 
 func answer(r req) any {
+	for _, each := range r.RawPatterns {
+		r.Patterns = append(r.Patterns, string(each))
+	}
+	for _, each := range r.RawPaths {
+		r.Paths = append(r.Paths, string(each))
+	}
 	switch r.Op {
 	case "parse":
 		return parse(r.Text)

@@ -20,6 +20,7 @@ from bakehouse.dockerfile.patterns import MatchState, PatternMatcher
 from bakehouse.dockerfile.positions import DockerfileError, LineRange
 from bakehouse.dockerfile.words import ShellLexer
 from bakehouse.go.globs import BadPatternError, match_file_path
+from bakehouse.go.text import replace_invalid
 
 #: Rules that BuildKit runs in a later phase than the one that the peer program runs.
 LATER_RULES = ("ConsistentInstructionCasing", "DuplicateStageName", "ReservedStageName")
@@ -54,7 +55,7 @@ def _answer(request: dict[str, Any]) -> Any:
 def _as_printed(value: Any) -> Any:
     """Go's JSON encoder shows bytes that are not UTF-8 as U+FFFD."""
     if isinstance(value, str):
-        return value.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+        return replace_invalid(value)
     if isinstance(value, list):
         return [_as_printed(item) for item in value]
     if isinstance(value, dict):
@@ -68,7 +69,7 @@ def _word(request: dict[str, Any]) -> dict[str, Any]:
     )
     env = dict(pair.split("=", 1) for pair in request["Env"])
     try:
-        result = lexer.process_word(base64.b64decode(request["Text"]).decode(), env)
+        result = lexer.process_word(_text(request["Text"]), env)
     except DockerfileError as error:
         return {"error": str(error)}
     return {
@@ -79,18 +80,28 @@ def _word(request: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def _text(encoded: str) -> str:
+    return base64.b64decode(encoded).decode("utf-8", "surrogateescape")
+
+
+def requested(request: dict[str, Any], name: str) -> list[str]:
+    """A member of a request that may come as text or as bytes."""
+    return request.get(name, []) + [_text(each) for each in request.get("Raw" + name, [])]
+
+
 def _patterns(request: dict[str, Any]) -> dict[str, Any]:
+    paths = requested(request, "Paths")
     try:
-        matcher = PatternMatcher(request["Patterns"])
+        matcher = PatternMatcher(requested(request, "Patterns"))
     except DockerfileError as error:
         return {"error": str(error)}
     states: dict[str, MatchState] = {}
     walked = []
-    for path in request["Paths"]:
+    for path in paths:
         matched, states[path] = matcher.match_with_parent(path, states.get(path.rpartition("/")[0]))
         walked.append(matched)
     return {
-        "a": [matcher.matches_or_parent_matches(path) for path in request["Paths"]],
+        "a": [matcher.matches_or_parent_matches(path) for path in paths],
         "b": walked,
         "exclusions": matcher.exclusions,
     }

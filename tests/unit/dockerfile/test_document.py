@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import pytest
+from tests.support.paths import ROOT
 
 from bakehouse.diagnostics import DiagnosticsError
+from bakehouse.dockerfile import instruction_parser
 from bakehouse.dockerfile import instructions as typed
 from bakehouse.dockerfile.directives import detect_syntax, syntax_image
 from bakehouse.dockerfile.document import parse_dockerfile, parse_onbuild_trigger
 from bakehouse.dockerfile.positions import DockerfileError, LineRange
+from bakehouse.dockerfile.splitting import KEYWORDS
 from bakehouse.dockerfile.words import ShellLexer
 
 
@@ -168,3 +171,20 @@ def test_directives_of_the_parser_may_be_indented() -> None:
     parsed = parse_dockerfile(b"  # escape=`\nFROM x\nRUN a `\n b\n")
     assert parsed.escape_token == "`"
     assert [str(command) for command in parsed.stages[0].commands] == ["RUN a  b"]
+
+
+def test_the_reference_page_names_every_flag() -> None:
+    """docs/reference/dockerfile.md lists what the parser takes, instruction by instruction."""
+    page = (ROOT / "docs" / "reference" / "dockerfile.md").read_text(encoding="utf-8")
+    rows = [line for line in page.splitlines() if line.startswith("| `")]
+    declared = {
+        "FROM": ["platform"],
+        "RUN": instruction_parser._RUN_FLAGS,
+        "COPY": instruction_parser._COPY_FLAGS,
+        "ADD": instruction_parser._ADD_FLAGS,
+        "HEALTHCHECK": instruction_parser._HEALTH_FLAGS,
+    }
+    for keyword in KEYWORDS:
+        row = next(row for row in rows if f"`{keyword}`" in row.split("|")[1])
+        flags = {f"`--{name}`" for name in declared.get(keyword, ())}
+        assert set(filter(None, row.split("|")[2].strip().split(", "))) == flags, keyword

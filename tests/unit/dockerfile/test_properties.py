@@ -6,7 +6,7 @@ from __future__ import annotations
 import time
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from bakehouse.diagnostics import DiagnosticsError
@@ -55,7 +55,6 @@ _TEXTS = st.lists(_PIECES | st.text(max_size=4), max_size=15).map("".join)
 _NAMES = st.text("ab*?[]!^\\./-", max_size=6)
 
 
-@settings(max_examples=150, deadline=None)
 @given(_TEXTS.map(lambda text: text.encode("utf-8", "surrogatepass")) | st.binary(max_size=60))
 @example(b"FROM x\nCMD " + b"[" * 5000)
 @example(b"FROM x\n" + b"ONBUILD " * 8000)
@@ -77,7 +76,6 @@ def test_nesting_beyond_reason_is_refused() -> None:
         ShellLexer().process_word("${a:-" * 12000, {})
 
 
-@settings(max_examples=150, deadline=None)
 @given(st.text("${}:-+?#%/*\\\"' <ab\n", max_size=14), st.sampled_from(["\\", "`"]))
 def test_lexer_raises_only_its_own_errors(text: str, escape: str) -> None:
     try:
@@ -86,7 +84,6 @@ def test_lexer_raises_only_its_own_errors(text: str, escape: str) -> None:
         assert str(error).startswith("failed to process ")
 
 
-@settings(max_examples=150, deadline=None)
 @given(
     st.lists(_NAMES, min_size=1, max_size=4),
     st.lists(st.text("ab.^-", min_size=1, max_size=3), min_size=1, max_size=4),
@@ -109,7 +106,6 @@ def test_path_is_matched_when_its_parent_is_and_nothing_takes_it_out(
         assert whole or not matcher.matches_or_parent_matches(parent)
 
 
-@settings(max_examples=80, deadline=None)
 @given(st.binary(max_size=80))
 def test_ignore_files_always_read(data: bytes) -> None:
     for pattern in read_ignore_file(data):

@@ -33,6 +33,10 @@ _NETWORKS = {
     "host": NETWORK_HOST,
     "none": NETWORK_NONE,
 }
+_CAPS = frozenset(
+    f"moby.buildkit.frontend.{name}"
+    for name in ("inputs", "subrequests", "contexts", "gitquerystring", "contexts.zstd")
+)
 _MAX_CPU = 8192
 
 
@@ -67,6 +71,7 @@ def parse_options(
     if lint_control is not None:
         make_linter("", lint_control)
     git_advice = _flag("build-arg:BUILDKIT_GIT_ADVICE", get("build-arg:BUILDKIT_GIT_ADVICE", ""))
+    _check_caps(get("frontend.caps", ""))
     inputs = _inputs(options, input_edges or {})
     return LowerRequest(
         dockerfile,
@@ -99,6 +104,14 @@ def parse_options(
         local_session_ids=_prefixed(options, "local-sessionid:"),
         **fields,
     )
+
+
+def _check_caps(text: str) -> None:
+    """What a client needs of the frontend. `+forward` lets an external frontend have it, which is none of ours."""
+    for wanted in text.split(",") if text else ():
+        name = wanted.partition("+")[0]
+        if name not in _CAPS:
+            raise DefinitionError(f"unsupported frontend capability {name}", code="unsupported-capability")
 
 
 def _prefixed(options: Mapping[str, str], prefix: str) -> dict[str, str]:
