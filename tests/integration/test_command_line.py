@@ -229,7 +229,6 @@ def test_print_shows_flags_that_cannot_be_built_yet(offline: Bakehouse, buildx: 
         ('attest = ["type=sbom"]', "attest type=sbom"),
         ('call = "check"', "call check"),
         ('policy = ["filename=p.rego"]', "policy"),
-        ('resources = { memory = "1g" }', "resources"),
         ('context = "https://127.0.0.1/x.git"', "remote"),
     ],
 )

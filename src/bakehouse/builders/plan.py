@@ -13,6 +13,7 @@ from pathlib import Path
 
 from bakehouse.bake import Target
 from bakehouse.builders.context import DockerfileText, context_identity, read_dockerfile, require_directory
+from bakehouse.builders.limits import step_limits
 from bakehouse.builders.syntax import require_known_syntax
 from bakehouse.dockerfile.ignore import read_ignore_file
 from bakehouse.dockerfile.lowering import InputContext, Lowered, LowerRequest, MetaResolver, lower
@@ -200,6 +201,7 @@ class Planner:
             extra_hosts=extra_hosts(target),
             shm_size=parse_size(target.shm_size) if target.shm_size else 0,
             ulimits=tuple(_ulimit(item) for item in target.ulimits or ()),
+            resources=step_limits(target),
             cache_mount_namespace=args.get("BUILDKIT_CACHE_MOUNT_NS", ""),
             lint_control=args.get("BUILDKIT_DOCKERFILE_CHECK"),
             named_contexts=wiring.specifiers,

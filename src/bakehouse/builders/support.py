@@ -30,5 +30,3 @@ def refuse_unbuilt(target: Target) -> None:
         refuse(f"call {target.call}", "only `build` is there", "call=build")
     if any(not entry.disabled for entry in target.policy or ()):
         refuse("policy", "source policies are not there")
-    if target.resources is not None and target.resources.limits:
-        refuse("resources", "limits of steps are not there")

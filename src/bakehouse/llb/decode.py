@@ -34,6 +34,7 @@ from bakehouse.llb.ops import (
     Op,
     ProgressGroup,
     ProxyEnv,
+    ResourceLimits,
     Rm,
     SecretEnv,
     SecretOpt,
@@ -211,8 +212,6 @@ def _platform(raw: bytes) -> LlbPlatform:
 
 def _metadata(raw: bytes) -> Metadata:
     entry = Fields(raw)
-    if 7 in entry:
-        raise NotBuiltYetError("resource limits in op metadata are not supported", code="unsupported-op")
     enabled = [cap.text(1) for cap in map(Fields, entry.messages(5)) if cap.flag(2)]
     return Metadata(
         ignore_cache=entry.flag(1),
@@ -220,7 +219,14 @@ def _metadata(raw: bytes) -> Metadata:
         export_cache=entry.optional(4, lambda value: Fields(value).flag(1)),
         caps=frozenset(enabled),
         progress_group=entry.optional(6, _progress_group),
+        resources=entry.optional(7, _resources),
     )
+
+
+def _resources(raw: bytes) -> ResourceLimits:
+    entry = Fields(raw)
+    memory, swap, shares, period, quota = (entry.number(field) for field in range(1, 6))
+    return ResourceLimits(memory, swap, shares, period, quota, entry.text(6), entry.text(7))
 
 
 def _progress_group(raw: bytes) -> ProgressGroup:

@@ -17,6 +17,7 @@ from bakehouse.llb.ops import (
     Metadata,
     Op,
     ProgressGroup,
+    ResourceLimits,
     Vertex,
 )
 from bakehouse.values import dataclass, field, replace
@@ -35,6 +36,7 @@ class Constraints:
     caps: frozenset[str] = frozenset()
     progress_group: ProgressGroup | None = None
     locations: tuple[tuple[str, int, int], ...] = ()
+    resources: ResourceLimits | None = None
 
     def named(self, name: str) -> Constraints:
         """The same with `name` as the display name."""
@@ -49,7 +51,12 @@ class Constraints:
 
     def metadata(self) -> Metadata:
         return Metadata(
-            self.ignore_cache, dict(self.description), self.export_cache, self.caps, self.progress_group
+            self.ignore_cache,
+            dict(self.description),
+            self.export_cache,
+            self.caps,
+            self.progress_group,
+            self.resources,
         )
 
 

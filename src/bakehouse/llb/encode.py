@@ -130,6 +130,17 @@ def encode_metadata(metadata: Metadata) -> bytes:
         put_string(group, 2, metadata.progress_group.name)
         put_int(group, 3, metadata.progress_group.weak)
         put_message(out, 6, group)
+    if metadata.resources is not None:
+        limits = metadata.resources
+        value = bytearray()
+        put_int(value, 1, limits.memory)
+        put_int(value, 2, limits.memory_swap)
+        put_int(value, 3, limits.cpu_shares)
+        put_int(value, 4, limits.cpu_period)
+        put_int(value, 5, limits.cpu_quota)
+        put_string(value, 6, limits.cpuset_cpus)
+        put_string(value, 7, limits.cpuset_mems)
+        put_message(out, 7, value)
     return bytes(out)
 
 

@@ -241,6 +241,20 @@ class ProgressGroup:
 
 
 @dataclass(frozen=True, slots=True)
+class ResourceLimits:
+    """pb.LinuxResources: limits of a step's process. 0 and empty mean not set; `memory` and `memory_swap` (both
+    together) are bytes, -1 swap is unlimited; CPU times are microseconds."""
+
+    memory: int = 0
+    memory_swap: int = 0
+    cpu_shares: int = 0
+    cpu_period: int = 0
+    cpu_quota: int = 0
+    cpuset_cpus: str = ""
+    cpuset_mems: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Metadata:
     """pb.OpMetadata: outside the digest. `description` may hold `llb.customname` (the display name)."""
 
@@ -249,6 +263,7 @@ class Metadata:
     export_cache: bool | None = None
     caps: frozenset[str] = frozenset()
     progress_group: ProgressGroup | None = None
+    resources: ResourceLimits | None = None
 
 
 @dataclass(frozen=True)

@@ -161,6 +161,7 @@ class RunNode(Node):
             ),
             (caps.EXEC_VALID_EXIT_CODE, bool(self.meta.valid_exit_codes)),
             (caps.EXEC_META_ULIMIT, bool(self.meta.ulimits)),
+            (caps.EXEC_META_LINUX_RESOURCES, self.constraints.resources is not None),
             (caps.EXEC_META_NETWORK, self.network != NETWORK_SANDBOX),
             (caps.EXEC_META_SECURITY, self.security == SECURITY_INSECURE),
             (caps.EXEC_META_PROXY, self.meta.proxy_env is not None),

@@ -18,7 +18,7 @@ from bakehouse.dockerfile.lowering.expose_command import expand_port
 from bakehouse.dockerfile.lowering.image import parse_image
 from bakehouse.dockerfile.lowering.paths import destination, normalize_workdir
 from bakehouse.dockerfile.positions import DockerfileError, LineRange
-from bakehouse.errors import DefinitionError, IntegrityError, NotBuiltYetError, NotFoundError
+from bakehouse.errors import DefinitionError, IntegrityError, NotFoundError
 from bakehouse.llb.graph import collect
 from bakehouse.llb.ops import SourceOp
 from bakehouse.oci.platform import Platform
@@ -166,13 +166,6 @@ def test_epoch_stages_that_are_none(stage: str, message: str) -> None:
     with pytest.raises(DiagnosticsError) as caught:
         lower(request(stage + "FROM one\n", build_args={"SOURCE_DATE_EPOCH": "when"}), Resolver())
     assert caught.value.message == message
-
-
-def test_resource_limits_are_refused_by_name() -> None:
-    options = parse_options({"memory": "1024"}, dockerfile=b"FROM scratch\n")
-    with pytest.raises(NotBuiltYetError) as caught:
-        lower(options, Resolver())
-    assert caught.value.code == "unsupported-resource-limits"
 
 
 def test_check_covers_all_stages_and_keeps_the_error() -> None:

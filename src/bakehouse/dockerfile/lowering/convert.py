@@ -40,7 +40,6 @@ from bakehouse.dockerfile.lowering.request import (
     LoweredPlatform,
     LowerRequest,
     MetaResolver,
-    ResourceLimits,
 )
 from bakehouse.dockerfile.lowering.run_command import lower_run
 from bakehouse.dockerfile.lowering.stages import (
@@ -54,7 +53,7 @@ from bakehouse.dockerfile.lowering.workdir_command import lower_workdir, set_dir
 from bakehouse.dockerfile.positions import DockerfileError, LineRange
 from bakehouse.dockerfile.suggestions import did_you_mean
 from bakehouse.dockerfile.words import ShellLexer, WordResult
-from bakehouse.errors import BakehouseError, DefinitionError, NotBuiltYetError
+from bakehouse.errors import BakehouseError, DefinitionError
 from bakehouse.go.values import FALSE, TRUE
 from bakehouse.llb.draft import Output, SealDefaults
 from bakehouse.llb.env import EnvList, split_entry
@@ -90,10 +89,6 @@ def lower(request: LowerRequest, resolver: MetaResolver) -> Lowered:
     Raises `DiagnosticsError` with the message and the lines that BuildKit would show, `NotBuiltYetError` for options
     without a room, and what `resolver` raises, with the lines of the FROM added.
     """
-    if request.resources != ResourceLimits():
-        raise NotBuiltYetError(
-            "resource limits (memory, memswap, cpu…) are not supported", code="unsupported-resource-limits"
-        )
     file = _parse(request)
     resolver = CachingResolver(resolver)
     used: set[str] = set()

@@ -18,14 +18,13 @@ from bakehouse.dockerfile.lowering.request import (
     RESOLVE_PULL,
     InputContext,
     LowerRequest,
-    ResourceLimits,
 )
 from bakehouse.errors import DefinitionError
 from bakehouse.go.csvline import split_csv
 from bakehouse.go.units import parse_ulimit
 from bakehouse.go.values import parse_bool, parse_int
 from bakehouse.lazy import regex
-from bakehouse.llb.ops import NETWORK_HOST, NETWORK_NONE, NETWORK_SANDBOX, Edge, Ulimit
+from bakehouse.llb.ops import NETWORK_HOST, NETWORK_NONE, NETWORK_SANDBOX, Edge, ResourceLimits, Ulimit
 from bakehouse.oci.platform import Platform
 
 _NETWORKS = {
@@ -81,7 +80,7 @@ def parse_options(
         shm_size=_shm_size(get("shm-size", "")),
         ulimits=_ulimits(get("ulimit", "")),
         cgroup_parent=get("cgroup-parent", ""),
-        resources=_resources(options),
+        resources=resource_limits(options),
         cache_mount_namespace=get("build-arg:BUILDKIT_CACHE_MOUNT_NS", ""),
         git_advice=_flag("build-arg:BUILDKIT_GIT_ADVICE", get("build-arg:BUILDKIT_GIT_ADVICE", "")),
         lint_control=get("build-arg:BUILDKIT_DOCKERFILE_CHECK"),
@@ -213,7 +212,9 @@ def _is_true(text: str) -> bool:
         return False
 
 
-def _resources(options: Mapping[str, str]) -> ResourceLimits:
+def resource_limits(options: Mapping[str, str]) -> ResourceLimits:
+    """Limits of steps from the frontend's options (`memory`, `memswap`, `cpu…`). Raises `DefinitionError` (code
+    `invalid-option`) with BuildKit's message."""
     prefix = "failed to parse resource limits: "
     values: dict[str, Any] = {}
     for key, field in _LIMIT_FIELDS.items():

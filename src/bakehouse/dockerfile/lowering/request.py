@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol
 
-from bakehouse.llb.ops import NETWORK_SANDBOX, Edge, SourceOp, Ulimit
+from bakehouse.llb.ops import NETWORK_SANDBOX, Edge, ResourceLimits, SourceOp, Ulimit
 from bakehouse.oci.platform import Platform
 from bakehouse.values import dataclass, field
 
@@ -67,19 +67,6 @@ class InputContext:
 
     edge: Edge | None
     config: bytes | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class ResourceLimits:
-    """Limits of every RUN. 0 and empty mean not set; `memory` and `memory_swap` are bytes, -1 swap is unlimited."""
-
-    memory: int = 0
-    memory_swap: int = 0
-    cpu_shares: int = 0
-    cpu_period: int = 0
-    cpu_quota: int = 0
-    cpuset_cpus: str = ""
-    cpuset_mems: str = ""
 
 
 @dataclass(frozen=True, slots=True)
