@@ -29,7 +29,7 @@ from bakehouse.runtime.cgroups import (
 from bakehouse.runtime.container import ContainerCommand, Outcome, global_options, run_container
 from bakehouse.runtime.discovery import RuntimeBinary, find_runtime
 from bakehouse.runtime.foreground import Foreground
-from bakehouse.runtime.logs import in_the_words_of_runc, last_error, names_missing_permission
+from bakehouse.runtime.logs import in_the_words_of_runc, last_error, late_error, names_missing_permission
 from bakehouse.runtime.machine import inspect_machine
 from bakehouse.runtime.namespace import (
     HYBRID_CONTROLLERS,
@@ -256,7 +256,7 @@ class OciRuntime:
     ) -> str:
         """Passes the runtime's own complaint on, in runc's words, and returns it; raises when the machine forbids
         sandboxes."""
-        message = last_error(bundle.log) if outcome.exit_code else ""
+        message = (last_error(bundle.log) or late_error(outcome.held_back)) if outcome.exit_code else ""
         if not message:
             if outcome.held_back:
                 on_output(_STDERR, outcome.held_back)
