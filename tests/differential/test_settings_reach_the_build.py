@@ -169,6 +169,31 @@ def test_every_flag_reaches_the_build(tmp_path: Path, bakehouse: Bakehouse, buil
     assert mine.config["config"]["Labels"] == {"l": "1", "m": ""}
 
 
+@pytest.mark.peer
+@pytest.mark.parametrize(
+    "value",
+    [
+        "memory",
+        "disk=1g",
+        "cpu-quota=much",
+        "memory=lots",
+        "cpuset-cpus=none",
+        "memory-swap=-2",
+        "cpuset-mems=3-1",
+    ],
+)
+def test_a_bad_limit_is_told_as_buildx_tells_it(
+    value: str, tmp_path: Path, bakehouse: Bakehouse, buildkit: BuildKit
+) -> None:
+    (tmp_path / "Dockerfile").write_text("FROM busybox\nRUN true\n")
+    theirs = buildkit.buildx("build", "--resource", value, ".", cwd=tmp_path)
+    ours = bakehouse.run("build", "--resource", value, ".", cwd=tmp_path, check=False)
+    assert (theirs.returncode, ours.returncode) == (1, 1)
+    said = next(line for line in theirs.stderr.splitlines() if line.startswith("ERROR: "))
+    wanted = re.sub(r"^ERROR: (failed to build: )?", "", said)
+    assert wanted in ours.stderr, (said, ours.stderr)
+
+
 @pytest.mark.privileged
 def test_an_inline_dockerfile_is_the_one_that_is_built(bakehouse: Bakehouse, tmp_path: Path) -> None:
     """Inherited fields count like the target's own, and an inline Dockerfile more than a file of the context."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bakehouse.bake import Target, parse_resources
 from bakehouse.dockerfile.lowering.options import resource_limits
+from bakehouse.errors import DefinitionError
 from bakehouse.llb.ops import ResourceLimits
 
 #: Keys of the field, and what the frontend calls them.
@@ -28,4 +29,9 @@ def step_limits(target: Target) -> ResourceLimits:
         unset = value == 0 if key == "memory-swap" else isinstance(value, int) and value < 1
         if value != "" and not unset:
             options[_OPTIONS[key]] = str(value)
-    return resource_limits(options)
+    try:
+        return resource_limits(options)
+    except DefinitionError as error:
+        # What buildx leaves to BuildKit's frontend to find out.
+        error.during = "failed to solve: "
+        raise

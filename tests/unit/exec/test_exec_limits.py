@@ -22,6 +22,7 @@ from bakehouse.llb.ops import ResourceLimits
         ("cpuset_cpus", "", "1", ""),
         ("cpuset_mems", "0,1,2,4", "3", "0-4"),
         ("cpuset_cpus", "x", "1", "1"),
+        ("cpuset_cpus", "0-999999999", "1", "1"),
     ],
 )
 def test_the_laxer_one_holds(field: str, first: object, second: object, laxer: object) -> None:

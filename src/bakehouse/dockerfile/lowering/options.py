@@ -24,6 +24,7 @@ from bakehouse.go.csvline import split_csv
 from bakehouse.go.units import parse_ulimit
 from bakehouse.go.values import parse_bool, parse_int
 from bakehouse.lazy import regex
+from bakehouse.llb.cpusets import parse_cpu_set
 from bakehouse.llb.ops import NETWORK_HOST, NETWORK_NONE, NETWORK_SANDBOX, Edge, ResourceLimits, Ulimit
 from bakehouse.oci.platform import Platform
 
@@ -34,7 +35,6 @@ _NETWORKS = {
     "none": NETWORK_NONE,
 }
 _INTEGER = regex(r"[+-]?[0-9]+\Z", re.ASCII)
-_CPU_SET = regex(r"[0-9]+(?:-[0-9]+)?(?:,[0-9]+(?:-[0-9]+)?)*\Z", re.ASCII)
 _LIMIT_FIELDS = {
     "memory": "memory",
     "cpushares": "cpu_shares",
@@ -228,9 +228,11 @@ def resource_limits(options: Mapping[str, str]) -> ResourceLimits:
         values["memory_swap"] = int(swap)
     for key, field in (("cpusetcpus", "cpuset_cpus"), ("cpusetmems", "cpuset_mems")):
         text = options.get(key, "")
-        if text and not _CPU_SET.match(text):
-            raise _invalid(f"{prefix}invalid {key} value: {text}")
         if text:
+            try:
+                parse_cpu_set(text)
+            except ValueError as error:
+                raise _invalid(f"{prefix}invalid {key} value: {text}: {error}") from None
             values[field] = text
     return ResourceLimits(**values)
 

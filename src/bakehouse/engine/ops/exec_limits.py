@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bakehouse.llb.cpusets import format_cpu_set, parse_cpu_set
 from bakehouse.llb.ops import ResourceLimits
 
 _UNLIMITED = -1
@@ -48,24 +49,11 @@ def _union(first: str, second: str) -> str:
     if not first or not second:
         return ""
     sets = [numbers for numbers in (_numbers(first), _numbers(second)) if numbers is not None]
-    return _text(set().union(*sets)) if sets else first
+    return format_cpu_set(set().union(*sets)) if sets else first
 
 
 def _numbers(text: str) -> set[int] | None:
-    numbers: set[int] = set()
-    for part in text.split(","):
-        low, dash, high = part.strip().partition("-")
-        if not low.isdigit() or (dash and not high.isdigit()):
-            return None
-        numbers.update(range(int(low), int(high if dash else low) + 1))
-    return numbers
-
-
-def _text(numbers: set[int]) -> str:
-    runs: list[list[int]] = []
-    for number in sorted(numbers):
-        if runs and runs[-1][1] == number - 1:
-            runs[-1][1] = number
-        else:
-            runs.append([number, number])
-    return ",".join(str(low) if low == high else f"{low}-{high}" for low, high in runs)
+    try:
+        return parse_cpu_set(text)
+    except ValueError:
+        return None
