@@ -20,7 +20,7 @@ from tests.support.images import (
     compare_files,
     compare_layers,
     compare_manifests,
-    image_ids,
+    identities,
     read_image,
 )
 from tests.support.services import BuildKit, Registry
@@ -105,12 +105,14 @@ def test_image_id_is_buildkits(number: int, case: Case, batch: Callable[[int], B
     built = batch(number)
     require_built(built, case)
     archives = [built.image(builder, case, "dated") for builder in ("ours", "theirs")]
-    if image_ids(archives[0]) == image_ids(archives[1]):
+    if identities(archives[0]) == identities(archives[1]):
         return
     differences = []
     for platform in case.platforms:
         ours, theirs = (read_image(archive, platform) for archive in archives)
-        differences += compare_config(ours, theirs) + compare_layers(ours, theirs)
+        differences += (
+            compare_manifests(ours, theirs) + compare_config(ours, theirs) + compare_layers(ours, theirs)
+        )
         differences += compare_files(ours, theirs, 0)
         pairs = zip(ours.diff_ids, theirs.diff_ids, strict=False)
         differences += [f"layer {index} has other bytes" for index, (a, b) in enumerate(pairs) if a != b]

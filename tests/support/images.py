@@ -84,14 +84,15 @@ def read_image(path: Path, platform: str | None = None) -> Image:
     return Image(config, digest, document, diff_ids, files, names, index, root)
 
 
-def image_ids(path: Path) -> list[str]:
-    """The config digests of the images in an OCI tar or layout directory: one, or one a platform in index order."""
+def identities(path: Path) -> list[tuple[str, dict[str, Any]]]:
+    """The config digest and the manifest, but for compressed bytes, of each image in an OCI tar or layout directory:
+    one, or one a platform in index order."""
     blobs = _Blobs(path)
     document = json.loads(blobs.blob(json.loads(blobs.read("index.json"))["manifests"][0]["digest"]))
     manifests = [json.loads(blobs.blob(item["digest"])) for item in document.get("manifests", ())] or [
         document
     ]
-    return [str(manifest["config"]["digest"]) for manifest in manifests]
+    return [(str(manifest["config"]["digest"]), _without_bytes(manifest)) for manifest in manifests]
 
 
 @functools.lru_cache(maxsize=8)
