@@ -15,7 +15,14 @@ import pytest
 from tests.support import buildcases, sources
 from tests.support.buildcases import Batch, Case
 from tests.support.command import Bakehouse
-from tests.support.images import compare_config, compare_files, compare_layers, image_ids, read_image
+from tests.support.images import (
+    compare_config,
+    compare_files,
+    compare_layers,
+    compare_manifests,
+    identities,
+    read_image,
+)
 from tests.support.services import BuildKit, Registry
 
 pytestmark = [pytest.mark.peer, pytest.mark.privileged]
@@ -84,8 +91,8 @@ def test_image_is_buildkits(number: int, case: Case, batch: Callable[[int], Batc
     for platform in case.platforms:
         ours = read_image(built.image("ours", case, "plain"), platform)
         theirs = read_image(built.image("theirs", case, "plain"), platform)
-        differences += compare_config(ours, theirs) + compare_layers(ours, theirs)
-        differences += compare_files(ours, theirs, time.time())
+        differences += compare_manifests(ours, theirs) + compare_config(ours, theirs)
+        differences += compare_layers(ours, theirs) + compare_files(ours, theirs, time.time())
     unexpected = [line for line in differences if not any(text in line for text in case.differs)]
     if unexpected:
         pytest.fail("\n".join(unexpected), pytrace=False)
@@ -98,12 +105,14 @@ def test_image_id_is_buildkits(number: int, case: Case, batch: Callable[[int], B
     built = batch(number)
     require_built(built, case)
     archives = [built.image(builder, case, "dated") for builder in ("ours", "theirs")]
-    if image_ids(archives[0]) == image_ids(archives[1]):
+    if identities(archives[0]) == identities(archives[1]):
         return
     differences = []
     for platform in case.platforms:
         ours, theirs = (read_image(archive, platform) for archive in archives)
-        differences += compare_config(ours, theirs) + compare_layers(ours, theirs)
+        differences += (
+            compare_manifests(ours, theirs) + compare_config(ours, theirs) + compare_layers(ours, theirs)
+        )
         differences += compare_files(ours, theirs, 0)
         pairs = zip(ours.diff_ids, theirs.diff_ids, strict=False)
         differences += [f"layer {index} has other bytes" for index, (a, b) in enumerate(pairs) if a != b]

@@ -2,7 +2,8 @@
 its config.
 
 The config names the diff ID of every layer, so equal config digests (image IDs) mean equal bytes of every layer, equal
-history and equal settings: nothing about an image can differ that is not compression.
+history and equal settings: nothing about an image can differ that is not compression. Most cases are in `test_image`,
+which compares the IDs of all that it builds; here is what needs outputs of its own.
 """
 
 from __future__ import annotations
@@ -14,7 +15,6 @@ import json
 import os
 import tarfile
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -26,63 +26,6 @@ from tests.support.services import BuildKit
 EPOCH = 1_600_000_000
 OLD = EPOCH - 1_000_000
 NEW = EPOCH + 1_000_000
-
-
-@dataclass(frozen=True)
-class Case:
-    """A Dockerfile for the context of `make_context`, and further arguments of `build`."""
-
-    dockerfile: str
-    options: tuple[str, ...] = ()
-
-
-CASES = {
-    "copy": Case("FROM scratch\nCOPY . /\n"),
-    "copy-forms": Case(
-        "FROM busybox\n"
-        "COPY --chown=5:6 --chmod=640 new old /both/\n"
-        "COPY --link tree /linked/deep/tree\n"
-        "COPY tree/sub/../new /renamed\n"
-        "COPY <<EOF /here\ntext\nEOF\n"
-    ),
-    "add-archive": Case("FROM busybox\nADD archive.tar /out/\nADD --chown=7:8 archive.tar /owned/\n"),
-    "workdir": Case("FROM busybox\nWORKDIR /a/b\nWORKDIR c\nCOPY old .\nUSER 5\nWORKDIR /owned/by/user\n"),
-    "run": Case(
-        "FROM busybox\n"
-        "RUN touch /file && mkdir -p /dir/sub && echo text > /dir/sub/text\n"
-        "RUN touch -d '2001-02-03 04:05:06' /ancient && touch -d '2030-01-01 00:00:00' /future\n"
-        "RUN rm /file && mv /dir /moved && ln -s moved /link && ln /moved/sub/text /hard\n"
-    ),
-    "run-over-base": Case(
-        "FROM busybox\n"
-        "RUN echo one >> /etc/passwd && chmod 700 /home && chown 5:6 /var\n"
-        "RUN rm /etc/group && rm -r /usr && mkdir /usr && mkfifo /usr/fifo\n"
-    ),
-    "long-names": Case(
-        "FROM busybox\n"
-        "RUN name=$(printf 'n%.0s' $(seq 1 120)); mkdir -p /$name/$name && echo x > /$name/$name/$name"
-        " && ln -s /$name/$name/$name /$name/link && touch '/näme'\n"
-    ),
-    "stages": Case(
-        "FROM busybox AS first\nRUN mkdir /made && echo made > /made/file\nCOPY new /made/\n"
-        'FROM scratch\nCOPY --from=first /made /made\nCOPY --from=first /made/file /file\nENV A=b\nCMD ["x"]\n'
-    ),
-    "metadata-only": Case('FROM busybox\nENV A=b\nLABEL l=1\nEXPOSE 80\nCMD ["sh"]\n'),
-    "run-mounts": Case(
-        "FROM busybox\n"
-        "RUN --mount=type=cache,target=/cache --mount=type=bind,target=/context"
-        " cp /context/new /copied && date > /cache/when\n"
-        "RUN --mount=type=tmpfs,target=/scratch/place touch /scratch/place/gone && mkdir /kept\n"
-    ),
-    "zstd": Case(
-        "FROM busybox\nCOPY tree /tree\nRUN touch /file\n", ("compression=zstd", "force-compression=true")
-    ),
-    "debian": Case(
-        "FROM debian:stable-slim\n"
-        "RUN useradd -m someone && install -o someone -g someone -m 4750 /bin/true /home/someone/true\n"
-        "RUN sed -i 's/a/b/' /etc/debian_version && rm -rf /usr/lib/tmpfiles.d && mkdir -p /usr/lib/tmpfiles.d\n"
-    ),
-}
 
 
 def make_context(directory: Path) -> Path:
@@ -133,14 +76,14 @@ def both(
 
 @pytest.mark.peer
 @pytest.mark.privileged
-@pytest.mark.parametrize("name", CASES)
-def test_image_id_is_buildkits(name: str, tmp_path: Path, bakehouse: Bakehouse, buildkit: BuildKit) -> None:
-    case = CASES[name]
+def test_image_id_is_buildkits_whatever_the_compression(
+    tmp_path: Path, bakehouse: Bakehouse, buildkit: BuildKit
+) -> None:
     context = make_context(tmp_path / "context")
-    (context / "Dockerfile").write_text(case.dockerfile)
-    (context / ".dockerignore").write_text("Dockerfile\n.dockerignore\n")
-    os.utime(context, (OLD, OLD))
-    ours, theirs = both(context, case.options, tmp_path, bakehouse, buildkit)
+    (context / "Dockerfile").write_text("FROM busybox\nCOPY tree /tree\nRUN touch /file\n")
+    ours, theirs = both(
+        context, ("compression=zstd", "force-compression=true"), tmp_path, bakehouse, buildkit
+    )
     assert ours.diff_ids == theirs.diff_ids, (ours.layer_names, theirs.layer_names)
     assert ours.config_digest == theirs.config_digest, "\n".join(compare_config(ours, theirs))
     notes = [[layer.get("annotations") for layer in image.manifest["layers"]] for image in (ours, theirs)]

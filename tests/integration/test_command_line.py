@@ -228,7 +228,6 @@ def test_print_shows_flags_that_cannot_be_built_yet(offline: Bakehouse, buildx: 
         ('cache-to = ["type=inline"]', "cache-to"),
         ('attest = ["type=sbom"]', "attest type=sbom"),
         ('policy = ["filename=p.rego"]', "policy"),
-        ('resources = { memory = "1g" }', "resources"),
     ],
 )
 def test_target_fields_without_a_room_are_refused_by_name(

@@ -36,7 +36,8 @@ class Entry:
 
 @dataclass
 class Image:
-    """A parsed image: its config JSON, its layers' diff IDs and media types, and its merged files."""
+    """A parsed image: its config JSON, its layers' diff IDs and media types, and its merged files. `index` is the
+    layout's own list, `root` the document that it names: the image's manifest, or an index of several."""
 
     config: dict[str, Any]
     config_digest: str
@@ -44,13 +45,15 @@ class Image:
     diff_ids: list[str]
     files: dict[str, Entry]
     layer_names: list[list[str]] = field(default_factory=list)
+    index: dict[str, Any] = field(default_factory=dict)
+    root: dict[str, Any] = field(default_factory=dict)
 
 
 def read_image(path: Path, platform: str | None = None) -> Image:
     """The image in an OCI tar or layout directory; of an index, the one for `platform` (`os/arch[/variant]`)."""
     blobs = _Blobs(path)
     index = json.loads(blobs.read("index.json"))
-    document = json.loads(blobs.blob(index["manifests"][0]["digest"]))
+    root = document = json.loads(blobs.blob(index["manifests"][0]["digest"]))
     if "manifests" in document:
         for item in document["manifests"]:
             named = item["platform"]
@@ -78,17 +81,18 @@ def read_image(path: Path, platform: str | None = None) -> Image:
     )
     digest = "sha256:" + hashlib.sha256(config_bytes).hexdigest()
     assert digest == document["config"]["digest"]
-    return Image(config, digest, document, diff_ids, files, names)
+    return Image(config, digest, document, diff_ids, files, names, index, root)
 
 
-def image_ids(path: Path) -> list[str]:
-    """The config digests of the images in an OCI tar or layout directory: one, or one a platform in index order."""
+def identities(path: Path) -> list[tuple[str, dict[str, Any]]]:
+    """The config digest and the manifest, but for compressed bytes, of each image in an OCI tar or layout directory:
+    one, or one a platform in index order."""
     blobs = _Blobs(path)
     document = json.loads(blobs.blob(json.loads(blobs.read("index.json"))["manifests"][0]["digest"]))
     manifests = [json.loads(blobs.blob(item["digest"])) for item in document.get("manifests", ())] or [
         document
     ]
-    return [str(manifest["config"]["digest"]) for manifest in manifests]
+    return [(str(manifest["config"]["digest"]), _without_bytes(manifest)) for manifest in manifests]
 
 
 @functools.lru_cache(maxsize=8)
@@ -244,6 +248,24 @@ def compare_layers(ours: Image, theirs: Image) -> list[str]:
             missing = [name for name in other if name not in mine][:5]
             lines.append(f"layer {number}: extra {extra}, missing {missing}, or another order")
     return lines
+
+
+def compare_manifests(ours: Image, theirs: Image) -> list[str]:
+    """Differences of names, media types and annotations in the layout's list, the index and the manifest."""
+    lines = []
+    for what in ("index", "root", "manifest"):
+        a, b = (_without_bytes(getattr(image, what)) for image in (ours, theirs))
+        if a != b:
+            lines.append(f"{what}: {json.dumps(a)}, BuildKit {json.dumps(b)}")
+    return lines
+
+
+def _without_bytes(value: Any) -> Any:
+    """`value` without what follows from compressed bytes and from the time of the build."""
+    if isinstance(value, dict):
+        left_out = ("digest", "size", "org.opencontainers.image.created")
+        return {key: _without_bytes(item) for key, item in value.items() if key not in left_out}
+    return [_without_bytes(item) for item in value] if isinstance(value, list) else value
 
 
 def compare_config(ours: Image, theirs: Image) -> list[str]:

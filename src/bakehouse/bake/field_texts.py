@@ -302,7 +302,8 @@ TEXTS_OF: Mapping[str, Mapping[str, Text]] = {
         "shm-size": Text("Size of `/dev/shm` in steps, as `128m`", '"128m"'),
         "ulimits": Text("Limits of processes in steps: `nofile=1024:2048`", '["nofile=1024:2048"]'),
         "resources": Text(
-            "Limits of steps. Not supported yet: refused when a build starts",
+            "Limits of the control group of each step: memory, processor time and sets. Where no control group can be "
+            "made for a step, a limit is an error",
             '{ memory = "512m" }',
             entries=_RESOURCES,
         ),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bakehouse.bake import Target
+from bakehouse.builders.limits import step_limits
 from bakehouse.dockerfile.lowering import LowerRequest
 from bakehouse.errors import DefinitionError, NotBuiltYetError
 from bakehouse.go.units import parse_ram_bytes as parse_size
@@ -42,6 +43,7 @@ def frontend_request(
         extra_hosts=extra_hosts(target),
         shm_size=parse_size(target.shm_size) if target.shm_size else 0,
         ulimits=tuple(_ulimit(item) for item in target.ulimits or ()),
+        resources=step_limits(target),
         cache_mount_namespace=args.get("BUILDKIT_CACHE_MOUNT_NS", ""),
         lint_control=args.get("BUILDKIT_DOCKERFILE_CHECK"),
         git_advice=_git_advice(args.get("BUILDKIT_GIT_ADVICE", "")),

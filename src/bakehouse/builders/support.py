@@ -31,5 +31,3 @@ def refuse_unbuilt(target: Target, *, asked: bool = False) -> None:
                 "nothing is attested so far",
                 f"attest=type={entry.type},disabled=true",
             )
-    if target.resources is not None and target.resources.limits:
-        refuse("resources", "limits of steps are not there")

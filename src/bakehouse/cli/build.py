@@ -14,7 +14,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bakehouse.bake import CallOption, Target
+    from bakehouse.bake import CallOption, Resources, Target
     from bakehouse.builders.embedded import BuildOutcome
     from bakehouse.builders.stdin import StandardInput
 
@@ -164,6 +164,7 @@ def target_of(parsed: Parsed) -> tuple[Target, str]:
     target.network = parsed.text("network")
     target.shm_size = parsed.text("shm-size") or None
     target.ulimits = parsed.texts("ulimit")
+    target.resources = _resources(parsed)
     target.cache_from, target.cache_to, target.attest, target.policy = [], [], [], []
     target.entitlements = ["network.host"] if target.network == "host" else []
     _shorthands(parsed, target)
@@ -185,6 +186,32 @@ def _is_local_file(dockerfile: str, context: str) -> bool:
     return not dockerfile.startswith(("http://", "https://")) and (
         os.path.isdir(context) or not is_remote_url(context)
     )
+
+
+def _resources(parsed: Parsed) -> Resources | None:
+    """`--resource` and the older flags of single limits; the former come last and win."""
+    from bakehouse.bake import Resources
+    from bakehouse.cli.options import LIMITS
+
+    entries = [f"{key}={value}" for key in LIMITS for value in parsed.texts(key)] + parsed.texts("resource")
+    limits: dict[str, str | int] = {}
+    for entry in entries:
+        key, equals, value = (part.strip() for part in entry.partition("="))
+        if not equals:
+            raise UsageError(f'invalid resource "{entry}", expected key=value')
+        if key not in Resources.KEYS:
+            raise UsageError(f'unknown resource "{key}"', hint=f"Use one of {', '.join(Resources.KEYS)}.")
+        limits[key] = _whole(key, value) if Resources.KEYS[key] else value
+    return Resources(limits) if limits else None
+
+
+def _whole(key: str, value: str) -> int:
+    from bakehouse.go.values import parse_int
+
+    try:
+        return parse_int(value)
+    except ValueError as error:
+        raise UsageError(f'invalid value "{value}" for resource {key}: {error}') from None
 
 
 def _shorthands(parsed: Parsed, target: Target) -> None:

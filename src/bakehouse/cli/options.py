@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from bakehouse.cli.flags import BOOL, INT, LIST, STRING, Flag, Parsed, UsageError, is_false
+from bakehouse.cli.flags import BOOL, LIST, STRING, Flag, Parsed, UsageError, is_false
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 PROGRESS_MODES = ("auto", "plain", "tty", "quiet", "rawjson")
-_LIMITS = "limits of steps are not there"
+#: The flags of single limits, older than `--resource`, in buildx's order.
+LIMITS = ("memory", "memory-swap", "cpu-shares", "cpu-period", "cpu-quota", "cpuset-cpus", "cpuset-mems")
 
 
 def progress_mode(parsed: Parsed, environ: Mapping[str, str], *, extra: tuple[str, ...] = ()) -> str:
@@ -121,7 +122,7 @@ BUILD = (
     PULL,
     PUSH,
     Flag("quiet", BOOL, "Show only the image ID on success", short="q"),
-    Flag("resource", LIST, 'Resource limits of the "RUN" steps ("memory=2g")', unbuilt=_LIMITS),
+    Flag("resource", LIST, 'Resource limits of the "RUN" steps ("memory=2g", "cpu-quota=50000")'),
     SBOM,
     Flag("secret", LIST, 'Secret to expose to the build ("id=mysecret[,src=/local/secret]")'),
     Flag("shm-size", STRING, 'Size of "/dev/shm"'),
@@ -142,11 +143,11 @@ BUILD = (
     ),
     Flag("squash", BOOL, hidden=True, unbuilt="it is a feature of the old builder", accept=is_false),
     Flag("security-opt", LIST, hidden=True, unbuilt="it is a feature of the old builder"),
-    Flag("cpu-period", INT, hidden=True, unbuilt=_LIMITS),
-    Flag("cpu-quota", INT, hidden=True, unbuilt=_LIMITS),
-    Flag("cpu-shares", INT, short="c", hidden=True, unbuilt=_LIMITS),
-    Flag("cpuset-cpus", STRING, hidden=True, unbuilt=_LIMITS),
-    Flag("cpuset-mems", STRING, hidden=True, unbuilt=_LIMITS),
-    Flag("memory", STRING, short="m", hidden=True, unbuilt=_LIMITS),
-    Flag("memory-swap", STRING, hidden=True, unbuilt=_LIMITS),
+    Flag("cpu-period", LIST, hidden=True),
+    Flag("cpu-quota", LIST, hidden=True),
+    Flag("cpu-shares", LIST, short="c", hidden=True),
+    Flag("cpuset-cpus", LIST, hidden=True),
+    Flag("cpuset-mems", LIST, hidden=True),
+    Flag("memory", LIST, short="m", hidden=True),
+    Flag("memory-swap", LIST, hidden=True),
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
+from bakehouse.engine.ops.exec_limits import laxer_limits
 from bakehouse.engine.tree import Tree
 from bakehouse.errors import InternalError
 from bakehouse.giturl import without_passwords
@@ -82,14 +83,25 @@ def _joined(edges: Sequence[Edge]) -> tuple[list[Vertex], dict[str, Metadata]]:
             if known is None:
                 order.append(vertex)
                 metadata[vertex.digest] = mine
-            elif mine.ignore_cache and not known.ignore_cache:
-                metadata[vertex.digest] = replace(known, ignore_cache=True)
+            else:
+                metadata[vertex.digest] = _shared(known, mine)
     return order, metadata
+
+
+def _shared(known: Metadata, mine: Metadata) -> Metadata:
+    """What counts of the metadata of a vertex that two graphs have: whoever wants it run anew gets it run, and the
+    laxer limits hold, as in BuildKit, so that no graph is slowed down or killed by another's."""
+    ignore_cache = known.ignore_cache or mine.ignore_cache
+    resources = laxer_limits(known.resources, mine.resources)
+    if ignore_cache == known.ignore_cache and resources == known.resources:
+        return known
+    return replace(known, ignore_cache=ignore_cache, resources=resources)
 
 
 def _with(vertex: Vertex, metadata: Metadata) -> Vertex:
     """`vertex` with the metadata that operations look at."""
-    if vertex.metadata.ignore_cache == metadata.ignore_cache:
+    mine = vertex.metadata
+    if (mine.ignore_cache, mine.resources) == (metadata.ignore_cache, metadata.resources):
         return vertex
     return replace(vertex, metadata=metadata)
 

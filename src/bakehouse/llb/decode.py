@@ -24,7 +24,6 @@ from bakehouse.llb.ops import (
     ExecOp,
     FileAction,
     FileOp,
-    LinuxResources,
     LlbPlatform,
     MergeOp,
     Meta,
@@ -35,6 +34,7 @@ from bakehouse.llb.ops import (
     Op,
     ProgressGroup,
     ProxyEnv,
+    ResourceLimits,
     Rm,
     SecretEnv,
     SecretOpt,
@@ -223,21 +223,14 @@ def _metadata(raw: bytes) -> Metadata:
         export_cache=entry.optional(4, lambda value: Fields(value).flag(1)),
         caps=frozenset(enabled),
         progress_group=entry.optional(6, _progress_group),
-        linux_resources=entry.optional(7, _linux_resources),
+        resources=entry.optional(7, _resources),
     )
 
 
-def _linux_resources(raw: bytes) -> LinuxResources:
+def _resources(raw: bytes) -> ResourceLimits:
     entry = Fields(raw)
-    return LinuxResources(
-        memory=entry.number(1),
-        memory_swap=entry.number(2),
-        cpu_shares=entry.number(3),
-        cpu_period=entry.number(4),
-        cpu_quota=entry.number(5),
-        cpuset_cpus=entry.text(6),
-        cpuset_mems=entry.text(7),
-    )
+    memory, swap, shares, period, quota = (entry.number(field) for field in range(1, 6))
+    return ResourceLimits(memory, swap, shares, period, quota, entry.text(6), entry.text(7))
 
 
 def _progress_group(raw: bytes) -> ProgressGroup:

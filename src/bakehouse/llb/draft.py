@@ -13,11 +13,11 @@ from bakehouse.errors import InternalError
 from bakehouse.llb.graph import SealedVertex
 from bakehouse.llb.ops import (
     Edge,
-    LinuxResources,
     LlbPlatform,
     Metadata,
     Op,
     ProgressGroup,
+    ResourceLimits,
     Vertex,
 )
 from bakehouse.values import dataclass, field, replace
@@ -35,8 +35,8 @@ class Constraints:
     export_cache: bool | None = None
     caps: frozenset[str] = frozenset()
     progress_group: ProgressGroup | None = None
-    linux_resources: LinuxResources | None = None
     locations: tuple[tuple[str, int, int], ...] = ()
+    resources: ResourceLimits | None = None
 
     def named(self, name: str) -> Constraints:
         """The same with `name` as the display name."""
@@ -56,7 +56,7 @@ class Constraints:
             self.export_cache,
             self.caps,
             self.progress_group,
-            self.linux_resources,
+            self.resources,
         )
 
 

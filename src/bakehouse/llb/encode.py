@@ -21,7 +21,6 @@ from bakehouse.llb.ops import (
     ExecOp,
     FileAction,
     FileOp,
-    LinuxResources,
     LlbPlatform,
     MergeOp,
     Meta,
@@ -131,21 +130,18 @@ def encode_metadata(metadata: Metadata) -> bytes:
         put_string(group, 2, metadata.progress_group.name)
         put_int(group, 3, metadata.progress_group.weak)
         put_message(out, 6, group)
-    if metadata.linux_resources is not None:
-        put_message(out, 7, _linux_resources(metadata.linux_resources))
+    if metadata.resources is not None:
+        limits = metadata.resources
+        value = bytearray()
+        put_int(value, 1, limits.memory)
+        put_int(value, 2, limits.memory_swap)
+        put_int(value, 3, limits.cpu_shares)
+        put_int(value, 4, limits.cpu_period)
+        put_int(value, 5, limits.cpu_quota)
+        put_string(value, 6, limits.cpuset_cpus)
+        put_string(value, 7, limits.cpuset_mems)
+        put_message(out, 7, value)
     return bytes(out)
-
-
-def _linux_resources(resources: LinuxResources) -> bytearray:
-    body = bytearray()
-    put_int(body, 1, resources.memory)
-    put_int(body, 2, resources.memory_swap)
-    put_int(body, 3, resources.cpu_shares)
-    put_int(body, 4, resources.cpu_period)
-    put_int(body, 5, resources.cpu_quota)
-    put_string(body, 6, resources.cpuset_cpus)
-    put_string(body, 7, resources.cpuset_mems)
-    return body
 
 
 def encode_platform(platform: LlbPlatform) -> bytes:

@@ -123,5 +123,5 @@ def merge_metadata(first: Metadata, second: Metadata) -> Metadata:
         export_cache=export_cache,
         caps=first.caps | second.caps,
         progress_group=second.progress_group or first.progress_group,
-        linux_resources=second.linux_resources or first.linux_resources,
+        resources=second.resources or first.resources,
     )

@@ -241,9 +241,9 @@ class ProgressGroup:
 
 
 @dataclass(frozen=True, slots=True)
-class LinuxResources:
-    """Limits of the processes of an ExecOp. 0 and empty mean not set; `memory` and `memory_swap` are bytes, -1 swap is
-    unlimited."""
+class ResourceLimits:
+    """pb.LinuxResources: limits of a step's process. 0 and empty mean not set; `memory` and `memory_swap` (both
+    together) are bytes, -1 swap is unlimited; CPU times are microseconds."""
 
     memory: int = 0
     memory_swap: int = 0
@@ -263,7 +263,7 @@ class Metadata:
     export_cache: bool | None = None
     caps: frozenset[str] = frozenset()
     progress_group: ProgressGroup | None = None
-    linux_resources: LinuxResources | None = None
+    resources: ResourceLimits | None = None
 
 
 @dataclass(frozen=True)

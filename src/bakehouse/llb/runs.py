@@ -169,6 +169,7 @@ class RunNode(Node):
             ),
             (caps.EXEC_VALID_EXIT_CODE, bool(self.meta.valid_exit_codes)),
             (caps.EXEC_META_ULIMIT, bool(self.meta.ulimits)),
+            (caps.EXEC_META_LINUX_RESOURCES, self.constraints.resources is not None),
             (caps.EXEC_META_NETWORK, self.network != NETWORK_SANDBOX),
             (caps.EXEC_META_SECURITY, self.security == SECURITY_INSECURE),
             (caps.EXEC_META_PROXY, self.meta.proxy_env is not None),
@@ -176,7 +177,6 @@ class RunNode(Node):
             (caps.EXEC_SECRET_ENV, any(secret.env is not None for secret in self.secrets)),
             (caps.EXEC_MOUNT_SSH, bool(self.ssh)),
             (caps.EXEC_META_CDI, bool(self.devices)),
-            (caps.EXEC_META_LINUX_RESOURCES, self.constraints.linux_resources is not None),
         )
         wanted.update(cap for cap, needed in conditions if needed)
         for mount in self.mounts:

@@ -1,7 +1,8 @@
 """Which control groups this machine has, and clearing those of dead steps.
 
-A step gets a group of its own below `/bakehouse` in every hierarchy. No limits are set; the group is what denies the
-step the machine's devices (it holds CAP_MKNOD as every container does), and what lets us find and kill its processes.
+A step gets a group of its own below `/bakehouse` in every hierarchy. The group bears the limits that were asked for,
+denies the step the machine's devices (it holds CAP_MKNOD as every container does), and lets us find and kill its
+processes.
 """
 
 from __future__ import annotations
@@ -37,6 +38,21 @@ class Cgroups:
     def namespace(self) -> bool:
         """A cgroup namespace is only made on v2: on odd v1 trees the kernel refuses it (BuildKit's rule)."""
         return self.layout is CgroupLayout.UNIFIED and os.path.exists("/proc/self/ns/cgroup")
+
+
+def missing_controllers(cgroups: Cgroups, wanted: frozenset[str]) -> list[str]:
+    """Those of `wanted` (`memory`, `cpu`, `cpuset`) that cannot limit a step here, sorted."""
+    if not cgroups.usable:
+        return sorted(wanted)
+    if cgroups.layout is CgroupLayout.UNIFIED:
+        try:
+            with open(f"{ROOT}/cgroup.controllers", encoding="ascii") as file:
+                found = set(file.read().split())
+        except OSError:
+            found = set()
+    else:
+        found = {name for path in cgroups.hierarchies for name in os.path.basename(path).split(",")}
+    return sorted(wanted - found)
 
 
 def detect(*, in_user_namespace: bool) -> Cgroups:

@@ -15,6 +15,7 @@ _MAX_LOG_BYTES = 256 * 1024
 #: crun's own error lines, written to the step's standard error before any process of the step runs.
 _NOT_FOUND = regex(r"^executable file `(?P<name>.*)` not found(?: in \$PATH)?: ")
 _CANNOT_EXEC = regex(r"^(?:exec container process|open executable) ?(?:`(?P<name>.*)`)?: (?P<why>.*)$")
+_LATE_ERROR = b'{"msg":"exec container process '
 _REFUSED = regex(
     r"operation not permitted|permission denied|cgroup.*read-only|unshare|clone.*: (?:invalid|no space)",
     re.IGNORECASE,
@@ -48,7 +49,19 @@ def names_missing_permission(message: str) -> bool:
 
 def starts_like_error(data: bytes) -> bool:
     """True for output that may be crun's own error about the step's executable."""
-    return data.startswith((b"executable file `", b"exec container process", b"open executable"))
+    return data.startswith((b"executable file `", b"exec container process", b"open executable", _LATE_ERROR))
+
+
+def late_error(data: bytes) -> str:
+    """The message when `data` is nothing but the line that crun writes once its log is out of reach: the kernel refused
+    to execute the file. Empty for any other output."""
+    if not data.startswith(_LATE_ERROR) or data.count(b"\n") != 1:
+        return ""
+    try:
+        entry = json.loads(data)
+    except ValueError:
+        return ""
+    return str(entry["msg"]) if set(entry) == {"msg", "level", "time"} else ""
 
 
 def in_the_words_of_runc(message: str, executable: str) -> str:

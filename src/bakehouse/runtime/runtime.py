@@ -19,11 +19,17 @@ from pathlib import Path
 from bakehouse.errors import CancelledError, EnvironmentFault, ExecutionError
 from bakehouse.linux.locks import FileLock
 from bakehouse.linux.mounts import MNT_DETACH, MS_BIND, MS_NODEV, MS_REMOUNT, bind, mount, umount
-from bakehouse.runtime.cgroups import group_path, kill_and_remove, remove_container_group, remove_parent
+from bakehouse.runtime.cgroups import (
+    group_path,
+    kill_and_remove,
+    missing_controllers,
+    remove_container_group,
+    remove_parent,
+)
 from bakehouse.runtime.container import ContainerCommand, Outcome, global_options, run_container
 from bakehouse.runtime.discovery import RuntimeBinary, find_runtime
 from bakehouse.runtime.foreground import Foreground
-from bakehouse.runtime.logs import in_the_words_of_runc, last_error, names_missing_permission
+from bakehouse.runtime.logs import in_the_words_of_runc, last_error, late_error, names_missing_permission
 from bakehouse.runtime.machine import inspect_machine
 from bakehouse.runtime.namespace import (
     HYBRID_CONTROLLERS,
@@ -121,11 +127,13 @@ class OciRuntime:
         stubs, and nothing of the step is running or mounted, whether it ended, failed or was cancelled.
 
         Raises `CancelledError` (all processes of the step are dead), `ExecutionError` for a user or working
-        directory that the root does not allow, `EnvironmentFault` (`no-namespaces`) when the sandbox is forbidden.
+        directory that the root does not allow, `EnvironmentFault` when the sandbox is forbidden (`no-namespaces`) or
+        its limits cannot be kept (`limits-impossible`).
         An executable that is missing is reported as BuildKit does: a line on standard error and exit code 1.
         """
         if cancel.cancelled:
             raise CancelledError
+        self._require_controllers(step)
         workspace = self._workspace()
         hierarchies = self._machine.cgroups.hierarchies if self._machine.cgroups.usable else ()
         workspace.guard(self._binary.path, hierarchies, self._environ)
@@ -170,6 +178,16 @@ class OciRuntime:
             (self._engines / self._token).unlink(missing_ok=True)
             self._life.release()
             self._life = None
+
+    def _require_controllers(self, step: Step) -> None:
+        """A limit that would not hold is an error: whoever sets one counts on it."""
+        missing = missing_controllers(self._machine.cgroups, step.limits.controllers)
+        if missing:
+            raise EnvironmentFault(
+                f"resource limits need the cgroup controllers {', '.join(missing)}, which are not there for us",
+                code="limits-impossible",
+                hint="Run as root with a writable /sys/fs/cgroup, or leave the limits out.",
+            )
 
     def _compile_seccomp(self) -> None:
         if self._binary.kind == "crun" and self._machine.seccomp:
@@ -238,7 +256,7 @@ class OciRuntime:
     ) -> str:
         """Passes the runtime's own complaint on, in runc's words, and returns it; raises when the machine forbids
         sandboxes."""
-        message = last_error(bundle.log) if outcome.exit_code else ""
+        message = (last_error(bundle.log) or late_error(outcome.held_back)) if outcome.exit_code else ""
         if not message:
             if outcome.held_back:
                 on_output(_STDERR, outcome.held_back)

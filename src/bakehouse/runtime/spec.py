@@ -15,7 +15,7 @@ from bakehouse.runtime.cgroups import Cgroups, group_path
 from bakehouse.runtime.resolvconf import DEFAULT_HOSTNAME
 from bakehouse.runtime.seccomp import default_profile
 from bakehouse.runtime.seccomp_bpf import ANNOTATION
-from bakehouse.runtime.step import SECURITY_INSECURE, Step, StepMount
+from bakehouse.runtime.step import SECURITY_INSECURE, Step, StepLimits, StepMount
 from bakehouse.runtime.users import StepUser
 from bakehouse.values import dataclass
 
@@ -126,7 +126,7 @@ def build_spec(step: Step, user: StepUser, machine: Machine, place: Placement) -
         linux["seccomp"] = seccomp_profile(machine)
     if machine.cgroups.usable:
         linux["cgroupsPath"] = group_path(place.container_id, step.cgroup_parent)
-        linux["resources"] = {"devices": _device_rules(insecure)}
+        linux["resources"] = {"devices": _device_rules(insecure), **_resources(step.limits)}
     if insecure and not machine.in_user_namespace:
         linux["devices"] = _insecure_devices(machine.free_loop_devices)
     annotations = (
@@ -141,6 +141,21 @@ def build_spec(step: Step, user: StepUser, machine: Machine, place: Placement) -
         "mounts": _mounts(step, machine, place, insecure),
         "linux": linux,
     }
+
+
+def _resources(limits: StepLimits) -> dict[str, object]:
+    """The spec's `memory` and `cpu` objects, with what is limited only."""
+    memory: dict[str, int | str] = {"limit": limits.memory, "swap": limits.memory_swap}
+    cpu: dict[str, int | str] = {
+        "shares": limits.cpu_shares,
+        "quota": limits.cpu_quota,
+        "period": limits.cpu_period,
+        "cpus": limits.cpuset_cpus,
+        "mems": limits.cpuset_mems,
+    }
+    parts = {"memory": memory, "cpu": cpu}
+    chosen = {name: {key: value for key, value in part.items() if value} for name, part in parts.items()}
+    return {name: part for name, part in chosen.items() if part}
 
 
 def seccomp_profile(machine: Machine) -> dict[str, object]:

@@ -33,6 +33,32 @@ class StepMount:
 
 
 @dataclass(frozen=True, slots=True)
+class StepLimits:
+    """What the step's control group may use; 0 and empty mean not limited. `memory` and `memory_swap` (both together,
+    -1: as much as there is) are bytes, `cpu_period` and `cpu_quota` microseconds, the sets are like `0-2,5`."""
+
+    memory: int = 0
+    memory_swap: int = 0
+    cpu_shares: int = 0
+    cpu_period: int = 0
+    cpu_quota: int = 0
+    cpuset_cpus: str = ""
+    cpuset_mems: str = ""
+
+    @property
+    def controllers(self) -> frozenset[str]:
+        """The cgroup controllers that these limits need."""
+        wanted = set()
+        if self.memory or self.memory_swap:
+            wanted.add("memory")
+        if self.cpu_shares or self.cpu_period or self.cpu_quota:
+            wanted.add("cpu")
+        if self.cpuset_cpus or self.cpuset_mems:
+            wanted.add("cpuset")
+        return frozenset(wanted)
+
+
+@dataclass(frozen=True, slots=True)
 class Step:
     """The process of a step. `env` holds `K=V`; `user` is Docker's `name|uid[:group|gid]`, empty for root; `cwd` an
     absolute path, created when missing; `extra_hosts` (host, ip) pairs; `ulimits` (name, soft, hard), -1 unlimited;
@@ -56,6 +82,7 @@ class Step:
     cgroup_parent: str = ""
     remove_mount_stubs_recursive: bool = False
     terminal: bool = False
+    limits: StepLimits = StepLimits()
 
 
 class Cancel(Protocol):

@@ -21,10 +21,10 @@ from bakehouse.dockerfile.lowering.request import (
 )
 from bakehouse.errors import DefinitionError
 from bakehouse.go.csvline import split_csv
-from bakehouse.go.text import SPACES, quote
 from bakehouse.go.units import parse_ulimit
 from bakehouse.go.values import parse_bool, parse_int, parse_uint
-from bakehouse.llb.ops import NETWORK_HOST, NETWORK_NONE, NETWORK_SANDBOX, Edge, LinuxResources, Ulimit
+from bakehouse.llb.cpusets import parse_cpu_set
+from bakehouse.llb.ops import NETWORK_HOST, NETWORK_NONE, NETWORK_SANDBOX, Edge, ResourceLimits, Ulimit
 from bakehouse.oci.platform import Platform
 
 _NETWORKS = {
@@ -37,7 +37,6 @@ _CAPS = frozenset(
     f"moby.buildkit.frontend.{name}"
     for name in ("inputs", "subrequests", "contexts", "gitquerystring", "contexts.zstd")
 )
-_MAX_CPU = 8192
 
 
 def parse_options(
@@ -65,7 +64,7 @@ def parse_options(
     extra_hosts = _extra_hosts(get("add-hosts", ""))
     shm_size = _shm_size(get("shm-size", ""))
     ulimits = _ulimits(get("ulimit", ""))
-    resources = _resources(options)
+    resources = resource_limits(options)
     network = _network(get("force-network-mode", ""))
     multi_platform = _multi_platform(options, len(platforms))
     if lint_control is not None:
@@ -229,7 +228,9 @@ def _is_true(text: str) -> bool:
         return False
 
 
-def _resources(options: Mapping[str, str]) -> LinuxResources | None:
+def resource_limits(options: Mapping[str, str]) -> ResourceLimits:
+    """Limits of steps from the frontend's options (`memory`, `memswap`, `cpu…`). Raises `DefinitionError` (code
+    `invalid-option`) with BuildKit's message."""
     values: dict[str, Any] = {}
     for key, (field, read) in _LIMITS.items():
         text = options.get(key, "")
@@ -239,7 +240,7 @@ def _resources(options: Mapping[str, str]) -> LinuxResources | None:
             values[field] = read(text)
         except ValueError as error:
             raise _invalid(f"failed to parse resource limits: invalid {key} value: {text}: {error}") from None
-    return LinuxResources(**values) if values else None
+    return ResourceLimits(**values)
 
 
 def _positive(text: str) -> int:
@@ -265,25 +266,8 @@ def _swap(text: str) -> int:
 
 def _cpu_set(text: str) -> str:
     """`text` if it is numbers and ranges of processors or memory nodes."""
-    for part in text.split(","):
-        element = part.strip(SPACES)
-        if element:
-            _check_cpu_element(element)
+    parse_cpu_set(text)
     return text
-
-
-def _check_cpu_element(element: str) -> None:
-    first, dash, last = element.partition("-")
-    kind = "range" if dash else "element"
-    try:
-        low = parse_int(first.strip(SPACES))
-        high = parse_int(last.strip(SPACES)) if dash else low
-    except ValueError:
-        low, high = -1, -1
-    if low < 0 or high < low:
-        raise ValueError(f"invalid cpuset {kind} {quote(element)}")
-    if high > _MAX_CPU:
-        raise ValueError(f"cpuset {kind} {quote(element)} exceeds maximum {_MAX_CPU}")
 
 
 _LIMITS: dict[str, tuple[str, Callable[[str], int | str]]] = {

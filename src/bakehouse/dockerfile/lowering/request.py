@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol
 
-from bakehouse.llb.ops import NETWORK_SANDBOX, Edge, LinuxResources, SourceOp, Ulimit
+from bakehouse.llb.ops import NETWORK_SANDBOX, Edge, SourceOp, Ulimit
 from bakehouse.oci.platform import Platform
 from bakehouse.values import dataclass, field
 
@@ -106,7 +106,7 @@ class LowerRequest:
     shm_size: int = 0
     ulimits: tuple[Ulimit, ...] = ()
     cgroup_parent: str = ""
-    resources: LinuxResources | None = None
+    resources: ResourceLimits = ResourceLimits()
     cache_mount_namespace: str = ""
     git_advice: bool = False
     lint_control: str | None = None

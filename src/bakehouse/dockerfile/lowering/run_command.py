@@ -26,6 +26,7 @@ from bakehouse.llb.ops import (
     SECURITY_SANDBOX,
     CdiDevice,
     MkFile,
+    ResourceLimits,
 )
 from bakehouse.llb.platforms import from_llb
 from bakehouse.llb.runs import RunMount
@@ -65,9 +66,7 @@ def lower_run(
     constraints = replace(
         conversion.located(command.location).described(COMMAND_KEY, str(command)),
         ignore_cache=stage.ignore_cache,
-        linux_resources=conversion.request.resources
-        if conversion.supports(caps.EXEC_META_LINUX_RESOURCES)
-        else None,
+        resources=_resources(conversion),
     ).named(_name(conversion, stage, command, line.suffix, env))
     request = conversion.request
     before = stage.state
@@ -87,6 +86,13 @@ def lower_run(
     )
     text = _history_text(args, stage.build_args, env)
     stage.image.add_history(f"RUN {text}", has_layer=True, epoch_s=conversion.epoch_s, suffix=True)
+
+
+def _resources(conversion: Conversion) -> ResourceLimits | None:
+    limits = conversion.request.resources
+    if limits == ResourceLimits() or not conversion.supports(caps.EXEC_META_LINUX_RESOURCES):
+        return None
+    return limits
 
 
 def _command_line(stage: StageState, command: RunCommand) -> _CommandLine:

@@ -29,7 +29,7 @@ from bakehouse.llb.ops import (
 )
 from bakehouse.progress.events import WarningEvent
 from bakehouse.runtime import step as steps
-from bakehouse.runtime.step import Step, StepMount
+from bakehouse.runtime.step import Step, StepLimits, StepMount
 from bakehouse.solver.model import CacheMap, RunContext
 from bakehouse.values import dataclass, field
 
@@ -177,6 +177,21 @@ class ExecOperation:
             readonly_rootfs=prepared.readonly_root,
             cgroup_parent=meta.cgroup_parent,
             remove_mount_stubs_recursive=meta.remove_mount_stubs_recursive,
+            limits=self._limits(),
+        )
+
+    def _limits(self) -> StepLimits:
+        limits = self._vertex.metadata.resources
+        if limits is None:
+            return StepLimits()
+        return StepLimits(
+            memory=limits.memory,
+            memory_swap=limits.memory_swap,
+            cpu_shares=limits.cpu_shares,
+            cpu_period=limits.cpu_period,
+            cpu_quota=limits.cpu_quota,
+            cpuset_cpus=limits.cpuset_cpus,
+            cpuset_mems=limits.cpuset_mems,
         )
 
     def _emulator(self) -> Path | None:

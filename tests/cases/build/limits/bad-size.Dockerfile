@@ -1,0 +1,4 @@
+#: target {"resources": {"memory": "lots"}}
+#: fails invalid size: 'lots'
+FROM busybox
+RUN true
