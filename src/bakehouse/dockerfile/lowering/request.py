@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol
 
-from bakehouse.llb.ops import NETWORK_SANDBOX, Edge, SourceOp, Ulimit
+from bakehouse.llb.ops import NETWORK_SANDBOX, Edge, ResourceLimits, SourceOp, Ulimit
 from bakehouse.oci.platform import Platform
 from bakehouse.values import dataclass, field
 
