@@ -23,7 +23,8 @@ from bakehouse.bake.pooling import Evaluated, pool
 from bakehouse.bake.user_functions import FunctionTable, make_function
 from bakehouse.bake.variables import Overriding, validate
 from bakehouse.diagnostics import Diagnostic
-from bakehouse.hcl import EvalContext, stdlib
+from bakehouse.hcl import EvalContext, limits, stdlib
+from bakehouse.hcl.limits import LimitError
 from bakehouse.hcl.traversal import TraverseAttribute
 from bakehouse.hcl.types import STRING
 from bakehouse.hcl.values import DYNAMIC_UNKNOWN, Value, map_, object_, string
@@ -97,6 +98,7 @@ class Evaluator:
 
     def evaluate_variables(self) -> None:
         """The first half of `evaluate`: variables and their validations, enough for listing them."""
+        limits.restart()
         for name in self._built_ins:
             self._resolve_name(self._global, name)
         self._step(self._variable_findings())
@@ -185,7 +187,10 @@ class Evaluator:
                 self.variables[kind] = object_(
                     {name: stored[name].as_value(kind) for name in names if name in stored}
                 )
-        return expression.evaluate(scope.context)
+        try:
+            return expression.evaluate(scope.context)
+        except LimitError as error:
+            raise Findings([_too_large(error, expression)]) from None
 
     def _global_value(self, expression: Expression) -> Value:
         """The value of an expression in the global scope. Raises `Findings`."""
@@ -407,6 +412,16 @@ class Evaluator:
         if not findings:
             instance.done.add(name)
         return findings
+
+
+def _too_large(error: LimitError, expression: Expression) -> Diagnostic:
+    return Diagnostic(
+        "Definition too large",
+        f"The definition asks for too much: {error}.",
+        subject=expression.range,
+        context=expression.range,
+        code=error.code,
+    )
 
 
 def _finding(summary: str, error: Exception, subject: SourceRange, context: SourceRange) -> Diagnostic:
