@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from tests.cases.bake.record import arguments, environment
@@ -48,7 +49,18 @@ def run_ours(case: Path) -> tuple[str, str]:
 
 
 def _answer(case: Path) -> str:
-    words = [f"{word}=true" if word in _OPTIONAL_VALUE else word for word in arguments(case)]
+    stdin = case / "stdin"
+    return answer(
+        case,
+        arguments(case),
+        environment(case),
+        lambda: stdin.read_bytes() if stdin.exists() else b"",
+    )
+
+
+def answer(folder: Path, words: Sequence[str], environ: dict[str, str], stdin: Callable[[], bytes]) -> str:
+    """Standard output of `bake WORDS` in a folder. Raises our errors."""
+    words = [f"{word}=true" if word in _OPTIONAL_VALUE else word for word in words]
     given = _parser().parse_intermixed_args(words)
     call = parse_call("check" if given.check else given.call)
     extra, disable_policies = flag_overrides(
@@ -62,13 +74,12 @@ def _answer(case: Path) -> str:
         policies=given.policy,
     )
     positional = split_arguments(given.names)
-    stdin = case / "stdin"
     definition = load(
         LoadOptions(
-            cwd=str(case),
-            environ=environment(case),
+            cwd=str(folder),
+            environ=environ,
             files=given.file,
-            stdin=lambda: stdin.read_bytes() if stdin.exists() else b"",
+            stdin=stdin,
             variables=parse_vars(given.var),
             command_context=positional.command_context,
         )
