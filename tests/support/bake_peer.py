@@ -62,7 +62,7 @@ class BakePeer:
             requests.append(
                 {
                     "Folder": str(folder),
-                    "Env": {"HOME": str(folder), **question.environment},
+                    "Env": _environment(question, folder),
                     "Args": question.words,
                     "Stdin": b64encode(question.stdin).decode(),
                     "Repeat": repeat,
@@ -74,7 +74,7 @@ class BakePeer:
     def ours(self, question: Question) -> Outcome:
         folder = self._folder(question, 0)
         try:
-            text = answer(folder, question.words, question.environment, lambda: question.stdin)
+            text = answer(folder, question.words, _environment(question, folder), lambda: question.stdin)
             return Outcome(text)
         except BakehouseError as error:
             return Outcome("", error.message, f"{error.excerpt}\n" if error.excerpt else "")
@@ -88,6 +88,10 @@ class BakePeer:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(data)
         return folder
+
+
+def _environment(question: Question, folder: Path) -> dict[str, str]:
+    return {"HOME": str(folder), **question.environment}
 
 
 @contextmanager

@@ -299,9 +299,10 @@ class Evaluator:
             state.instances = [Instance(self._global)]
         else:
             state.instances = self._instances(content.attributes.get("matrix"))
-        seen = set()
         for instance in state.instances:
             instance.name = instance_name(block, state.attributes, self._name_evaluator(instance.scope))
+        seen = set()
+        for instance in state.instances:
             if instance.name in seen:
                 raise Failure(f'duplicate name "{instance.name}"')
             seen.add(instance.name)
@@ -314,7 +315,15 @@ class Evaluator:
         value, findings = self._evaluate(matrix.expr, self._global, self._load(self._global, matrix.expr))
         if findings:
             raise Findings(findings)
-        return [Instance(Scope(self._global.context.child(names))) for names in expand_matrix(value)]
+        try:
+            combinations = expand_matrix(value)
+        except LimitError as error:
+            raise Findings([_too_large(error, matrix.expr)]) from None
+        # Without an axis there is nothing that a scope of its own would hold.
+        return [
+            Instance(Scope(self._global.context.child(names)) if names else self._global)
+            for names in combinations
+        ]
 
     def _name_evaluator(self, scope: Scope) -> Callable[[Expression], Value]:
         def evaluate(expression: Expression) -> Value:

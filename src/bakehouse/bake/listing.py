@@ -114,7 +114,7 @@ def _measure(cells: list[list[str]], widths: list[list[int]], start: int, end: i
         while last < end and len(cells[last]) - 1 > column:
             last += 1
         widest = max(len(cells[index][column]) for index in range(line, last))
-        width = 0 if widest == 0 else -(-(widest + 1) // 8) * 8
+        width = -(-(widest + 1) // 8) * 8
         for index in range(line, last):
             widths[index].append(width)
         _measure(cells, widths, line, last, column + 1)

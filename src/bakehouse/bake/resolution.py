@@ -124,6 +124,8 @@ class Resolver:
                 cut = cut or parent_cut
             if parent is not None:
                 merge_target(target, parent)
+                # Parents of parents are no longer of interest, and would double with each level.
+                target.inherits = None
         merge_target(target, definition)
         target.base = definition.base
         if name in self._overrides:

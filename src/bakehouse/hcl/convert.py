@@ -76,20 +76,10 @@ def conversion(got: Type, want: Type, unsafe: bool) -> Conversion | None:
 
     def change(value: Value, path: Path) -> Value:
         if value.raw is None or value.raw is UNKNOWN:
-            if value.raw is UNKNOWN and _is_empty(value.type) and want.is_collection:
-                # What it will be is known all the same.
-                return known(Value(value.type, {} if isinstance(value.type, ObjectType) else ()), path)
             return Value(_dynamic_replaced(value.type, want.without_optional()), value.raw)
         return known(value, path)
 
     return change
-
-
-def _is_empty(type_: Type) -> bool:
-    """Whether values of the type have no parts."""
-    return (isinstance(type_, ObjectType) and not type_.attributes) or (
-        isinstance(type_, TupleType) and not type_.elements
-    )
 
 
 def _same(value: Value, path: Path) -> Value:

@@ -22,6 +22,8 @@ _ALL_ELEMENTS = 32 * 2**20
 _ALL_STEPS = 5_000_000
 #: A call takes as long as so many items.
 STEPS_OF_A_CALL = 10
+#: So does making a target.
+STEPS_OF_A_TARGET = 50
 
 
 class LimitError(DefinitionError):

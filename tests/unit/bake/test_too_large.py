@@ -72,6 +72,23 @@ def test_repetitions(monkeypatch: pytest.MonkeyPatch, expression: str) -> None:
     assert "-.hcl:3,10-" in error.message
 
 
+def test_matrices_of_too_many_targets() -> None:
+    axes = ", ".join(f"{axis} = range(1000)" for axis in "abc")
+    error = _refusal(f'target "t" {{\n  name = "t-${{a}}-${{b}}-${{c}}"\n  matrix = {{ {axes} }}\n}}\n')
+    assert error.message.startswith("-.hcl:3,12-65: Definition too large; ")
+
+
+def test_parents_named_twice_on_every_level() -> None:
+    parts = [
+        f'target "t{n}" {{\n  inherits = ["t{n + 1}", "t{n + 1}"]\n  annotations = ["a{n}=b"]\n}}\n'
+        for n in range(100)
+    ]
+    text = "".join(parts) + 'target "t100" {}\n'
+    definition = load(LoadOptions(cwd="/", environ={}, files=["-"], stdin=text.encode))
+    resolved = definition.resolve(["*"], [])
+    assert len(resolved.targets["t0"].annotations) == 100
+
+
 def test_the_count_begins_anew_with_each_definition(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "_ALL_STEPS", 1500)
     text = 'target "t" { args = { x = length([for a in range(1000) : a]) } }'
