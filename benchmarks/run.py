@@ -175,6 +175,66 @@ def large_file(root: Path) -> Path:
     return folder
 
 
+def ten_services(root: Path) -> Path:
+    """What a project of ten images commonly looks like."""
+    folder = root / "services"
+    folder.mkdir()
+    names = [f"service-{n}" for n in range(10)]
+    listed = ", ".join(f'"{name}"' for name in names)
+    parts = [
+        'variable "TAG" { default = "latest" }\nvariable "REGISTRY" { default = "example.com/team" }\n'
+        f'group "default" {{ targets = [{listed}] }}\n'
+        'target "_common" {\n  args = { GO_VERSION = "1.22" }\n  platforms = ["linux/amd64", "linux/arm64"]\n}\n'
+    ]
+    parts += [
+        f'target "{name}" {{\n  inherits = ["_common"]\n  target = "{name}"\n'
+        f'  tags = ["${{REGISTRY}}/{name}:${{TAG}}", notequal("", TAG) ? "${{REGISTRY}}/{name}:dev" : ""]\n'
+        f'  cache-from = ["type=gha,scope={name}"]\n}}\n'
+        for name in names
+    ]
+    (folder / "docker-bake.hcl").write_text("".join(parts))
+    return folder
+
+
+def thousand_of_a_matrix(root: Path) -> Path:
+    folder = root / "matrix"
+    folder.mkdir()
+    (folder / "docker-bake.hcl").write_text(
+        """variable "VERSION" { default = "1.2.3" }
+
+function "tags" {
+  params = [name]
+  result = ["r/${name}:${VERSION}", "r/${name}:${join(".", slice(split(".", VERSION), 0, 2))}"]
+}
+
+target "default" {
+  name = "t-${a}-${b}-${c}"
+  matrix = {
+    a = range(10)
+    b = [for n in range(10) : "x${n}"]
+    c = [for n in range(10) : "y${n}"]
+  }
+  args = { A = a, B = upper(b), S = substr(sha256("${a}${b}${c}"), 0, 8), F = format("%03d-%s", a, c) }
+  tags = tags("t-${b}")
+}
+"""
+    )
+    return folder
+
+
+def ten_thousand_targets(root: Path) -> Path:
+    folder = root / "huge"
+    folder.mkdir()
+    parts = ['variable "TAG" { default = "latest" }\ntarget "base" { args = { V = 1 } }\n']
+    parts += [
+        f'target "t{n}" {{\n  inherits = ["base"]\n  target = "s{n}"\n  tags = ["r/t{n}:${{TAG}}"]\n}}\n'
+        for n in range(10_000)
+    ]
+    parts.append('group "default" { targets = ["t0"] }\n')
+    (folder / "docker-bake.hcl").write_text("".join(parts))
+    return folder
+
+
 def ten_targets(root: Path) -> Path:
     folder = root / "ten"
     (folder / "src").mkdir(parents=True)
@@ -261,9 +321,18 @@ def cases(bench: Bench) -> list[Case]:
     salt = iter(range(1, 1_000_000))
     out: list[Case] = []
 
-    for name, title, folder in (
-        ("print-small", "`--print` of a small file", small_file(root)),
-        ("print-1000", "`--print` of 1,000 targets with functions", large_file(root)),
+    for name, title, folder, rounds in (
+        ("print-small", "`--print` of a small file", small_file(root), 15),
+        ("print-10", "`--print` of 10 targets", ten_services(root), 15),
+        ("print-1000", "`--print` of 1,000 targets with functions", large_file(root), 15),
+        (
+            "print-matrix",
+            "`--print` of a matrix of 1,000 targets with functions",
+            thousand_of_a_matrix(root),
+            15,
+        ),
+        # buildx takes minutes.
+        ("print-10000", "`--print` of one of 10,000 targets", ten_thousand_targets(root), 1),
     ):
         out.append(
             Case(
@@ -273,7 +342,8 @@ def cases(bench: Bench) -> list[Case]:
                     OURS: lambda folder=folder: bench.ours("bake", "--print", cwd=folder),
                     BUILDX: lambda folder=folder: bench.buildx("bake", "--print", cwd=folder),
                 },
-                rounds=15,
+                rounds=rounds,
+                warm=0 if rounds == 1 else 1,
             )
         )
 

@@ -30,6 +30,7 @@ from bakehouse.bake.fields import BLOCKS, FIELDS, Field  # noqa: E402
 from bakehouse.cli.flags import BOOL, INT, LIST, Flag  # noqa: E402
 from bakehouse.cli.main import COMMANDS, UNBUILT  # noqa: E402
 from bakehouse.cli.options import BAKE, BUILD  # noqa: E402
+from bakehouse.hcl.functions import FUNCTION_GROUPS, stdlib  # noqa: E402
 from bakehouse.insight.lint.rules import RULES  # noqa: E402
 
 _PART = re.compile(r"(<!-- generated: ([a-z-]+) -->\n).*?(<!-- end: \2 -->)", re.DOTALL)
@@ -206,6 +207,36 @@ def _code_row(code: ErrorCode, texts: Mapping[str, str]) -> tuple[str, ...]:
     return f"`{code.name}`", ", ".join(code.categories), texts[code.name], rooms
 
 
+_FUNCTION_GROUPS = {
+    "Text": ("text", "formatting", "regexes"),
+    "Numbers": ("number",),
+    "Comparison and logic": ("logic", "speculation"),
+    "Collections": ("collection", "sets"),
+    "Encodings and digests": ("encoding", "digests"),
+    "Times, networks, paths and versions": ("times", "network", "paths"),
+}
+
+
+def functions_part(texts: Mapping[str, Mapping[str, str]]) -> str:
+    paired("function", stdlib(), texts["functions"])
+    if sorted(group for groups in _FUNCTION_GROUPS.values() for group in groups) != sorted(FUNCTION_GROUPS):
+        raise OutOfStep("docs/generate.py: the headings of functions do not cover the groups of the library")
+    parts = []
+    for title, groups in _FUNCTION_GROUPS.items():
+        names = sorted(name for group in groups for name in FUNCTION_GROUPS[group].split())
+        rows = [(f"`{_signature(name)}`", texts["functions"][name]) for name in names]
+        parts.append(f"\n## {title}\n\n" + table(("function", "what it gives"), rows))
+    return "".join(parts) + "\n"
+
+
+def _signature(name: str) -> str:
+    function = stdlib(home_directory=str, now=float)[name]
+    parameters = [parameter.name for parameter in function.params]
+    if function.variadic is not None:
+        parameters.append(f"{function.variadic.name}...")
+    return f"{name}({', '.join(parameters)})"
+
+
 PARTS: Mapping[str, tuple[str, Callable[[Mapping[str, Mapping[str, str]]], str]]] = {
     "commands": ("cli.md", commands_part),
     "unbuilt-commands": ("cli.md", unbuilt_part),
@@ -214,6 +245,7 @@ PARTS: Mapping[str, tuple[str, Callable[[Mapping[str, Mapping[str, str]]], str]]
     "blocks": ("bake-fields.md", blocks_part),
     "lint-rules": ("lint-rules.md", rules_part),
     "error-codes": ("errors.md", codes_part),
+    "functions": ("hcl-functions.md", functions_part),
 }
 
 

@@ -9,6 +9,7 @@ from bakehouse.bake.findings import Failure
 from bakehouse.bake.kinds import Kind, Unsuitable
 from bakehouse.bake.target import Group, Target
 from bakehouse.hcl.convert import ConversionError, convert
+from bakehouse.hcl.limits import STEPS_OF_A_TARGET, spend
 from bakehouse.hcl.types import STRING
 from bakehouse.hcl.values import object_, string
 
@@ -129,6 +130,7 @@ def expand_matrix(value: Value) -> list[dict[str, Value]]:
     for axis, values in value.raw.items():
         if not values.can_iterate() or not values.is_known:
             raise Failure("matrix values must be a list")
+        spend(STEPS_OF_A_TARGET * len(values.raw) * len(combinations))
         combinations = [
             {**combination, axis: element} for element in values.elements() for combination in combinations
         ]

@@ -23,7 +23,8 @@ from bakehouse.bake.pooling import Evaluated, pool
 from bakehouse.bake.user_functions import FunctionTable, make_function
 from bakehouse.bake.variables import Overriding, validate
 from bakehouse.diagnostics import Diagnostic
-from bakehouse.hcl import EvalContext, stdlib
+from bakehouse.hcl import EvalContext, limits, stdlib
+from bakehouse.hcl.limits import LimitError
 from bakehouse.hcl.traversal import TraverseAttribute
 from bakehouse.hcl.types import STRING
 from bakehouse.hcl.values import DYNAMIC_UNKNOWN, Value, map_, object_, string
@@ -100,6 +101,7 @@ class Evaluator:
 
     def evaluate_variables(self) -> None:
         """The first half of `evaluate`: variables and their validations, enough for listing them."""
+        limits.restart()
         for name in self._built_ins:
             self._resolve_name(self._global, name)
         self._step(self._variable_findings())
@@ -237,7 +239,10 @@ class Evaluator:
                 self.variables[kind] = object_(
                     {name: stored[name].as_value(kind) for name in names if name in stored}
                 )
-        return expression.evaluate(scope.context)
+        try:
+            return expression.evaluate(scope.context)
+        except LimitError as error:
+            raise Findings([_too_large(error, expression)]) from None
 
     def _global_value(self, expression: Expression) -> Value:
         """The value of an expression in the global scope. Raises `Findings`."""
@@ -346,9 +351,10 @@ class Evaluator:
             state.instances = [Instance(self._global)]
         else:
             state.instances = self._instances(content.attributes.get("matrix"))
-        seen = set()
         for instance in state.instances:
             instance.name = instance_name(block, state.attributes, self._name_evaluator(instance.scope))
+        seen = set()
+        for instance in state.instances:
             if instance.name in seen:
                 raise Failure(f'duplicate name "{instance.name}"')
             seen.add(instance.name)
@@ -361,7 +367,15 @@ class Evaluator:
         value, findings = self._evaluate(matrix.expr, self._global, self._load(self._global, matrix.expr))
         if findings:
             raise Findings(findings)
-        return [Instance(Scope(self._global.context.child(names))) for names in expand_matrix(value)]
+        try:
+            combinations = expand_matrix(value)
+        except LimitError as error:
+            raise Findings([_too_large(error, matrix.expr)]) from None
+        # Without an axis there is nothing that a scope of its own would hold.
+        return [
+            Instance(Scope(self._global.context.child(names)) if names else self._global)
+            for names in combinations
+        ]
 
     def _name_evaluator(self, scope: Scope) -> Callable[[Expression], Value]:
         def evaluate(expression: Expression) -> Value:
@@ -459,6 +473,16 @@ class Evaluator:
         if not findings:
             instance.done.add(name)
         return findings
+
+
+def _too_large(error: LimitError, expression: Expression) -> Diagnostic:
+    return Diagnostic(
+        "Definition too large",
+        f"The definition asks for too much: {error}.",
+        subject=expression.range,
+        context=expression.range,
+        code=error.code,
+    )
 
 
 def _finding(summary: str, error: Exception, subject: SourceRange, context: SourceRange) -> Diagnostic:

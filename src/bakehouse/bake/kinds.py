@@ -134,7 +134,7 @@ class TextListKind(Kind):
 
     def decode(self, value: Value) -> list[str] | None:
         raw = value.raw
-        if type(raw) is tuple and value.type.kind in ("tuple", "list"):
+        if type(raw) is tuple and raw and value.type.kind in ("tuple", "list"):
             texts = [element.raw for element in raw]
             if all(type(text) is str for text in texts):
                 return texts
@@ -167,7 +167,7 @@ class TextMapKind(Kind):
 
     def decode(self, value: Value) -> dict[str, str] | None:
         raw = value.raw
-        if not (type(raw) is dict and all(type(member.raw) is str for member in raw.values())):
+        if not (type(raw) is dict and raw and all(type(member.raw) is str for member in raw.values())):
             raw = known(converted(value, TEXT_MAP)).raw
             if raw is None:
                 return None

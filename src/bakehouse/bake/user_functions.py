@@ -8,6 +8,7 @@ from bakehouse.bake.declarations import has_errors, message_of
 from bakehouse.bake.findings import Failure, Findings
 from bakehouse.diagnostics import Diagnostic
 from bakehouse.hcl import Function, FunctionError, Parameter, as_keyword, as_list
+from bakehouse.hcl.limits import STEPS_OF_A_CALL, spend
 from bakehouse.hcl.types import DYNAMIC
 from bakehouse.hcl.values import tuple_
 
@@ -104,6 +105,7 @@ class _Body:
         self._scope = scope
 
     def __call__(self, arguments: list[Value], expected: Type) -> Value:
+        spend(STEPS_OF_A_CALL)
         count = len(self._names)
         variables = dict(zip(self._names, arguments, strict=False))
         if self._variadic:

@@ -71,6 +71,13 @@ def quote(text: str) -> str:
     return '"' + "".join([_quote_one(char) for char in text]) + '"'
 
 
+def quote_rune(char: str) -> str:
+    """One character as a Go character literal (`%q` of a rune)."""
+    if char == "'":
+        return "'\\''"
+    return "'\"'" if char == '"' else f"'{_quote_one(char)}'"
+
+
 def _quote_one(char: str) -> str:
     if char in _ESCAPES:
         return _ESCAPES[char]

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from bakehouse.go.jsontext import quote_json
-from bakehouse.go.text import replace_invalid
+from bakehouse.go.jsontokens import Decoder, Delimiter, JsonError, Number
+from bakehouse.go.text import quote
 from bakehouse.hcl import numbers
 from bakehouse.hcl.convert import ConversionError, convert
+from bakehouse.hcl.limits import check_parts, joined
 from bakehouse.hcl.types import (
     BOOL,
     DYNAMIC,
@@ -22,6 +24,7 @@ from bakehouse.hcl.values import (
     UNKNOWN,
     Value,
     boolean,
+    can_be_collection,
     list_,
     map_,
     null,
@@ -33,8 +36,9 @@ from bakehouse.hcl.values import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, NoReturn
+    from typing import Any
 
+    from bakehouse.go.jsontokens import Token
     from bakehouse.hcl.convert import Path
 
 
@@ -44,12 +48,13 @@ def to_json(value: Value, type_: Type | None = None) -> str:
     (`{"value":…,"type":…}`), as go-cty does. Raises ConversionError for what is unknown or infinite."""
     out: list[str] = []
     _encode(value, value.type if type_ is None else type_, (), out)
-    return "".join(out)
+    return joined("", out)
 
 
 def _encode(value: Value, type_: Type, path: Path, out: list[str]) -> None:
     if value.raw is UNKNOWN:
         raise ConversionError(path, "value is not known")
+    check_parts(len(out) // 3)
     if type_ is DYNAMIC and value.type is not DYNAMIC:
         out.append('{"value":')
         _encode(value, value.type, path, out)
@@ -112,79 +117,21 @@ def type_to_json(type_: Type) -> str:
     return '"dynamic"' if type_ is DYNAMIC else f'"{type_.kind}"'
 
 
-class _Literal(str):
-    """The text of a JSON number."""
-
-    __slots__ = ()
-
-
-def _load(text: str) -> Any:
-    """JSON with numbers as `_Literal` and objects as lists of pairs wrapped in `_Pairs`. Raises
-    ConversionError in the words of Go's decoder."""
-    import json
-
-    decoder = json.JSONDecoder(
-        object_pairs_hook=_Pairs, parse_int=_Literal, parse_float=_Literal, parse_constant=_no_constant
-    )
-    start = len(text) - len(text.lstrip(" \t\r\n"))
-    if start == len(text):
-        raise ConversionError((), "EOF")
-    try:
-        data, end = decoder.raw_decode(text, start)
-    except json.JSONDecodeError as error:
-        raise ConversionError((), _decoder_message(text, error.pos, error.msg)) from None
-    except RecursionError:
-        raise ConversionError((), "exceeded max depth") from None
-    if text[end:].strip(" \t\r\n"):
-        raise ConversionError((), "extraneous data after JSON object")
-    return data
-
-
-class _Pairs(list[tuple[str, object]]):
-    """The members of a JSON object in order, repetitions included."""
-
-    __slots__ = ()
-
-
-def _no_constant(name: str) -> NoReturn:
-    raise ConversionError((), f"invalid character '{name[0]}' looking for beginning of value")
-
-
-def _decoder_message(text: str, at: int, message: str) -> str:
-    if at >= len(text):
-        return "EOF"
-    if message.startswith("Unterminated string") or any(
-        word.startswith(text[at:]) for word in ("true", "false", "null")
-    ):
-        return "unexpected EOF"
-    char = text[at]
-    shown = f"'{char}'" if char != "'" else "'\\''"
-    if message.startswith("Expecting property name"):
-        if text[:at].rstrip(" \t\r\n").endswith("{"):
-            return f"invalid character {shown}"
-        return f"invalid character {shown} looking for beginning of object key string"
-    if message.startswith("Expecting ':'"):
-        return f"invalid character {shown} after object key"
-    if message.startswith("Expecting ','"):
-        opened = text.rfind("[", 0, at) > text.rfind("{", 0, at)
-        return f"invalid character {shown} after {'array element' if opened else 'object key:value pair'}"
-    if message.startswith("Invalid control character"):
-        return f"invalid character {go_char(char)} in string literal"
-    if message.startswith("Invalid \\"):
-        return f"invalid character '{text[at + 1 : at + 2]}' in string escape code"
-    return f"invalid character {shown} looking for beginning of value"
-
-
-def go_char(char: str) -> str:
-    """A character as Go quotes it."""
-    from bakehouse.go.text import quote
-
-    return "'" + quote(char)[1:-1] + "'"
+#: How deep a text may nest. Go takes any depth; nobody writes more.
+MAX_DEPTH = 200
 
 
 def from_json(text: str) -> Value:
-    """The value that JSON describes: objects and tuples of primitives. Raises ConversionError."""
-    return _implied(_load(text))
+    """The value that JSON describes: objects and tuples of primitives. Raises ConversionError in the words of Go's
+    decoder, which reads on until the first fault."""
+    decoder = Decoder(text)
+    try:
+        value = _implied(decoder, decoder.token(), 0)
+    except JsonError as error:
+        raise ConversionError((), str(error)) from None
+    if decoder.more():
+        raise ConversionError((), "extraneous data after JSON object")
+    return value
 
 
 def implied_type(text: str) -> Type:
@@ -192,23 +139,34 @@ def implied_type(text: str) -> Type:
     return from_json(text).type
 
 
-def _implied(data: Any) -> Value:
-    if data is None:
+def _implied(decoder: Decoder, token: Token, depth: int) -> Value:
+    """The value that begins with `token`. Raises JsonError, ConversionError."""
+    if token is None:
         return null()
-    if isinstance(data, bool):
-        return boolean(data)
-    if isinstance(data, _Literal):
-        return _number(data, ())
-    if isinstance(data, str):
-        return string(replace_invalid(data))
-    if not isinstance(data, _Pairs):
-        return tuple_([_implied(element) for element in data])
+    if isinstance(token, bool):
+        return boolean(token)
+    if isinstance(token, Number):
+        return _number(token, ())
+    if not isinstance(token, Delimiter):
+        return string(token)
+    if depth == MAX_DEPTH:
+        raise JsonError("exceeded max depth")
+    if token == "{":
+        return _implied_object(decoder, depth + 1)
+    elements = []
+    while (token := decoder.token()) != "]" or not isinstance(token, Delimiter):
+        elements.append(_implied(decoder, token, depth + 1))
+    return tuple_(elements)
+
+
+def _implied_object(decoder: Decoder, depth: int) -> Value:
     members: dict[str, Value] = {}
-    for key, element in data:
-        value = _implied(element)
+    while not isinstance(key := decoder.token(), Delimiter):
+        assert isinstance(key, str)
+        value = _implied(decoder, decoder.token(), depth)
         if key in members and members[key].type != value.type:
-            raise ConversionError((), f'duplicate "{key}" property in JSON object')
-        members[replace_invalid(key)] = value
+            raise ConversionError((), f"duplicate {quote(key)} property in JSON object")
+        members[key] = value
     return object_(members)
 
 
@@ -221,92 +179,162 @@ def _number(data: str, path: Path) -> Value:
 
 def from_json_typed(text: str, type_: Type) -> Value:
     """The value of the type `type_` that JSON describes; primitives convert where that is harmless (1 to
-    `"1"`). Parts that are dynamic must carry their type. Raises ConversionError."""
-    return _typed(_load(text), type_, ())
+    `"1"`). Parts that are dynamic must carry their type. What follows the value is not looked at. Raises
+    ConversionError."""
+    return _typed(text, type_, ())
 
 
-def _typed(data: Any, type_: Type, path: Path) -> Value:
-    if data is None:
-        return null(type_)
-    if type_ is DYNAMIC:
-        return _dynamic(data, path)
-    if type_.is_primitive:
-        return _primitive(data, type_, path)
-    if isinstance(type_, (MapType, ObjectType)):
-        if not isinstance(data, _Pairs):
-            raise ConversionError(path, "missing expected {")
-        return _typed_members(data, type_, path)
-    if not isinstance(data, list) or isinstance(data, _Pairs):
-        raise ConversionError(path, "missing expected [")
+def _typed(text: str, type_: Type, path: Path) -> Value:
+    if len(path) > MAX_DEPTH:
+        raise ConversionError(path, "exceeded max depth")
+    try:
+        token = Decoder(text).token()
+        if token is None:
+            return null(type_)
+        if type_ is DYNAMIC:
+            return _dynamic(text, path)
+        if type_.is_primitive:
+            return _primitive(token, type_, path)
+        if isinstance(type_, (MapType, ObjectType)):
+            return _typed_members(text, type_, path)
+        return _typed_elements(text, type_, path)
+    except JsonError as error:
+        raise ConversionError(path, str(error)) from None
+
+
+def _opened(text: str, bracket: str) -> Decoder:
+    """A decoder past the opening bracket. Raises JsonError."""
+    decoder = Decoder(text)
+    _require(decoder, bracket)
+    return decoder
+
+
+def _require(decoder: Decoder, bracket: str) -> None:
+    token = decoder.token()
+    if not isinstance(token, Delimiter) or token != bracket:
+        raise JsonError(f"missing expected {bracket}")
+
+
+def _part(decoder: Decoder, what: str) -> str:
+    """The text of the next value."""
+    try:
+        return decoder.value()
+    except JsonError as error:
+        raise JsonError(f"failed to read {what}: {error}") from None
+
+
+def _key(decoder: Decoder, what: str) -> str:
+    try:
+        key = decoder.token()
+        if isinstance(key, (Delimiter, Number)) or not isinstance(key, str):
+            raise JsonError("missing expected object key")
+        return key
+    except JsonError as error:
+        raise JsonError(f"failed to read {what}: {error}") from None
+
+
+def _typed_elements(text: str, type_: Type, path: Path) -> Value:
+    decoder = _opened(text, "[")
+    elements: list[Value] = []
+    while decoder.more():
+        if isinstance(type_, TupleType):
+            if len(elements) == len(type_.elements):
+                raise JsonError(f"too many tuple elements (need {len(type_.elements)})")
+            of = type_.elements[len(elements)]
+        else:
+            assert isinstance(type_, (ListType, SetType))
+            of = type_.element
+        elements.append(_typed(_part(decoder, f"{type_.kind} value"), of, (*path, len(elements))))
+    _require(decoder, "]")
     if isinstance(type_, TupleType):
-        if len(data) != len(type_.elements):
-            amount = "too many" if len(data) > len(type_.elements) else "not enough"
-            raise ConversionError(path, f"{amount} tuple elements (need {len(type_.elements)})")
-        pairs = enumerate(zip(data, type_.elements, strict=True))
-        return tuple_([_typed(element, of, (*path, index)) for index, (element, of) in pairs])
+        if len(elements) != len(type_.elements):
+            raise JsonError(f"not enough tuple elements (need {len(type_.elements)})")
+        return tuple_(elements)
     assert isinstance(type_, (ListType, SetType))
-    elements = [_typed(element, type_.element, (*path, index)) for index, element in enumerate(data)]
+    if not can_be_collection(elements):
+        raise ConversionError(path, f"all elements of a {type_.kind} must have one type")
     return (list_ if isinstance(type_, ListType) else set_)(elements, type_.element)
 
 
-def _typed_members(data: _Pairs, type_: MapType | ObjectType, path: Path) -> Value:
+def _typed_members(text: str, type_: MapType | ObjectType, path: Path) -> Value:
+    decoder = _opened(text, "{")
     members: dict[str, Value] = {}
-    for key, element in data:
-        key = replace_invalid(key)
+    while decoder.more():
+        key = _key(decoder, f"{type_.kind} key")
         if isinstance(type_, MapType):
-            members[key] = _typed(element, type_.element, (*path, key))
-            continue
-        if key not in type_.attributes:
-            raise ConversionError(path, f'unsupported attribute "{key}"')
-        members[key] = _typed(element, type_.attributes[key], (*path, key))
+            of = type_.element
+        elif key in type_.attributes:
+            of = type_.attributes[key]
+        else:
+            raise JsonError(f"unsupported attribute {quote(key)}")
+        members[key] = _typed(_part(decoder, f"{type_.kind} value"), of, (*path, key))
+    _require(decoder, "}")
     if isinstance(type_, MapType):
+        if not can_be_collection(members.values()):
+            raise ConversionError(path, "all elements of a map must have one type")
         return map_(members, type_.element)
     for name, of in type_.attributes.items():
         members.setdefault(name, null(of))
     return object_(members)
 
 
-def _primitive(data: Any, type_: Type, path: Path) -> Value:
-    if isinstance(data, str) and (type_ is not BOOL or not isinstance(data, _Literal)):
-        if type_ is STRING:
-            return string(replace_invalid(data))
+def _primitive(token: Token, type_: Type, path: Path) -> Value:
+    if isinstance(token, str) and not isinstance(token, Delimiter):
         if type_ is NUMBER:
-            return _number(data, path)
-        try:
-            return convert(string(data), BOOL)
-        except ConversionError as error:
-            raise ConversionError(path, error.message) from None
-    if isinstance(data, bool) and type_ is not NUMBER:
-        return convert(boolean(data), type_)
+            return _number(token, path)
+        if type_ is STRING:
+            return string(token)
+        if not isinstance(token, Number):
+            try:
+                return convert(string(token), BOOL)
+            except ConversionError as error:
+                raise ConversionError(path, error.message) from None
+    if isinstance(token, bool) and type_ is not NUMBER:
+        return convert(boolean(token), type_)
     raise ConversionError(path, f"{type_.kind} is required")
 
 
-def _dynamic(data: Any, path: Path) -> Value:
-    if not isinstance(data, _Pairs):
-        raise ConversionError(path, "missing expected {")
-    members = dict(data)
-    for key in members:
-        if key not in ("type", "value"):
-            raise ConversionError(path, f'invalid key "{key}" in dynamically-typed value')
-    if "type" not in members:
-        raise ConversionError(path, "missing type in dynamically-typed value")
-    if "value" not in members:
-        raise ConversionError(path, "missing value in dynamically-typed value")
-    return _typed(members["value"], _type_from_json(members["type"], path), path)
+def _dynamic(text: str, path: Path) -> Value:
+    decoder = _opened(text, "{")
+    parts: dict[str, str] = {}
+    type_: Type | None = None
+    while decoder.more():
+        key = _key(decoder, "dynamic type descriptor key")
+        part = _part(decoder, "dynamic type descriptor value")
+        if key == "type":
+            type_ = _described_type(part, path)
+        elif key != "value":
+            raise JsonError(f"invalid key {quote(key)} in dynamically-typed value")
+        parts[key] = part
+    _require(decoder, "}")
+    if type_ is None:
+        raise JsonError("missing type in dynamically-typed value")
+    if "value" not in parts:
+        raise JsonError("missing value in dynamically-typed value")
+    return _typed(parts["value"], type_, path)
+
+
+def _described_type(text: str, path: Path) -> Type:
+    import json
+
+    try:
+        return _type_from_json(json.loads(text), path)
+    except RecursionError:
+        raise ConversionError(path, "exceeded max depth") from None
 
 
 def _type_from_json(data: Any, path: Path) -> Type:
     simple = {"string": STRING, "number": NUMBER, "bool": BOOL, "dynamic": DYNAMIC}
     if isinstance(data, str) and data in simple:
         return simple[data]
-    if isinstance(data, list) and not isinstance(data, _Pairs) and len(data) in (2, 3):
+    if isinstance(data, list) and len(data) in (2, 3):
         kind, inner = data[0], data[1]
         collections = {"list": ListType, "set": SetType, "map": MapType}
         if kind in collections:
             return collections[kind](_type_from_json(inner, path))
         if kind == "tuple" and isinstance(inner, list):
             return TupleType([_type_from_json(element, path) for element in inner])
-        if kind == "object" and isinstance(inner, _Pairs):
+        if kind == "object" and isinstance(inner, dict):
             optional = data[2] if len(data) == 3 else ()
-            return ObjectType({str(name): _type_from_json(of, path) for name, of in inner}, optional)
+            return ObjectType({name: _type_from_json(of, path) for name, of in inner.items()}, optional)
     raise ConversionError(path, "failed to decode type for dynamic value: invalid type description")

@@ -342,7 +342,8 @@ _ESCAPES = {'"': '"', "\\": "\\", "/": "/", "b": "\b", "f": "\f", "n": "\n", "r"
 
 
 def unescape(token: str) -> tuple[str | None, int]:
-    """The text of a JSON string token (with its quotes), or None and how many bytes into the token it went wrong.
+    """The text of a JSON string token (with its quotes), or None and how many bytes of the token were read until it
+    went wrong.
 
     Halves of surrogate pairs and bytes that are not UTF-8 become U+FFFD.
     """
@@ -361,20 +362,26 @@ def unescape(token: str) -> tuple[str | None, int]:
         if selector == "u":
             for _ in range(4):
                 if token[at : at + 1] not in _HEX or at >= size:
-                    return None, min(at + 1, size)
+                    return None, _bytes_read(token, at)
                 at += 1
             out.append(chr(int(token[at - 4 : at], 16)))
         elif selector in _ESCAPES:
             out.append(_ESCAPES[selector])
         else:
-            return None, min(at, size)
+            return None, _bytes_read(token, at - 1)
     if at != size - 1:
-        return None, size
+        return None, _bytes_read(token, size)
     joined = "".join(out)
     return _scrubbed(joined.encode("utf-16", "surrogatepass").decode("utf-16", "replace")), 0
 
 
 _HEX = frozenset("0123456789abcdefABCDEF")
+
+
+def _bytes_read(token: str, at: int) -> int:
+    """How far a reader of bytes has come that stumbles over the first byte of token[at], or over the end."""
+    before = len(token[:at].encode("utf-8", "surrogateescape"))
+    return before + 1 if at < len(token) else before
 
 
 def _scrubbed(text: str) -> str:

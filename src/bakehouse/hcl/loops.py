@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bakehouse.diagnostics import Diagnostic, SourceRange
 from bakehouse.hcl.expressions import _NO_NAMES, Node
+from bakehouse.hcl.limits import spend
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -96,6 +97,7 @@ class For(Node):
             return DYNAMIC_UNKNOWN, found
         if not self._condition_can_work(context, found) or collection.raw is UNKNOWN:
             return DYNAMIC_UNKNOWN, found
+        spend(len(collection.raw))
         if self.key is None:
             return self._tuple(collection, context, found)
         return self._object(collection, context, found)

@@ -300,14 +300,14 @@ def _quotient(negative: bool, upper: int, up: int, lower: int, low: int, bits: i
 
 
 def modulo(left: Number, right: Number) -> Number:
-    """The remainder with the sign of `left`; `left` itself when `right` is zero. Raises NumberError as `divide`."""
+    """The remainder with the sign of `left`; `left` itself when `right` is zero. Raises NumberError for infinities."""
     if isinstance(left, int) and isinstance(right, int) and right:
         rest = abs(left) % abs(right)
         return -rest if left < 0 else rest
-    if is_infinite(left) or is_infinite(right):
-        return multiply(left, right)
     if sign(right) == 0:
         return left
+    if is_infinite(left) or is_infinite(right):
+        raise NumberError("can't use modulo with zero and infinity")
     whole = to_int(divide(left, right))
     bits = precision(left)
     rounded = make(whole < 0, abs(whole), 0, bits)

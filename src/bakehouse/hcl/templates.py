@@ -63,6 +63,7 @@ class Template(Node):
             yield part, _NO_NAMES
 
     def evaluate(self, context: EvalContext | None) -> tuple[Value, list[Diagnostic]]:
+        from bakehouse.hcl.limits import joined
         from bakehouse.hcl.types import STRING
         from bakehouse.hcl.values import UNKNOWN, string, unknown
 
@@ -81,7 +82,7 @@ class Template(Node):
                 texts.append(self._text_of(value, part, found))
         if not known:
             return unknown(STRING), found
-        return string("" if found else "".join(texts)), found
+        return string("" if found else joined("", texts)), found
 
     def _text_of(self, value: Value, part: Node, found: list[Diagnostic]) -> str:
         from bakehouse.hcl.convert import ConversionError, convert
@@ -120,6 +121,7 @@ class TemplateJoin(Node):
 
     def evaluate(self, context: EvalContext | None) -> tuple[Value, list[Diagnostic]]:
         from bakehouse.hcl.convert import ConversionError, convert
+        from bakehouse.hcl.limits import joined
         from bakehouse.hcl.types import STRING
         from bakehouse.hcl.values import UNKNOWN, string, unknown
 
@@ -145,7 +147,7 @@ class TemplateJoin(Node):
             if value.raw is UNKNOWN:
                 return unknown(STRING), found
             texts.append(value.raw)
-        return string("".join(texts)), found
+        return string(joined("", texts)), found
 
 
 class TemplateWrap(Node):

@@ -6,9 +6,11 @@ Conversions between types live in `convert`, values in `values`. On the start-up
 
 from __future__ import annotations
 
+from bakehouse.hcl.limits import BIG_COLLECTION, check_elements
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping
 
 
 class Type:
@@ -18,6 +20,8 @@ class Type:
     kind = ""
     is_primitive = False
     is_collection = False
+    #: How many parts it names, and they name.
+    weight = 0
 
     def friendly_name(self) -> str:
         """The name used in messages about a value: `string`, `list of number`, `tuple`, `dynamic`."""
@@ -78,11 +82,12 @@ TYPE_CONSTRAINT = PrimitiveType("capsule", "type constraint", "type", False)
 class CollectionType(Type):
     """A list, set or map whose elements all have the type `element`."""
 
-    __slots__ = ("element",)
+    __slots__ = ("element", "weight")
     is_collection = True
 
     def __init__(self, element: Type) -> None:
         self.element = element
+        self.weight = element.weight + 1
 
     def friendly_name(self) -> str:
         return f"{self.kind} of {self.element.friendly_name()}"
@@ -125,14 +130,26 @@ class MapType(CollectionType):
     kind = "map"
 
 
+def _weight(parts: Collection[Type]) -> int:
+    """How many parts a type has, theirs included. Values share their parts, types too: what doubles in each line of
+    a definition must be stopped here, or else whoever walks over it never comes to an end. Raises LimitError."""
+    weight = len(parts)
+    for part in parts:
+        weight += part.weight
+    if weight > BIG_COLLECTION:
+        check_elements(weight)
+    return weight
+
+
 class TupleType(Type):
     """A sequence of fixed length; `elements` has one type a position."""
 
-    __slots__ = ("elements",)
+    __slots__ = ("elements", "weight")
     kind = "tuple"
 
     def __init__(self, elements: Iterable[Type]) -> None:
         self.elements = tuple(elements)
+        self.weight = _weight(self.elements)
 
     def friendly_name(self) -> str:
         return "tuple"
@@ -157,12 +174,13 @@ class ObjectType(Type):
     """A record; `attributes` maps names to types, in name order. `optional` names those that a conversion to this
     type may leave out (only in constraints; no value has a type with optional attributes)."""
 
-    __slots__ = ("attributes", "optional")
+    __slots__ = ("attributes", "optional", "weight")
     kind = "object"
 
     def __init__(self, attributes: Mapping[str, Type], optional: Iterable[str] = ()) -> None:
         self.attributes = {name: attributes[name] for name in sorted(attributes)}
         self.optional = frozenset(optional)
+        self.weight = _weight(self.attributes.values())
 
     def friendly_name(self) -> str:
         return "object"

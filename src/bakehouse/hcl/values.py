@@ -10,6 +10,7 @@ Equality of Python objects (`==`) is structural, including the type. Conversions
 from __future__ import annotations
 
 from bakehouse.hcl import numbers
+from bakehouse.hcl.limits import BIG_COLLECTION, BIG_TEXT, check_elements, check_parts, check_text
 from bakehouse.hcl.types import (
     BOOL,
     DYNAMIC,
@@ -104,10 +105,17 @@ class Value:
         raw = self.raw
         if raw is UNKNOWN:
             return False
-        if type(raw) is tuple:
-            return all(element.is_wholly_known() for element in raw)
-        if type(raw) is dict:
-            return all(element.is_wholly_known() for element in raw.values())
+        if type(raw) is not tuple and type(raw) is not dict:
+            return True
+        left, looked_at = [self], 0
+        while left:
+            raw = left.pop().raw
+            if raw is UNKNOWN:
+                return False
+            parts = raw.values() if type(raw) is dict else raw if type(raw) is tuple else ()
+            looked_at += len(parts)
+            check_parts(looked_at)
+            left += parts
         return True
 
     def can_iterate(self) -> bool:
@@ -189,6 +197,8 @@ def normalize(text: str) -> str:
 
 def string(text: str) -> Value:
     """A string value; the text is normalised."""
+    if len(text) > BIG_TEXT:
+        check_text(len(text))
     return Value(STRING, text if text.isascii() else normalize(text))
 
 
@@ -241,6 +251,8 @@ def can_be_collection(elements: Iterable[Value]) -> bool:
 def list_(elements: Iterable[Value], element_type: Type | None = None) -> Value:
     """A list of elements that all have one type; `element_type` is used when there are none."""
     raw = tuple(elements)
+    if len(raw) > BIG_COLLECTION:
+        check_elements(len(raw))
     return Value(ListType(_element_type(raw, element_type)), raw)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -52,7 +53,10 @@ def run_ours(case: Path) -> tuple[str, str]:
 
 
 def _answer(case: Path) -> str:
-    asked = ask_ours(case)
+    return _shown(ask_ours(case))
+
+
+def _shown(asked: Asked) -> str:
     if asked.listing:
         return render_list(asked.definition, parse_list(asked.listing))
     return print_json(asked.resolve())
@@ -74,7 +78,30 @@ class Asked:
 
 def ask_ours(case: Path, recorder: Recorder | None = None) -> Asked:
     """Loads a case as its command line says. Raises `BakehouseError`."""
-    words = [f"{word}=true" if word in _OPTIONAL_VALUE else word for word in arguments(case)]
+    stdin = case / "stdin"
+    return ask(
+        case,
+        arguments(case),
+        environment(case),
+        lambda: stdin.read_bytes() if stdin.exists() else b"",
+        recorder,
+    )
+
+
+def answer(folder: Path, words: Sequence[str], environ: dict[str, str], stdin: Callable[[], bytes]) -> str:
+    """Standard output of `bake WORDS` in a folder. Raises our errors."""
+    return _shown(ask(folder, words, environ, stdin))
+
+
+def ask(
+    folder: Path,
+    words: Sequence[str],
+    environ: dict[str, str],
+    stdin: Callable[[], bytes],
+    recorder: Recorder | None = None,
+) -> Asked:
+    """Loads what `bake WORDS` in a folder would. Raises our errors."""
+    words = [f"{word}=true" if word in _OPTIONAL_VALUE else word for word in words]
     given = _parser().parse_intermixed_args(words)
     call = parse_call("check" if given.check else given.call)
     extra, disable_policies = flag_overrides(
@@ -88,13 +115,12 @@ def ask_ours(case: Path, recorder: Recorder | None = None) -> Asked:
         policies=given.policy,
     )
     positional = split_arguments(given.names)
-    stdin = case / "stdin"
     definition = load(
         LoadOptions(
-            cwd=str(case),
-            environ=environment(case),
+            cwd=str(folder),
+            environ=environ,
             files=given.file,
-            stdin=lambda: stdin.read_bytes() if stdin.exists() else b"",
+            stdin=stdin,
             variables=parse_vars(given.var),
             command_context=positional.command_context,
             recorder=recorder,

@@ -12,7 +12,8 @@ if TYPE_CHECKING:
 
     from bakehouse.hcl.function import Function
 
-_GROUPS = {
+#: Names by the module that holds them.
+FUNCTION_GROUPS = {
     "collection": (
         "chunklist coalescelist compact concat contains distinct element flatten hasindex index indexof keys length "
         "lookup merge range reverselist slice values zipmap"
@@ -64,7 +65,7 @@ class Library:
     def __init__(
         self, home_directory: Callable[[], str] | None = None, now: Callable[[], float] | None = None
     ) -> None:
-        self._groups = {name: group for group, names in _GROUPS.items() for name in names.split()}
+        self._groups = {name: group for group, names in FUNCTION_GROUPS.items() for name in names.split()}
         self._loaded: dict[str, Function] = {}
         self._home_directory = home_directory
         self._now = now

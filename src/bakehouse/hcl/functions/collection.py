@@ -7,6 +7,7 @@ from bakehouse.hcl import numbers
 from bakehouse.hcl.convert import ConversionError, convert, unify
 from bakehouse.hcl.function import ArgumentError, Function, FunctionError, Parameter
 from bakehouse.hcl.functions.build import any_parameter, number_parameter, text_parameter, whole
+from bakehouse.hcl.limits import check_elements
 from bakehouse.hcl.types import (
     BOOL,
     DYNAMIC,
@@ -448,6 +449,7 @@ def _concat(arguments: list[Value], result: Type) -> Value:
                 argument = convert(argument, result)
             except ConversionError as error:
                 raise ArgumentError(index, error.message) from None
+        check_elements(len(elements) + len(argument.raw))
         elements += argument.raw
     return list_(elements, result.element) if isinstance(result, ListType) else tuple_(elements)
 

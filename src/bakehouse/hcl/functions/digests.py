@@ -5,6 +5,7 @@ from __future__ import annotations
 from bakehouse.go.text import quote
 from bakehouse.hcl.function import Function, FunctionError, Parameter
 from bakehouse.hcl.functions.build import text_function, text_parameter, whole
+from bakehouse.hcl.limits import spend
 from bakehouse.hcl.types import NUMBER, STRING, Type
 from bakehouse.hcl.values import Value, string
 
@@ -17,6 +18,11 @@ def _digest(algorithm: str) -> Function:
         return hashlib.new(algorithm, data, usedforsecurity=False).hexdigest()
 
     return text_function("str", hexadecimal)
+
+
+#: A second's work; each step up doubles it, and the highest cost would take a day.
+_AFFORDABLE_COST = 14
+_STEPS_AT_LEAST_COST = 200
 
 
 def _bcrypt(arguments: list[Value], result: Type) -> Value:
@@ -33,6 +39,11 @@ def _bcrypt(arguments: list[Value], result: Type) -> Value:
         raise FunctionError(
             f"{failure}crypto/bcrypt: cost {cost} is outside allowed inclusive range {MIN_COST}..{MAX_COST}"
         )
+    if cost > _AFFORDABLE_COST:
+        raise FunctionError(
+            f"{failure}bcrypt: cost {cost} takes too long, at most {_AFFORDABLE_COST} is accepted"
+        )
+    spend(_STEPS_AT_LEAST_COST << max(cost - MIN_COST, 0))
     import os
 
     return string(hash_password(password, 10 if cost < MIN_COST else cost, os.urandom(16)))

@@ -5,20 +5,22 @@ from __future__ import annotations
 import re
 
 from bakehouse.go.jsontext import quote_json
-from bakehouse.go.text import quote
+from bakehouse.go.text import quote, quote_rune
 from bakehouse.hcl import numbers
 from bakehouse.hcl.convert import ConversionError, convert
 from bakehouse.hcl.function import ArgumentError, Function, FunctionError
 from bakehouse.hcl.functions.build import any_parameter, text_parameter
 from bakehouse.hcl.graphemes import clusters, count_clusters
-from bakehouse.hcl.json_encoding import go_char, to_json
+from bakehouse.hcl.json_encoding import to_json
+from bakehouse.hcl.limits import joined
 from bakehouse.hcl.types import BOOL, NUMBER, STRING, ListType, Type
 from bakehouse.hcl.values import Value, list_, string, unknown
 from bakehouse.lazy import regex
 
 _STRINGS = ListType(STRING)
 _VERB = regex(r"%([0#\-+ ]*)([1-9][0-9]*)?(?:\.([0-9]*))?(?:\[([1-9][0-9]*)\])?([a-zA-Z])")
-_MAX_WIDTH = 1_000_000
+#: Widths, precisions and argument numbers.
+_MAX_COUNT = 1_000_000
 
 
 class _Verb:
@@ -29,13 +31,16 @@ class _Verb:
     def __init__(self, found: re.Match[str], offset: int, following: int) -> None:
         self.raw = found.group()
         self.flags = found.group(1)
-        self.width = int(found.group(2)) if found.group(2) else -1
-        self.precision = -1 if found.group(3) is None else int(found.group(3) or "0")
-        self.argument = int(found.group(4)) if found.group(4) else following
+        self.width = self._count(found.group(2)) if found.group(2) else -1
+        self.precision = -1 if found.group(3) is None else self._count(found.group(3) or "0")
+        self.argument = self._count(found.group(4)) if found.group(4) else following
         self.letter = found.group(5)
         self.offset = offset
-        if max(self.width, self.precision) > _MAX_WIDTH:
-            raise FunctionError(f"width or precision of {quote(self.raw)} is too large")
+
+    def _count(self, digits: str) -> int:
+        if len(digits) > 7 or int(digits) > _MAX_COUNT:
+            raise FunctionError(f"a number in {quote(self.raw)} is more than {_MAX_COUNT}")
+        return int(digits)
 
     @property
     def zero(self) -> bool:
@@ -78,7 +83,7 @@ def format_values(template: str, arguments: list[Value]) -> str:
     if highest < len(arguments):
         used = f"only {highest} used by format string" if highest else "no verbs in format string"
         raise ArgumentError(highest + 1, f"too many arguments; {used}")
-    return "".join(out)
+    return joined("", out)
 
 
 _PARTIAL = regex(r"%[0#\-+ ]*(?:[1-9][0-9]*)?(?:\.[0-9]*)?(?:\[(?:[1-9][0-9]*\]?)?)?")
@@ -91,7 +96,7 @@ def _bad_verb(template: str, mark: int) -> FunctionError:
     offset = len(template[:at].encode())
     if at >= len(template):
         return FunctionError(f"invalid format string starting at offset {offset}")
-    return FunctionError(f"unrecognized format character {go_char(template[at])} at offset {offset}")
+    return FunctionError(f"unrecognized format character {quote_rune(template[at])} at offset {offset}")
 
 
 def _formatted(verb: _Verb, arguments: list[Value]) -> str:

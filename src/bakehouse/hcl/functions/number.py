@@ -94,16 +94,10 @@ def _from_float(value: float) -> Value:
         raise FunctionError("the result is not a number") from None
 
 
-def _logarithm(value: float) -> float:
-    from math import inf, log, nan
-
-    if value == 0:
-        return -inf
-    return nan if value < 0 else log(value)
-
-
 def _log(arguments: list[Value], result: Type) -> Value:
-    upper, lower = _logarithm(real(arguments[0])), _logarithm(real(arguments[1]))
+    from bakehouse.go import floats
+
+    upper, lower = floats.log(real(arguments[0])), floats.log(real(arguments[1]))
     if lower == 0:
         from math import copysign, inf, nan
 
@@ -113,16 +107,9 @@ def _log(arguments: list[Value], result: Type) -> Value:
 
 
 def _pow(arguments: list[Value], result: Type) -> Value:
-    from math import inf, nan, pow
+    from bakehouse.go.floats import power
 
-    base, exponent = real(arguments[0]), real(arguments[1])
-    try:
-        return _from_float(pow(base, exponent))
-    except OverflowError:
-        odd = exponent % 2 == 1
-        return _from_float(-inf if base < 0 and odd else inf)
-    except ValueError:
-        return _from_float(inf if base == 0 else nan)
+    return _from_float(power(real(arguments[0]), real(arguments[1])))
 
 
 def _signum(arguments: list[Value], result: Type) -> Value:

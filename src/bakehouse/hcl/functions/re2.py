@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 
+from bakehouse.hcl.limits import check_text_size, spend
 from bakehouse.lazy import regex
 
 TYPE_CHECKING = False
@@ -69,7 +70,7 @@ class Pattern:
     def replace_all(self, text: str, template: str) -> str:
         """The text with every match replaced by `template`, in which `$1`, `$name` and `${name}` stand for groups."""
         out: list[str] = []
-        at = last_end = 0
+        at = last_end = size = 0
         while at <= len(text):
             found = self.search(text, at)
             if found is None:
@@ -77,6 +78,8 @@ class Pattern:
             out.append(text[last_end : found[0]])
             if found[1] > last_end or found[0] == 0:
                 out.append(self._expand(template, text, found))
+                size += len(out[-1])
+                check_text_size(size)
             last_end = found[1]
             at = max(at + 1, found[1])
         return "".join(out) + text[last_end:]
@@ -193,6 +196,7 @@ def _run(program: list[Instruction], text: str, start: int, slots: int) -> Group
         char = text[at : at + 1]
         following: list[tuple[int, Groups]] = []
         visited: set[int] = set()
+        spend(1 + len(threads))
         for place, groups in threads:
             operation, operand, target = program[place]
             if operation == _MATCH:

@@ -66,11 +66,13 @@ def _union(left: list[Value], right: list[Value]) -> list[Value]:
 
 
 def _intersection(left: list[Value], right: list[Value]) -> list[Value]:
-    return [element for element in left if element in right]
+    kept = set(right)
+    return [element for element in left if element in kept]
 
 
 def _difference(left: list[Value], right: list[Value]) -> list[Value]:
-    return [element for element in left if element not in right]
+    dropped = set(right)
+    return [element for element in left if element not in dropped]
 
 
 def _symmetric(left: list[Value], right: list[Value]) -> list[Value]:

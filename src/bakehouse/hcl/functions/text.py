@@ -6,6 +6,7 @@ from bakehouse.go.text import SPACES, lower, upper
 from bakehouse.hcl.function import ArgumentError, Function, FunctionError, Parameter
 from bakehouse.hcl.functions.build import number_parameter, text_function, text_parameter, whole
 from bakehouse.hcl.graphemes import clusters, count_clusters
+from bakehouse.hcl.limits import check_text_size, joined
 from bakehouse.hcl.types import NUMBER, STRING, ListType, Type
 from bakehouse.hcl.values import UNKNOWN, Value, integer, list_, string, unknown
 
@@ -63,7 +64,7 @@ def _join(arguments: list[Value], result: Type) -> Value:
                 which = f" of list {number}" if len(lists) > 1 else ""
                 raise ArgumentError(number, f"element {index}{which} is null; cannot concatenate null values")
             texts.append(element.raw)
-    return string(arguments[0].raw.join(texts))
+    return string(joined(arguments[0].raw, texts))
 
 
 def _sort(arguments: list[Value], result: Type) -> Value:
@@ -83,11 +84,16 @@ def _split(arguments: list[Value], result: Type) -> Value:
 def _indent(arguments: list[Value], result: Type) -> Value:
     spaces = whole(arguments[0])
     if spaces < 0:
-        raise FunctionError("panic in function implementation: strings: negative Repeat count")
+        raise ArgumentError(0, "the number of spaces must not be negative")
     text = arguments[1].raw
-    if spaces * text.count("\n") > 100_000_000:
-        raise FunctionError("the result would be too long")
+    check_text_size(len(text) + spaces * text.count("\n"))
     return string(text.replace("\n", "\n" + " " * spaces))
+
+
+def _replace(text: str, old: str, new: str) -> str:
+    if len(new) > len(old):
+        check_text_size(len(text) + text.count(old) * (len(new) - len(old)))
+    return text.replace(old, new)
 
 
 def _dynamic_text(name: str = "str", allow_unknown: bool = False) -> Parameter:
@@ -118,5 +124,5 @@ FUNCTIONS = {
     "trim": text_function("str cutset", lambda text, cutset: text.strip(cutset)),
     "trimprefix": text_function("str prefix", lambda text, prefix: text.removeprefix(prefix)),
     "trimsuffix": text_function("str suffix", lambda text, suffix: text.removesuffix(suffix)),
-    "replace": text_function("str substr replace", lambda text, old, new: text.replace(old, new)),
+    "replace": text_function("str substr replace", _replace),
 }

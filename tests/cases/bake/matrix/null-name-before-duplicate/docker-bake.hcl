@@ -1,0 +1,4 @@
+target "a" {
+  name = "a-${sanitize(x)}"
+  matrix = { x = ["b", "b", null] }
+}
