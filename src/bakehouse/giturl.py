@@ -23,6 +23,7 @@ _PATH_SAFE = "$&+,/:;=@!'()*~-._"
 _FLAGS = ("submodules", "keep-git-dir", "fetch-by-commit")
 
 
+_PASSWORD = regex(r"(://[^/?#@:\s]*:)[^/?#@\s]*@")
 _WITHOUT_SCHEME = "github.com/"
 
 
@@ -46,6 +47,11 @@ def is_git_ssh(text: str) -> bool:
         return parse_git_url(text).scheme == "ssh"
     except ValueError:
         return False
+
+
+def without_passwords(text: str) -> str:
+    """`text` with the passwords of all URLs in it made unreadable, as Go prints URLs."""
+    return _PASSWORD.sub(r"\1xxxxx@", text) if "://" in text else text
 
 
 class UnknownProtocol(ValueError):

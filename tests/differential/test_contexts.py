@@ -11,8 +11,10 @@ import hashlib
 import io
 import json
 import lzma
+import re
 import tarfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,6 +37,7 @@ from tests.support.services import BuildKit, Registry
 pytestmark = pytest.mark.peer
 
 COPY_ALL = "FROM scratch\nCOPY . /\n"
+WANTS = "FROM scratch\n# wanted:\nCOPY nothere /\n\n# end\n"
 ALL_OF_SRC = "FROM scratch\nCOPY --from=src . /\n"
 READS_SRC = 'FROM busybox\nRUN --mount=from=src,target=/in ["sh", "-c", "cp -r /in /out"]\n'
 
@@ -149,6 +152,7 @@ class Servers:
             value.replace("{web}", self.web.host)
             .replace("{daemon}", self.daemon)
             .replace("{commit}", self.repository.first)
+            .replace("{short}", self.repository.first[:7])
         )
 
 
@@ -193,12 +197,19 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
         web.serve("context.tar.bz2", bz2.compress(plain))
         web.serve("context.tar.xz", lzma.compress(plain))
         web.serve("context.tar.zst", zstd.compress(plain))
+        for name in ("tar", "tar.gz", "tar.bz2", "tar.xz"):
+            (root / "work").mkdir(exist_ok=True)
+            (root / f"work/context.{name}").write_bytes(web.answers[f"/context.{name}"].body)
         web.serve("text.Dockerfile", b"FROM scratch\nCOPY context /the-file\n")
         web.serve("other.Dockerfile", b"FROM scratch\nCOPY . /other/\n")
+        web.serve("readme", b"Read me\nfirst\n")
+        web.serve("wants.Dockerfile", WANTS.encode())
         web.answers["/moved.tar"] = Answer(b"", 302, {"Location": "/context.tar"})
         write(
             root / "work",
             {
+                "all.Dockerfile": COPY_ALL,
+                "wants.Dockerfile": WANTS,
                 "empty/.keep": "",
                 "dir/Dockerfile": COPY_ALL,
                 "dir/.dockerignore": "ignored\n",
@@ -271,3 +282,157 @@ def test_files_are_buildkits(id: str, baked: dict[str, tuple[Path, Path]]) -> No
     ours, theirs = baked[id]
     assert members(ours) == members(theirs)
     assert members(ours), "an empty result compares nothing"
+
+
+@dataclass(frozen=True)
+class Invocation:
+    """Arguments of `build` and what stands on standard input: the name of a file that the servers' folder holds."""
+
+    id: str
+    arguments: tuple[str, ...]
+    stdin: str = ""
+
+
+STDIN = [
+    Invocation("dockerfile-without-files", ("-",), "all.Dockerfile"),
+    Invocation("dockerfile-for-a-directory", ("-f-", "dir"), "all.Dockerfile"),
+    Invocation("dockerfile-for-a-repository", ("-f-", REPOSITORY + "#mytag"), "all.Dockerfile"),
+    Invocation("dockerfile-for-an-archive", ("-f-", "http://{web}/context.tar"), "all.Dockerfile"),
+    Invocation("tar", ("-",), "context.tar"),
+    Invocation("gzip", ("-",), "context.tar.gz"),
+    Invocation("bzip2", ("-",), "context.tar.bz2"),
+    Invocation("xz", ("-",), "context.tar.xz"),
+    Invocation("other-dockerfile", ("--file", "d/other", "-"), "context.tar.gz"),
+    Invocation("web-dockerfile", ("-f", "http://{web}/other.Dockerfile", "-"), "context.tar.gz"),
+    Invocation("web-dockerfile-for-a-directory", ("-f", "http://{web}/other.Dockerfile", "dir")),
+    Invocation("web-dockerfile-for-a-repository", ("-f", "http://{web}/other.Dockerfile", REPOSITORY)),
+    Invocation("dockerfile-outside", ("-f", "outside/Dockerfile", "dir")),
+    Invocation("dockerfile-in-a-repository", ("-f", "myfolder/Dockerfile", REPOSITORY)),
+]
+
+
+@dataclass(frozen=True)
+class Ran:
+    """One tool's run of an invocation: exit code, standard error, and the tar that it exported or would have."""
+
+    code: int
+    stderr: str
+    tar: Path
+
+
+@dataclass(frozen=True)
+class Tools:
+    """Both tools on the same arguments."""
+
+    servers: Servers
+    buildkit: BuildKit
+    bakehouse: Bakehouse
+    out: Path
+
+    def run(self, invocation: Invocation) -> tuple[Ran, Ran]:
+        """(ours, theirs)"""
+        arguments = [self.servers.filled(item) for item in invocation.arguments]
+        data = (self.servers.root / invocation.stdin).read_bytes() if invocation.stdin else b""
+        tars = [self.out / f"{tool}-{invocation.id}.tar" for tool in ("ours", "theirs")]
+        ours = self.bakehouse.run(
+            *("build", "-o", f"type=tar,dest={tars[0]}", *arguments),
+            cwd=self.servers.root,
+            input=data,
+            check=False,
+        )
+        theirs = self.buildkit.buildx(
+            *("build", "--progress=plain", "-o", f"type=tar,dest={tars[1]}", *arguments),
+            cwd=self.servers.root,
+            input=data.decode("latin-1"),
+            encoding="latin-1",
+        )
+        return (
+            Ran(ours.returncode, ours.stderr, tars[0]),
+            Ran(theirs.returncode, theirs.stderr, tars[1]),
+        )
+
+
+@pytest.fixture(scope="module")
+def ran(
+    servers: Servers, buildkit: BuildKit, registry: Registry, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, tuple[Ran, Ran]]:
+    """All invocations, several at once: they wait for each other's servers most of the time."""
+    out = tmp_path_factory.mktemp("ran")
+    tools = Tools(servers, buildkit, Bakehouse(out / "home", registry), out)
+    with ThreadPoolExecutor(4) as pool:
+        results = list(pool.map(tools.run, STDIN + ERRORS))
+    return {item.id: result for item, result in zip(STDIN + ERRORS, results, strict=True)}
+
+
+@pytest.mark.parametrize("id", [item.id for item in STDIN])
+def test_standard_input(id: str, ran: dict[str, tuple[Ran, Ran]]) -> None:
+    """Row C7: what `build` reads of standard input and of `-f` is what buildx reads."""
+    ours, theirs = ran[id]
+    assert theirs.code == 0, theirs.stderr
+    assert ours.code == 0, ours.stderr
+    assert members(ours.tar) == members(theirs.tar)
+
+
+ERRORS = [
+    Invocation("short-commit", (REPOSITORY + "#{short}",)),
+    Invocation("no-such-branch", (REPOSITORY + "#nowhere",)),
+    Invocation("no-such-folder", (REPOSITORY + "#:nowhere",)),
+    Invocation("folder-is-a-link", (REPOSITORY + "#:link",)),
+    Invocation("no-such-repository", ("http://{web}/git/none.git",)),
+    Invocation("unknown-query", (REPOSITORY + "?what=ever",)),
+    Invocation("two-references", (REPOSITORY + "?ref=mytag#main",)),
+    Invocation("wrong-checksum", (REPOSITORY + "?ref=mytag&checksum=" + "0" * 40,)),
+    Invocation("odd-checksum", (REPOSITORY + "?ref=mytag&checksum=xyz",)),
+    Invocation("no-dockerfile", (REPOSITORY + "#:docs",)),
+    Invocation("other-dockerfile-missing", ("-f", "nowhere", REPOSITORY)),
+    Invocation("dockerfile-is-a-folder", ("-f", "myfolder", REPOSITORY)),
+    Invocation("not-found", ("http://{web}/nothing",)),
+    Invocation("dockerfile-not-found", ("-f", "http://{web}/nothing", "dir")),
+    Invocation("text-that-is-no-dockerfile", ("http://{web}/readme",)),
+    Invocation("copy-of-a-missing-file", ("http://{web}/wants.Dockerfile",)),
+    Invocation("copy-without-files", ("-",), "wants.Dockerfile"),
+    Invocation("ambiguous", ("-f", "x", "-"), "all.Dockerfile"),
+    Invocation("archive-without-dockerfile", ("-f", "x", "-"), "context.tar.gz"),
+    Invocation("path-missing", ("nowhere",)),
+    Invocation("directory-without-dockerfile", ("empty",)),
+    Invocation("context-missing", ("--build-context", "src=nowhere", "dir")),
+    Invocation("context-is-a-file", ("--build-context", "src=local.Dockerfile", "dir")),
+    Invocation("context-of-no-kind", ("--build-context", "src=what://ever", "dir")),
+    Invocation("layout-without-the-tag", ("--build-context", "src=oci-layout://nowhere:x", "dir")),
+]
+
+
+#: What is said differently, of a run or on purpose, and what stands for it in the comparison.
+SAME = {
+    r"checksum of ref \S+:": "checksum of ref:",
+    # buildx looks for a policy file in remote contexts; its builds may fail there first.
+    r"failed to stat policy file Dockerfile.rego: ": "",
+    r"failed to solve: failed to read (dockerfile|downloaded context): ": "",
+    # A Go value that is printed.
+    r"\{(\S+) <nil>\}": r"\1",
+    # Why a layout cannot be used is said in words of our own.
+    r"(?s)could not be resolved: .*": "could not be resolved",
+}
+
+
+def last_words(stderr: str) -> str:
+    text = stderr[stderr.rindex("ERROR: ") :].partition("\nhint:")[0].strip()
+    for pattern, replacement in SAME.items():
+        text = re.sub(pattern, replacement, text)
+    return text
+
+
+@pytest.mark.parametrize("id", [item.id for item in ERRORS])
+def test_errors_are_buildkits(id: str, ran: dict[str, tuple[Ran, Ran]]) -> None:
+    """Rows C3, C7 and C9: the same words, exit code 1, and nothing exported."""
+    ours, theirs = ran[id]
+    assert theirs.code == 1
+    assert last_words(ours.stderr) == last_words(theirs.stderr)
+    assert excerpt(ours.stderr) == excerpt(theirs.stderr)
+    assert ours.code == 1
+    assert not ours.tar.exists()
+
+
+def excerpt(stderr: str) -> list[str]:
+    """The lines of the Dockerfile that an error shows."""
+    return [line.rstrip() for line in stderr.splitlines() if re.match(r" +\d+ \| ", line)]

@@ -5,12 +5,20 @@ That the files are those that buildx and BuildKit see is compared in `tests/diff
 
 from __future__ import annotations
 
+import gzip
+import io
 import json
+import os
+import re
+import signal
+import subprocess
 import tarfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from backports import zstd
 
 from tests.integration.test_bad_input import assert_store_is_clean, failure
 from tests.support.command import Bakehouse
@@ -163,3 +171,189 @@ def test_servers_that_fail(offline: Bakehouse, web: Web) -> None:
     text = failure(offline.run("build", "http://127.0.0.1:1/x", check=False))
     assert "cannot fetch http://127.0.0.1:1/x: connection refused" in text
     assert_store_is_clean(offline)
+
+
+# -- standard input -----------------------------------------------------------------------------------------------
+
+
+def tar_of(*members: tuple[str, bytes | str | None], **options: object) -> bytes:
+    """A tar: (name, content), (name, link target as text) or (name, None) for a directory."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w", **options) as tar:  # type: ignore[call-overload]
+        for name, content in members:
+            member = tarfile.TarInfo(name)
+            if content is None:
+                member.type = tarfile.DIRTYPE
+                tar.addfile(member)
+            elif isinstance(content, str):
+                member.type, member.linkname = tarfile.SYMTYPE, content
+                tar.addfile(member)
+            else:
+                member.size = len(content)
+                tar.addfile(member, io.BytesIO(content))
+    return buffer.getvalue()
+
+
+ARCHIVE = (("Dockerfile", COPY_ALL.encode()), ("f", b"file"))
+
+
+@pytest.mark.parametrize(
+    "packed",
+    [
+        tar_of(*ARCHIVE, format=tarfile.USTAR_FORMAT),
+        tar_of(*ARCHIVE, format=tarfile.PAX_FORMAT, pax_headers={"comment": "x" * 2000}),
+        tar_of(*ARCHIVE, ("l" * 150, b""), format=tarfile.GNU_FORMAT),
+        tar_of(("./" + "d" * 120 + "/f", b""), *ARCHIVE, format=tarfile.PAX_FORMAT),
+        zstd.compress(tar_of(*ARCHIVE)),
+        zstd.compress(tar_of(*ARCHIVE), level=19) + b"\x50\x2a\x4d\x18\x04\0\0\0skip",
+    ],
+    ids=["ustar", "global-pax", "gnu", "pax", "zstd", "zstd-skippable"],
+)
+def test_archives_on_standard_input(offline: Bakehouse, tmp_path: Path, packed: bytes) -> None:
+    """C7: what is an archive is seen by its content, beyond what buildx recognises."""
+    assert built(offline, tmp_path, "-", input=packed)["f"] == "file"
+    assert_store_is_clean(offline)
+
+
+def test_an_ignore_file_in_an_archive_has_no_effect(offline: Bakehouse, tmp_path: Path) -> None:
+    packed = tar_of(*ARCHIVE, (".dockerignore", b"f\n"))
+    assert "f" in built(offline, tmp_path, "-", input=packed)
+
+
+def test_the_same_archive_again_is_cached(offline: Bakehouse, tmp_path: Path) -> None:
+    built(offline, tmp_path, "-", input=tar_of(*ARCHIVE))
+    done = offline.run(
+        "build", "--progress=plain", "-o", f"type=tar,dest={tmp_path}/o", "-", input=tar_of(*ARCHIVE)
+    )
+    assert re.search(r"COPY \. /\n#\d+ CACHED", done.stderr)
+
+
+def test_an_archive_is_no_longer_than_its_pipe_is_open(offline: Bakehouse, tmp_path: Path) -> None:
+    """C7: an interrupt while standard input is awaited ends the build at once and leaves nothing."""
+    for head in (b"", b"FROM scratch\n", tar_of(*ARCHIVE)[:2048]):
+        process = subprocess.Popen(
+            offline.argv("build", "-t", "x", "-"),
+            env=offline.environ,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+        )
+        assert process.stdin is not None
+        process.stdin.write(head)
+        process.stdin.flush()
+        deadline = time.monotonic() + 60
+        while not (offline.home / "store/bakehouse.db").exists() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        time.sleep(0.3)
+        process.send_signal(signal.SIGINT)
+        started = time.monotonic()
+        _, stderr = process.communicate(timeout=60)
+        assert time.monotonic() - started < 4
+        assert process.returncode == 130, stderr
+        assert b"Traceback" not in stderr
+        assert_store_is_clean(offline)
+
+
+def test_two_readers_of_standard_input(offline: Bakehouse) -> None:
+    """C7: refused before anything is read."""
+    text = failure(offline.run("build", "-f", "-", "-", check=False, input=b"FROM scratch\n"))
+    assert "invalid argument: can't use stdin for both build context and dockerfile" in text
+
+
+# -- hostile archives ---------------------------------------------------------------------------------------------
+
+
+def test_members_stay_beneath_the_root(offline: Bakehouse, tmp_path: Path, web: Web) -> None:
+    """C6, C7: `..`, absolute names, and names behind links lead nowhere outside."""
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    packed = tar_of(
+        ("Dockerfile", COPY_ALL.encode()),
+        ("../../../../../../../../../../escaped", b"1"),
+        (f"{outside}/absolute", b"2"),
+        ("link", str(outside)),
+        ("link/behind", b"3"),
+        ("up", "../../../../../../../../.."),
+        ("up/behind-up", b"4"),
+        ("dir", None),
+        ("dir/a", "/etc/passwd"),
+    )
+    for arguments, data in ((("-",), packed), ((web.serve("evil.tar", packed),), None)):
+        done = offline.run(
+            "build", "-o", f"type=tar,dest={tmp_path}/o.tar", *arguments, input=data, check=False
+        )
+        assert done.returncode in (0, 1)
+        assert "Traceback" not in done.stderr
+        assert "internal error" not in done.stderr
+        assert list(outside.iterdir()) == []
+        assert not Path("/escaped").exists()
+        assert not Path("/behind-up").exists()
+        assert_store_is_clean(offline)
+
+
+def test_a_dockerfile_that_is_a_link_is_read_inside_its_context(
+    offline: Bakehouse, tmp_path: Path, web: Web
+) -> None:
+    packed = tar_of(
+        ("Dockerfile", "/etc/hostname"), ("etc/hostname", b"FROM scratch\nCOPY f /\n"), ("f", b"x")
+    )
+    assert built(offline, tmp_path, "-", input=packed) == {"f": "x"}
+    text = failure(
+        offline.run("build", "-", input=tar_of(("Dockerfile", "../../etc/passwd"), ("f", b"")), check=False)
+    )
+    assert "failed to read dockerfile: open Dockerfile: no such file or directory" in text
+
+
+def test_archives_that_are_damaged(offline: Bakehouse, tmp_path: Path, web: Web) -> None:
+    whole = gzip.compress(tar_of(*ARCHIVE, ("big", os.urandom(300_000))))
+    bombs = {
+        "cut": whole[: len(whole) // 2],
+        "bad-crc": whole[:-8] + b"\0\0\0\0" + whole[-4:],
+        "cut-tar": tar_of(*ARCHIVE, ("big", b"x" * 100_000))[:20_000],
+        "header": tar_of(*ARCHIVE)[:512] + b"\xff" * 5000,
+    }
+    for name, data in bombs.items():
+        text = failure(offline.run("build", "-t", "x", "-", input=data, check=False))
+        assert "failed to read dockerfile: " in text, name
+        assert_store_is_clean(offline)
+    text = failure(offline.run("build", "-t", "x", web.serve("cut.tgz", bombs["cut"]), check=False))
+    assert "failed to read dockerfile: the gzip stream is damaged: it ends early" in text
+
+
+def test_a_member_that_claims_more_than_it_has(offline: Bakehouse) -> None:
+    member = tarfile.TarInfo("huge")
+    member.size = 1 << 50
+    packed = tar_of(*ARCHIVE)[:2048] + member.tobuf(tarfile.GNU_FORMAT)
+    text = failure(offline.run("build", "-", input=packed, check=False))
+    assert "tar" in text
+    assert_store_is_clean(offline)
+
+
+def test_devices_in_an_archive_are_files_of_the_context_only(offline: Bakehouse, tmp_path: Path) -> None:
+    """C6: as in BuildKit, where the right to make them is there; never opened."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as tar:
+        for name, kind in (("null", tarfile.CHRTYPE), ("fifo", tarfile.FIFOTYPE)):
+            member = tarfile.TarInfo(name)
+            member.type, member.devmajor, member.devminor = kind, 1, 3
+            tar.addfile(member)
+        text = b"FROM scratch\nCOPY f /\n"
+        for name, data in (("Dockerfile", text), ("f", b"f")):
+            member = tarfile.TarInfo(name)
+            member.size = len(data)
+            tar.addfile(member, io.BytesIO(data))
+    assert built(offline, tmp_path, "-", input=buffer.getvalue()) == {"f": "f"}
+    text_ = failure(offline.run("build", "-f", "fifo", "-", input=buffer.getvalue(), check=False))
+    assert "failed to read dockerfile: open fifo: not a regular file" in text_
+
+
+def test_a_dockerfile_that_is_too_large(offline: Bakehouse, tmp_path: Path, web: Web) -> None:
+    """C7: BuildKit's limit, and buildx's for one from the web; nothing larger is taken into memory."""
+    big = b"#" * (16 * 1024 * 1024 + 1)
+    words = "failed to read dockerfile: Dockerfile exceeds maximum allowed size of 16777216 bytes"
+    assert words in failure(offline.run("build", "-f-", str(tmp_path), input=big, check=False))
+    assert words in failure(offline.run("build", "-", input=tar_of(("Dockerfile", big)), check=False))
+    url = web.serve("big.Dockerfile", b"#" * (2 * 1024 * 1024 + 1))
+    text = failure(offline.run("build", "-f", url, str(tmp_path), check=False))
+    assert f"Dockerfile {url} bigger than allowed max size (2.097MB)" in text

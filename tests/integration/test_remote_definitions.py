@@ -8,7 +8,6 @@ import gzip
 import io
 import json
 import lzma
-import os
 import signal
 import subprocess
 import tarfile
@@ -363,11 +362,3 @@ def test_submodules_of_other_hosts_get_no_credential(
     printed(offline, f"{web.url}/outer.git", "-f", "sub/docker-bake.hcl", env=env)
     assert other.requests
     assert {request.authorization for request in other.requests} == {""}
-
-
-def test_a_key_file_for_fetching_is_refused_by_name(offline: Bakehouse, tmp_path: Path) -> None:
-    key = tmp_path / "key"
-    key.write_text("x")
-    os.chmod(key, 0o600)
-    said = refused(offline, "git@127.0.0.1:p.git", env={"BUILDX_BAKE_GIT_SSH": str(key)})
-    assert "only an agent's socket can be forwarded so far" in said

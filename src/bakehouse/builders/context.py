@@ -11,8 +11,8 @@ from pathlib import Path
 from bakehouse.errors import DefinitionError, NotFoundError
 from bakehouse.values import dataclass
 
-#: BuildKit's clients refuse larger ones, and nobody writes them.
-MAX_DOCKERFILE_BYTES = 2 * 1024 * 1024
+#: BuildKit's frontend refuses larger ones, and nobody writes them.
+MAX_DOCKERFILE_BYTES = 16 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,10 @@ def missing_dockerfile(name: str, looked: str) -> NotFoundError:
 def checked_size(data: bytes, name: str) -> bytes:
     """`data` unless it is too large for a Dockerfile. Raises `DefinitionError`."""
     if len(data) > MAX_DOCKERFILE_BYTES:
-        raise DefinitionError(f"{name} is larger than 2 MiB", code="dockerfile-too-large")
+        raise DefinitionError(
+            f"failed to read dockerfile: {name} exceeds maximum allowed size of {MAX_DOCKERFILE_BYTES} bytes",
+            code="dockerfile-too-large",
+        )
     return data
 
 
@@ -76,14 +79,15 @@ def ignore_file_of(context: Path) -> tuple[str, bytes]:
         return "", b""
 
 
-def require_directory(cwd: Path, path: str, what: str) -> Path:
-    """The absolute form of a context directory, relative to `cwd`. Raises `NotFoundError` or `DefinitionError`."""
+def require_directory(cwd: Path, path: str) -> Path:
+    """The absolute form of a main context's directory, relative to `cwd`. Raises `NotFoundError` or
+    `DefinitionError`."""
     absolute = Path(os.path.abspath(cwd / path))
     if not absolute.exists():
         raise NotFoundError(
             f'unable to prepare context: path "{path}" not found',
             code="context-not-found",
-            hint=f"{what} must be a directory, an image, a git or HTTP URL, or a target",
+            hint="the context must be a directory, or a git or HTTP URL",
         )
     if not absolute.is_dir():
         raise DefinitionError(
@@ -109,4 +113,4 @@ def _read(path: Path) -> bytes | None:
         raise DefinitionError(
             f"failed to read dockerfile: {error.strerror}: {path}", code="dockerfile-unreadable"
         ) from error
-    return checked_size(data, os.fspath(path))
+    return checked_size(data, path.name)

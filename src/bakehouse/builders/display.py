@@ -1,7 +1,11 @@
-"""Names of vertices on the display of a build of several targets."""
+"""How vertices and errors of a build are introduced to the user."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from bakehouse.errors import BakehouseError
 from bakehouse.progress.events import Event, Reporter, VertexEvent
 
 
@@ -19,3 +23,13 @@ def prefixing(reporter: Reporter, target: str) -> Reporter:
         reporter.emit(event)
 
     return Reporter(emit)
+
+
+@contextmanager
+def solving() -> Iterator[None]:
+    """Marks errors of the block as ones that arose while a build was solved, which is how clients introduce them."""
+    try:
+        yield
+    except BakehouseError as error:
+        error.during = error.during or "failed to solve: "
+        raise

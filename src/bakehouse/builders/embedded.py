@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from pathlib import Path
 from typing import BinaryIO
 
 from bakehouse.bake import Target
 from bakehouse.builders.definition_tree import DefinitionTree
+from bakehouse.builders.display import solving
 from bakehouse.builders.fetching import EngineFetcher
 from bakehouse.builders.lending import Lender
 from bakehouse.builders.loading import Loads, no_loads
@@ -16,11 +17,13 @@ from bakehouse.builders.locating import point_at_source
 from bakehouse.builders.main_context import BuildDirectories
 from bakehouse.builders.naming import with_target_names
 from bakehouse.builders.outputs import exporters_of
-from bakehouse.builders.plan import PlannedTarget, Planner, solving
+from bakehouse.builders.plan import PlannedTarget, Planner
 from bakehouse.builders.resolving import FrontendResolver
 from bakehouse.builders.sessions import compatible_groups
 from bakehouse.builders.settings import Settings
+from bakehouse.builders.stdin import StandardInput, StdinContents, read_standard_input
 from bakehouse.builders.support import refuse_unbuilt
+from bakehouse.engine.answers import Answers
 from bakehouse.engine.engine import Engine, Job, JobPlatform, SolveOptions
 from bakehouse.engine.exporters.model import Exporter
 from bakehouse.errors import BakehouseError
@@ -37,15 +40,15 @@ class BuildRequest:
     """Everything one build command asks for.
 
     `targets` are resolved ones by name, linked ones included; whatever their `entitlements` name has been granted, and
-    so has what `entitlements` of the request names. `open_stdout` gives the stream of an output to `-`; `loads` takes
-    the images that `--load` hands on, and belongs to the caller. `tree` is that of a remote definition, and `engine`
-    the one that fetched it, which stays the caller's.
+    so has what `entitlements` of the request names. `stdin` is standard input when the build reads it. `open_stdout`
+    gives the stream of an output to `-`; `loads` takes the images that `--load` hands on, and belongs to the caller.
+    `tree` is that of a remote definition, and `engine` the one that fetched it, which stays the caller's.
     """
 
     targets: Mapping[str, Target]
     cwd: Path
     environ: Mapping[str, str]
-    stdin_dockerfile: bytes | None = None
+    stdin: StandardInput | None = None
     open_stdout: Callable[[], BinaryIO] | None = None
     entitlements: frozenset[str] = frozenset()
     cgroup_parent: str = ""
@@ -79,16 +82,19 @@ def build(
     for target in request.targets.values():
         refuse_unbuilt(target)
     credentials = DockerCredentials(settings.docker_config) if settings.docker_config else NoCredentials()
-    lender = Lender(request.environ, request.cwd, credentials)
     # Filled by the planner as it meets them: the resolver looks into layouts before any solve has a session.
     layouts: dict[str, Path] = {}
     base_session = Session(oci_layouts=layouts, credentials=credentials)
     exporters = _exporters(request, settings)
     outcome = BuildOutcome()
-    with _engine_of(request, settings) as engine:
+    with (
+        Lender(request.environ, request.cwd, credentials) as lender,
+        _engine_of(request, settings) as engine,
+        ExitStack() as stack,
+    ):
         planner = Planner(
             request.targets,
-            BuildDirectories(request.cwd, request.stdin_dockerfile, request.cgroup_parent, request.tree),
+            _directories(request, lender, engine, cancel, stack),
             FrontendResolver(engine.resolver(engine.context(base_session, reporter))),
             reporter,
             [Platform.local()],
@@ -120,6 +126,33 @@ def _engine_of(request: BuildRequest, settings: Settings) -> AbstractContextMana
     if request.engine is not None:
         return nullcontext(request.engine)
     return open_engine(settings, request.environ)
+
+
+def host_keys() -> Callable[[str], str]:
+    """Asks every SSH server for its key once a command."""
+    answers = Answers()
+
+    def ask(host: str) -> str:
+        from bakehouse.engine.sources.known_hosts import scan_host_key
+
+        return answers.once(host, lambda: scan_host_key(host))
+
+    return ask
+
+
+def _directories(
+    request: BuildRequest, lender: Lender, engine: Engine, cancel: Cancellation, stack: ExitStack
+) -> BuildDirectories:
+    """Where the targets' files are, with what standard input gives. `stack` removes what is made for the build."""
+    contents = StdinContents()
+    if request.stdin is not None:
+        contents = read_standard_input(request.stdin, cancel.check)
+    context = None
+    if contents.archive is not None:
+        context = lender.upload(contents.archive)
+    elif contents.without_files:
+        context = str(stack.enter_context(engine.store.temporary_dir()))
+    return BuildDirectories(request.cwd, contents.dockerfile, context, request.cgroup_parent, request.tree)
 
 
 def _granted(request: BuildRequest) -> frozenset[str]:

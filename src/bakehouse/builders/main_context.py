@@ -23,20 +23,21 @@ from bakehouse.builders.context import (
     require_directory,
 )
 from bakehouse.builders.definition_tree import HTTP_FILE, DefinitionTree
-from bakehouse.builders.display import prefixed
+from bakehouse.builders.display import prefixed, solving
 from bakehouse.builders.fetching import Fetcher
 from bakehouse.dockerfile.ignore import read_ignore_file
 from bakehouse.dockerfile.lowering import InputContext, LowerRequest, main_context_root
 from bakehouse.engine.graph import source_scheme
 from bakehouse.engine.ops.file_archive import begins_archive
+from bakehouse.engine.sources.http_client import redacted
 from bakehouse.errors import BakehouseError, DefinitionError, NotFoundError
 from bakehouse.giturl import is_remote_url
-from bakehouse.go.urls import redacted
 from bakehouse.llb import state
 from bakehouse.llb.draft import Constraints
 from bakehouse.llb.ops import Edge
 from bakehouse.llb.state import State
 from bakehouse.progress.events import Reporter, VertexReporter
+from bakehouse.session import UPLOAD_HOST
 from bakehouse.values import dataclass, field, replace
 
 _DEFAULT_NAME = "Dockerfile"
@@ -44,17 +45,20 @@ _DEFAULT_NAME = "Dockerfile"
 _HEAD_BYTES = 1024
 #: What ends a transfer: BuildKit counts it, so that a file that is not there shows as `2B`.
 _END_MARK_BYTES = 2
+#: buildx's limit for a Dockerfile from the web.
+_MAX_DOWNLOAD_BYTES = 2 * 1024 * 1024
 _LOCAL_DOCKERFILE = "dockerfile"
 
 
 @dataclass(frozen=True, slots=True)
 class BuildDirectories:
-    """What relative paths of a target mean: `cwd` for contexts and absolute forms; `stdin_dockerfile` is the text
-    given on standard input for `-f -`, which then counts for every target. `cgroup_parent` is that of all RUN steps;
-    `tree` that of a remote definition, which paths in the tree mean."""
+    """What relative paths of a target mean: `cwd` for contexts and absolute forms. `context`, when given, is the one of
+    every target, whatever it says itself: a directory or a URL; and `dockerfile` the text of its Dockerfile.
+    `cgroup_parent` is that of all RUN steps; `tree` that of a remote definition, which paths in the tree mean."""
 
     cwd: Path
-    stdin_dockerfile: bytes | None = None
+    dockerfile: bytes | None = None
+    context: str | None = None
     cgroup_parent: str = ""
     tree: DefinitionTree | None = None
 
@@ -90,10 +94,10 @@ class MainContexts:
         what a build of a remote source raises."""
         if self._directories.tree is not None and target.tree_path not in (None, "."):
             return self._in_tree(target, request, self._directories.tree.directory(target.tree_path or "."))
-        path = target.context or "."
+        path = self._directories.context or target.context or "."
         directory = Path(self._directories.cwd, path.removeprefix("cwd://"))
         if is_remote_url(path) and not directory.is_dir():
-            return self._remote(target, request, path)
+            return self._remote(target, replace(request, main_context=path))
         return self._local(target, request, path.removeprefix("cwd://") or ".")
 
     def show_ignore_file(self, target: Target, main: MainContext) -> None:
@@ -109,7 +113,7 @@ class MainContexts:
     # -- a directory ----------------------------------------------------------------------------------------------
 
     def _local(self, target: Target, request: LowerRequest, context: str) -> MainContext:
-        directory = require_directory(self._directories.cwd, context, "the context")
+        directory = require_directory(self._directories.cwd, context)
         given = self._given_text(target)
         if given is None:
             path = self._path(target)
@@ -132,8 +136,7 @@ class MainContexts:
 
     # -- a repository, a file on the web --------------------------------------------------------------------------
 
-    def _remote(self, target: Target, request: LowerRequest, url: str) -> MainContext:
-        request = replace(request, main_context=url)
+    def _remote(self, target: Target, request: LowerRequest) -> MainContext:
         is_text = False
         root = _root_of(request)
         if source_scheme(root.vertex) in ("http", "https"):
@@ -144,13 +147,14 @@ class MainContexts:
         given, path = self._given_text(target), self._path(target)
         if given is not None:
             text, digest = self._loaded(target, _DEFAULT_NAME, lambda: DockerfileText(_DEFAULT_NAME, given))
-        elif path.is_absolute():
+        elif path.is_absolute() and not _is_upload(request.main_context or ""):
             text, digest = self._loaded(
                 target, path.name, lambda: read_dockerfile(path.parent, path).without_ignore_file()
             )
         else:
             root = _root_of(request)
-            text = self._inside(target, root, HTTP_FILE if is_text else os.fspath(path))
+            name = HTTP_FILE if is_text else os.fspath(path)
+            text = self._inside(target, root, name, request.main_context or "")
             request = replace(request, dockerfile=text.data, filename=text.name)
             return MainContext(text, request, root.vertex.digest)
         request = replace(
@@ -172,22 +176,24 @@ class MainContexts:
             )
             local = _LOCAL_DOCKERFILE
         else:
-            text, digest = self._inside(target, root, target.dockerfile or _DEFAULT_NAME), root.vertex.digest
+            name = target.dockerfile or _DEFAULT_NAME
+            text, digest = self._inside(target, root, name, target.context or ""), root.vertex.digest
             request = replace(request, inputs={**request.inputs, _LOCAL_DOCKERFILE: InputContext(root)})
             local = None
         request = replace(request, dockerfile=text.data, filename=text.name, dockerfile_local_name=local)
         return MainContext(text, request, digest)
 
-    def _inside(self, target: Target, root: Edge, name: str) -> DockerfileText:
+    def _inside(self, target: Target, root: Edge, name: str, url: str) -> DockerfileText:
         """The Dockerfile that a remote context holds. Ignore files in it have no effect, as in BuildKit."""
         other = posixpath.join(posixpath.dirname(name), _DEFAULT_NAME.lower())
         names = [name, other] if posixpath.basename(name) == _DEFAULT_NAME else [name]
         with _prefixed_errors("failed to read dockerfile: "):
             found = self._fetch(target, root, names, MAX_DOCKERFILE_BYTES + 1)
-        for candidate in names:
-            if candidate in found:
-                return DockerfileText(name, checked_size(found[candidate], candidate))
-        raise missing_dockerfile(name, f"looked for {name} in {redacted(target.context or '')}")
+        with solving():
+            for candidate in names:
+                if candidate in found:
+                    return DockerfileText(name, checked_size(found[candidate], candidate))
+            raise missing_dockerfile(name, f"looked for {name} in {_shown(url)}")
 
     # -- Dockerfiles ----------------------------------------------------------------------------------------------
 
@@ -195,8 +201,8 @@ class MainContexts:
         """The text of a Dockerfile that is no file: inline, from standard input, from the web."""
         if target.dockerfile_inline is not None:
             return target.dockerfile_inline.encode()
-        if self._directories.stdin_dockerfile is not None:
-            return self._directories.stdin_dockerfile
+        if self._directories.dockerfile is not None:
+            return self._directories.dockerfile
         if (target.dockerfile or "").startswith(("http://", "https://")):
             return self._downloaded(target, target.dockerfile or "")
         return None
@@ -204,8 +210,8 @@ class MainContexts:
     def _downloaded(self, target: Target, url: str) -> bytes:
         constraints = Constraints().named(f"[internal] load {url}")
         edge = _sealed(state.http(url, filename=_DEFAULT_NAME, constraints=constraints))
-        data = self._fetch(target, edge, [_DEFAULT_NAME], MAX_DOCKERFILE_BYTES + 1)[_DEFAULT_NAME]
-        if len(data) > MAX_DOCKERFILE_BYTES:
+        data = self._fetch(target, edge, [_DEFAULT_NAME], _MAX_DOWNLOAD_BYTES + 1)[_DEFAULT_NAME]
+        if len(data) > _MAX_DOWNLOAD_BYTES:
             raise DefinitionError(
                 f"Dockerfile {redacted(url)} bigger than allowed max size (2.097MB)",
                 code="dockerfile-too-large",
@@ -220,7 +226,8 @@ class MainContexts:
 
     def _fetch(self, target: Target, edge: Edge, paths: list[str], limit: int) -> dict[str, bytes]:
         assert self._fetcher is not None, "remote contexts need a fetcher"
-        return self._fetcher.read(target, edge, paths, limit)
+        with solving():
+            return self._fetcher.read(target, edge, paths, limit)
 
     # -- the display ----------------------------------------------------------------------------------------------
 
@@ -231,7 +238,8 @@ class MainContexts:
         loading = self._vertex(target, f"[internal] load build definition from {name}")
         loading.start()
         try:
-            text = read()
+            with solving():
+                text = read()
         except NotFoundError:
             # As in BuildKit: reading the directory went well, only the file is not in it.
             with loading.status("transferring dockerfile:") as status:
@@ -262,8 +270,18 @@ def _prefixed_errors(doing: str) -> Iterator[None]:
         raise
 
 
+def _shown(url: str) -> str:
+    """A remote context as messages call it."""
+    return "the archive on standard input" if _is_upload(url) else redacted(url)
+
+
+def _is_upload(url: str) -> bool:
+    return url.startswith(f"http://{UPLOAD_HOST}/")
+
+
 def _root_of(request: LowerRequest) -> Edge:
-    root = main_context_root(request)
+    with solving():
+        root = main_context_root(request)
     assert root is not None, f"{request.main_context} is no remote context"
     return root
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from bakehouse.bake import Target
-from bakehouse.builders.context import context_identity, ignore_file_of, require_directory
+from bakehouse.builders.context import context_identity, ignore_file_of
 from bakehouse.builders.definition_tree import DefinitionTree
 from bakehouse.dockerfile.lowering import InputContext, Lowered, LowerRequest
+from bakehouse.errors import BakehouseError, DefinitionError, NotFoundError
 from bakehouse.giturl import is_remote_url
 from bakehouse.values import dataclass, field, replace
 
@@ -89,7 +91,7 @@ class NamedContexts:
 
     def _add_directory(self, key: str, value: str, cwd: Path) -> None:
         path = value.removeprefix("cwd://")
-        directory = require_directory(cwd, path or ".", f"the named context {key}")
+        directory = _directory_of(cwd, path or ".", key)
         _, ignore = ignore_file_of(directory)
         session = context_identity(directory, ignore)
         local = f"_{key}" if key in _TAKEN else key
@@ -101,9 +103,13 @@ class NamedContexts:
         from bakehouse.registry.layout import OciLayout
 
         path, tag, digest = split_layout(value.removeprefix(_LAYOUT))
-        directory = require_directory(cwd, path, f"the named context {key}")
-        if not digest:
-            digest = str(OciLayout(directory).resolve(tag or "latest").digest)
+        try:
+            directory = _directory_of(cwd, path, key)
+            if not digest:
+                digest = str(OciLayout(directory).resolve(tag or "latest").digest)
+        except BakehouseError as error:
+            error.message = f'oci-layout reference "{value}" could not be resolved: {error.message}'
+            raise
         store = (
             "layout-"
             + hashlib.sha256(f"layout\0{directory}".encode("utf-8", "surrogateescape")).hexdigest()[:24]
@@ -119,6 +125,22 @@ class NamedContexts:
             return (directory / path).read_bytes()
         except OSError:
             return None
+
+
+def _directory_of(cwd: Path, path: str, name: str) -> Path:
+    """The absolute form of a named context's directory. Raises `NotFoundError` or `DefinitionError`."""
+    absolute = Path(os.path.abspath(cwd / path))
+    if absolute.is_dir():
+        return absolute
+    if absolute.exists():
+        raise DefinitionError(
+            f"failed to get build context path {path}: not a directory", code="context-not-a-directory"
+        )
+    raise NotFoundError(
+        f"failed to get build context {name}: stat {path}: no such file or directory",
+        code="context-not-found",
+        hint=f"{name} must be a directory, docker-image://, oci-layout://, a git or HTTP URL, or a target",
+    )
 
 
 def links_of(target: Target) -> Iterable[str]:

@@ -6,11 +6,11 @@ the frontend is `frontend_options`, where its files come from `main_context` and
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from bakehouse.bake import Target
+from bakehouse.builders.display import solving
 from bakehouse.builders.fetching import Fetcher
 from bakehouse.builders.frontend_options import frontend_request
 from bakehouse.builders.main_context import BuildDirectories, MainContext, MainContexts
@@ -89,8 +89,7 @@ class Planner:
         self._oci_layouts |= named.oci_layouts
         request = frontend_request(target, self._build_platforms, self._directories.cgroup_parent)
         request = replace(named.applied_to(request), known_hosts=self._known_hosts)
-        with solving():
-            main = self._contexts.of(target, request)
+        main = self._contexts.of(target, request)
         require_known_syntax(main.text, target.args or {})
         with solving():
             lowered = lower(main.request, self._resolver)
@@ -117,13 +116,3 @@ class Planner:
                     last_line=where.last if where else 0,
                 )
             )
-
-
-@contextmanager
-def solving() -> Iterator[None]:
-    """Marks errors of the block as ones that arose while a build was solved, which is how clients introduce them."""
-    try:
-        yield
-    except BakehouseError as error:
-        error.during = error.during or "failed to solve: "
-        raise

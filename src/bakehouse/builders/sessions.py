@@ -10,7 +10,7 @@ from bakehouse.builders.named_contexts import links_of
 from bakehouse.builders.plan import PlannedTarget
 from bakehouse.engine.graph import post_order
 from bakehouse.llb.ops import ExecOp, Vertex
-from bakehouse.session import CredentialSource, Secret, Session
+from bakehouse.session import Secret, Session
 
 
 def compatible_groups(
@@ -33,10 +33,7 @@ def compatible_groups(
             part = _Part()
             groups.append(part)
         part.add(name, lent, used)
-    return [
-        (part.names, _session(planned, part.names, part.secrets, part.agents, lender.credentials))
-        for part in groups
-    ]
+    return [(part.names, _session(planned, part.names, part.secrets, part.agents, lender)) for part in groups]
 
 
 class _Part:
@@ -108,11 +105,11 @@ def _session(
     names: Sequence[str],
     secrets: dict[str, Secret],
     agents: dict[str, Path],
-    credentials: CredentialSource,
+    lender: Lender,
 ) -> Session:
     local_dirs: dict[str, Path] = {}
     layouts: dict[str, Path] = {}
     for name in names:
         local_dirs |= planned[name].local_dirs
         layouts |= planned[name].oci_layouts
-    return Session(local_dirs, secrets, agents, layouts, credentials)
+    return Session(local_dirs, secrets, agents, layouts, lender.credentials, lender.uploads)

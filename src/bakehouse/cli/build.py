@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-from contextlib import ExitStack
 from pathlib import Path
 
 from bakehouse.cli.flags import Parsed, UsageError, parse, render_help
@@ -16,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from bakehouse.bake import Target
+    from bakehouse.builders.stdin import StandardInput
 
 
 def help_text() -> str:
@@ -35,17 +35,14 @@ def command(argv: Sequence[str], *, debug: bool = False) -> int:
     quiet = parsed.on("quiet")
     if quiet and "progress" in parsed.given and mode not in ("auto", "quiet"):
         raise UsageError(f"progress={mode} and quiet cannot be used together")
-    with ExitStack() as stack:
-        target, stdin_dockerfile = target_of(parsed, stack)
-        _check_id_file(parsed, target)
-        try:
-            outcome = _build(
-                parsed, target, stdin_dockerfile, "quiet" if quiet or mode == "none" else mode, debug
-            )
-        except BakehouseError as error:
-            error.target = None
-            error.during = f"failed to build: {error.during}"
-            raise
+    target, stdin_role = target_of(parsed)
+    _check_id_file(parsed, target)
+    try:
+        outcome = _build(parsed, target, stdin_role, "quiet" if quiet or mode == "none" else mode, debug)
+    except BakehouseError as error:
+        error.target = None
+        error.during = f"failed to build: {error.during}"
+        raise
     image_id = outcome.get("containerimage.config.digest") or outcome.get("containerimage.digest", "")
     if parsed.text("iidfile"):
         from bakehouse.cli.session import write_atomically
@@ -61,9 +58,7 @@ def _check_id_file(parsed: Parsed, target: Target) -> None:
         raise UsageError("local and tar exporters are incompatible with image ID file")
 
 
-def _build(
-    parsed: Parsed, target: Target, stdin_dockerfile: bytes | None, mode: str, debug: bool
-) -> dict[str, str]:
+def _build(parsed: Parsed, target: Target, stdin_role: str, mode: str, debug: bool) -> dict[str, str]:
     """Builds; returns the exporters' responses. The metadata file is written too."""
     from bakehouse.bake.checks import Surroundings, check_targets
     from bakehouse.builders.embedded import BuildRequest, build
@@ -91,7 +86,7 @@ def _build(
             targets,
             cwd,
             os.environ,
-            stdin_dockerfile,
+            _standard_input(stdin_role, target),
             stdout_stream,
             frozenset(parsed.texts("allow")),
             parsed.text("cgroup-parent"),
@@ -104,21 +99,21 @@ def _build(
     return responses
 
 
-def target_of(parsed: Parsed, stack: ExitStack) -> tuple[Target, bytes | None]:
-    """The flags as a resolved target, and the Dockerfile's text when it comes from standard input. `stack` removes what
-    was made for the build."""
+def target_of(parsed: Parsed) -> tuple[Target, str]:
+    """The flags as a resolved target, and what standard input is: the `dockerfile`, the `context`, or nothing."""
     from bakehouse.bake import Target, parse_outputs, parse_secrets, parse_sshs
 
     target = Target("default")
     context = parsed.arguments[0]
-    stdin_dockerfile = None
+    stdin_role = ""
     target.dockerfile = parsed.text("file") or None
     if context == "-" or target.dockerfile == "-":
-        if context == "-" and target.dockerfile == "-":
+        if context == target.dockerfile:
             raise UsageError("invalid argument: can't use stdin for both build context and dockerfile")
-        stdin_dockerfile = _read_stdin(context, target.dockerfile)
-        target.dockerfile = None
-        context = _empty_directory(stack) if context == "-" else context
+        stdin_role = "context" if context == "-" else "dockerfile"
+        # What stands for standard input is no path: the build puts what it finds there in its place.
+        context = "." if context == "-" else context
+        target.dockerfile = None if target.dockerfile == "-" else target.dockerfile
     elif target.dockerfile and _is_local_file(target.dockerfile, context):
         # -f is relative to the working directory, unlike a Bake file's `dockerfile`.
         target.dockerfile = os.path.abspath(target.dockerfile)
@@ -146,7 +141,13 @@ def target_of(parsed: Parsed, stack: ExitStack) -> tuple[Target, bytes | None]:
     _shorthands(parsed, target)
     if os.environ.get("SOURCE_DATE_EPOCH"):
         target.args.setdefault("SOURCE_DATE_EPOCH", os.environ["SOURCE_DATE_EPOCH"])
-    return target, stdin_dockerfile
+    return target, stdin_role
+
+
+def _standard_input(role: str, target: Target) -> StandardInput | None:
+    from bakehouse.builders.stdin import StandardInput
+
+    return StandardInput(sys.stdin.fileno(), role, bool(target.dockerfile)) if role else None
 
 
 def _is_local_file(dockerfile: str, context: str) -> bool:
@@ -173,29 +174,6 @@ def _shorthands(parsed: Parsed, target: Target) -> None:
     if parsed.on("load") and not any(output.type == "docker" and not output.dest for output in outputs):
         outputs.append(Output("docker"))
     target.output = outputs
-
-
-def _read_stdin(context: str, dockerfile: str | None) -> bytes:
-    data = sys.stdin.buffer.read()
-    if context == "-":
-        from bakehouse.errors import NotBuiltYetError
-
-        magics = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ\x00", b"\x28\xb5\x2f\xfd")
-        if data.startswith(magics) or data[257:262] == b"ustar":
-            raise NotBuiltYetError(
-                "a context archive on standard input is not supported yet",
-                hint="unpack it and give the directory",
-            )
-        if dockerfile:
-            raise UsageError("ambiguous Dockerfile source: both stdin and flag correspond to Dockerfiles")
-    return data
-
-
-def _empty_directory(stack: ExitStack) -> str:
-    """A context without files, for `build -`."""
-    from tempfile import TemporaryDirectory
-
-    return stack.enter_context(TemporaryDirectory(prefix="bakehouse-empty-"))
 
 
 def _pairs(items: list[str], *, from_environment: bool = False) -> dict[str, str]:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from bakehouse.engine.tree import Tree
 from bakehouse.errors import InternalError
+from bakehouse.giturl import without_passwords
 from bakehouse.llb.graph import collect
 from bakehouse.llb.names import CUSTOM_NAME
 from bakehouse.llb.ops import DiffOp, Edge, ExecOp, FileOp, MergeOp, Metadata, SourceOp, Vertex
@@ -52,7 +53,7 @@ class Graph:
             joined = metadata[vertex.digest]
             self.nodes[vertex.digest] = Node(
                 vertex.digest,
-                joined.description.get(CUSTOM_NAME) or vertex.name,
+                without_passwords(joined.description.get(CUSTOM_NAME) or vertex.name),
                 make_operation(_with(vertex, joined)),
                 [(self.nodes[source.vertex.digest], source.index) for source in vertex.inputs],
                 ignore_cache=joined.ignore_cache,

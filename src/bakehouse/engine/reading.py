@@ -36,7 +36,7 @@ def _read(root_fd: int, path: str, limit: int) -> bytes | None:
     except OSError as error:
         if error.errno in (errno.ENOENT, errno.ENOTDIR):
             return None
-        raise _unreadable(path, error.strerror or "") from error
+        raise _unreadable(path, (error.strerror or "").lower()) from error
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
         raise _unreadable(path, "not a regular file")
@@ -45,4 +45,4 @@ def _read(root_fd: int, path: str, limit: int) -> bytes | None:
 
 
 def _unreadable(path: str, why: str) -> DefinitionError:
-    return DefinitionError(f"open {path}: {why.lower()}", code="not-a-file")
+    return DefinitionError(f"open {path}: {why}", code="not-a-file")

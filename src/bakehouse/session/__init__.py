@@ -5,7 +5,7 @@ No gRPC here; the BuildKit driver serves the same values over its session.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Protocol
 
@@ -14,6 +14,8 @@ from bakehouse.values import dataclass, field
 
 #: BuildKit's own limit for one secret.
 MAX_SECRET_BYTES = 500 * 1024
+#: The host of http sources that are uploads of the client, as BuildKit names it.
+UPLOAD_HOST = "buildkit-session"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,17 +66,26 @@ class NoCredentials:
         return None
 
 
+class Upload(Protocol):
+    """A stream of the client's that a build reads once, such as an archive on standard input."""
+
+    def chunks(self, check_cancelled: Callable[[], None]) -> Iterator[bytes]:
+        """The bytes in order. `check_cancelled` is called while the client keeps us waiting, and may raise."""
+        ...
+
+
 @dataclass(frozen=True)
 class Session:
     """Everything a build may ask of its client. `local_dirs` maps `local://` names, or `SESSION:NAME`
     where sources of one build bear several session ids, to host directories; `oci_layouts` maps store names to OCI
-    layout directories, `ssh` agent ids to socket paths."""
+    layout directories, `ssh` agent ids to socket paths. `uploads` are served at `http://buildkit-session/ID`."""
 
     local_dirs: Mapping[str, Path] = field(default_factory=dict)
     secrets: Mapping[str, Secret] = field(default_factory=dict)
     ssh: Mapping[str, Path] = field(default_factory=dict)
     oci_layouts: Mapping[str, Path] = field(default_factory=dict)
     credentials: CredentialSource = field(default_factory=NoCredentials)
+    uploads: Mapping[str, Upload] = field(default_factory=dict)
 
     def secret(self, id: str) -> bytes | None:
         """The bytes of secret `id`, or None when the client has none of that id."""

@@ -162,7 +162,7 @@ def test_subdirectory(tmp_path: Path, remote: Remote) -> None:
             assert sorted(os.listdir(root)) == ["g"]
         with pytest.raises(NotFoundError, match='invalid subdir nosub: failed to lstat "nosub"'):
             engine.run(source(remote, "main:nosub"))
-        with pytest.raises(DefinitionError, match="not a directory"):
+        with pytest.raises(DefinitionError, match="contains non-directory"):
             engine.run(source(remote, "main:link"))
 
 
@@ -225,9 +225,9 @@ def test_errors(tmp_path: Path, remote: Remote) -> None:
 @pytest.mark.parametrize("reference", ["--upload-pack=touch x", "-x"])
 def test_options_in_disguise_are_refused(reference: str) -> None:
     with pytest.raises(DefinitionError, match="invalid git reference"):
-        GitReference.of(SourceOp(f"git://example.com/r#{reference}"))
+        GitReference.of(SourceOp(f"git://example.com/r#{reference}")).check()
     with pytest.raises(DefinitionError, match="invalid git reference"):
-        GitReference.of(SourceOp("git://x", {"git.fullurl": f"{reference}@h:p"}))
+        GitReference.of(SourceOp("git://x", {"git.fullurl": f"{reference}@h:p"})).check()
 
 
 def test_secrets_in_buildkits_order_and_never_as_arguments() -> None:

@@ -1,6 +1,7 @@
 """Lends an SSH agent to a step: a socket of the step's own in front of the agent's.
 
-The proxy exists so that the socket has the owner and mode that the mount asks for, without touching the agent's own.
+The proxy exists so that the socket has the owner and mode that the mount asks for, without touching the agent's own;
+and so that a step may use the keys, but neither add nor remove any, nor lock the agent.
 """
 
 from __future__ import annotations
@@ -15,6 +16,10 @@ from pathlib import Path
 
 _CHUNK = 64 * 1024
 _BACKLOG = 16
+#: The agent's protocol: a message is its length in four bytes, a byte that says what it is, and the rest.
+_LIST_KEYS, _SIGN = 11, 13
+_FAILURE = b"\0\0\0\x01\x05"
+_MAX_MESSAGE = 256 * 1024
 
 
 @contextmanager
@@ -58,6 +63,7 @@ class _Proxy:
         self._stop_read, self._stop_write = os.pipe()
         self._selector = selectors.DefaultSelector()
         self._peers: dict[socket.socket, socket.socket] = {}
+        self._requests: dict[socket.socket, bytearray] = {}
 
     def stop(self) -> None:
         os.close(self._stop_write)
@@ -94,6 +100,7 @@ class _Proxy:
             server.close()
             client.close()
             return
+        self._requests[client] = bytearray()
         for end, other in ((client, server), (server, client)):
             self._peers[end] = other
             self._selector.register(end, selectors.EVENT_READ)
@@ -103,11 +110,33 @@ class _Proxy:
         try:
             data = source.recv(_CHUNK)
             if data:
-                target.sendall(data)
-                return
+                if source not in self._requests:
+                    target.sendall(data)
+                    return
+                if self._ask(source, target, data):
+                    return
         except OSError:
             pass
         for end in (source, target):
             self._selector.unregister(end)
             del self._peers[end]
+            self._requests.pop(end, None)
             end.close()
+
+    def _ask(self, client: socket.socket, agent: socket.socket, data: bytes) -> bool:
+        """Passes on requests for keys and signatures, and refuses all others. False when this is no agent's client."""
+        pending = self._requests[client]
+        pending += data
+        while len(pending) >= 4:
+            size = int.from_bytes(pending[:4], "big")
+            if not 0 < size <= _MAX_MESSAGE:
+                return False
+            if len(pending) < 4 + size:
+                break
+            message = bytes(pending[: 4 + size])
+            del pending[: 4 + size]
+            if message[4] in (_LIST_KEYS, _SIGN):
+                agent.sendall(message)
+            else:
+                client.sendall(_FAILURE)
+        return True

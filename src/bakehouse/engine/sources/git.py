@@ -18,10 +18,11 @@ from typing import TYPE_CHECKING
 
 from bakehouse.engine.layer_tree import LayerTree
 from bakehouse.engine.sources.git_command import Git, GitAccess, git_access
+from bakehouse.engine.sources.http_client import redacted
 from bakehouse.engine.tree import EngineContext
 from bakehouse.errors import DefinitionError, IntegrityError, NotBuiltYetError, NotFoundError
+from bakehouse.giturl import without_passwords
 from bakehouse.go.paths import rooted_path
-from bakehouse.go.urls import redacted
 from bakehouse.lazy import regex
 from bakehouse.llb.ops import SourceOp, Vertex
 from bakehouse.solver.model import CacheMap, RunContext
@@ -52,7 +53,7 @@ class GitReference:
 
     @classmethod
     def of(cls, op: SourceOp) -> GitReference:
-        """Reads identifier and attributes. Raises `DefinitionError` for what git would take for an option."""
+        """Reads identifier and attributes. Raises `NotBuiltYetError`."""
         for name in op.attrs:
             if name.startswith(_NOT_BUILT):
                 raise NotBuiltYetError(f"{name}: git bundles and signature checks are not supported")
@@ -62,13 +63,6 @@ class GitReference:
         if "://" not in remote and not re.match(r"[^/]+@[^/]+:", remote):
             remote = "https://" + remote
         checksum = op.attrs.get("git.checksum", "")
-        if checksum and not _HEX.fullmatch(checksum):
-            raise DefinitionError(
-                f"invalid checksum {checksum} for Git URL, expected hex commit hash",
-                code="invalid-git-checksum",
-            )
-        if ref.startswith("-") or remote.startswith("-"):
-            raise DefinitionError(f"invalid git reference {ref or remote!r}", code="invalid-git-reference")
         return cls(
             remote,
             ref,
@@ -79,6 +73,18 @@ class GitReference:
             op.attrs.get("git.mtime", ""),
             op.attrs.get("git.fetchbycommit") == "true",
         )
+
+    def check(self) -> None:
+        """Raises `DefinitionError` for a checksum that is none, and for what git would take for an option."""
+        if self.checksum and not _HEX.fullmatch(self.checksum):
+            raise DefinitionError(
+                f"invalid checksum {self.checksum} for Git URL, expected hex commit hash",
+                code="invalid-git-checksum",
+            )
+        if self.ref.startswith("-") or self.remote.startswith("-"):
+            raise DefinitionError(
+                f"invalid git reference {self.ref or self.remote!r}", code="invalid-git-reference"
+            )
 
     def key(self, commit: str, ref: str) -> str:
         """The text that names this checkout of `commit` in BuildKit's cache keys."""
@@ -111,7 +117,7 @@ class GitSource:
         self._reference = GitReference.of(vertex.op)
         self._attrs = vertex.op.attrs
         self._context = context
-        self._name = vertex.name
+        self._name = without_passwords(vertex.name)
         self._digest = vertex.digest
 
     def cache_map(self, context: RunContext) -> CacheMap:
@@ -145,6 +151,7 @@ class GitSource:
 
     def _resolve(self, context: RunContext) -> _Commit:
         reference = self._reference
+        reference.check()
         if _COMMIT.fullmatch(reference.ref):
             _check_commit(reference.checksum, reference.ref)
             return _Commit(reference.ref, reference.ref, reference.ref)
@@ -340,7 +347,8 @@ def _move_up(work: Path, subdir: str, root: Path) -> None:
             ) from error
         if not stat.S_ISDIR(mode):
             raise DefinitionError(
-                f"invalid subdir {subdir}: {part} is not a directory", code="git-subdir-invalid"
+                f'invalid subdir {subdir}: git subpath "{subdir}" contains non-directory "{part}"',
+                code="git-subdir-invalid",
             )
     for name in os.listdir(current):
         os.rename(current / name, root / name)

@@ -14,9 +14,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urljoin, urlsplit
 
-from bakehouse.engine.sources.http import ask_once
+from bakehouse.engine.sources.http_client import ask_once, redacted
 from bakehouse.errors import CancelledError, DefinitionError, DeniedError, EnvironmentFault, NotFoundError
-from bakehouse.go.urls import redacted
 from bakehouse.lazy import regex
 from bakehouse.progress.events import STDERR
 from bakehouse.session import Session
@@ -113,7 +112,7 @@ class Git:
             raise DefinitionError(
                 f"git stderr:\n{messages.strip()}\n: exit status {code}",
                 code="git-failed",
-                hint="Check the address. A private repository takes a token (secret GIT_AUTH_TOKEN) or an SSH agent "
+                hint="Check the address. Private repositories take a token (secret GIT_AUTH_TOKEN) or an SSH agent "
                 "(ssh default).",
             )
         if messages:

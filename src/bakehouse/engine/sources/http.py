@@ -19,20 +19,20 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
 from bakehouse.engine.layer_tree import LayerTree
+from bakehouse.engine.sources.http_client import bad_status, body_of, get, redacted
 from bakehouse.engine.tree import EngineContext
 from bakehouse.errors import (
     DefinitionError,
     IntegrityError,
     NotBuiltYetError,
     NotFoundError,
-    TransientError,
 )
+from bakehouse.giturl import without_passwords
 from bakehouse.go.jsontext import compact_json
-from bakehouse.go.urls import redacted
 from bakehouse.llb.ops import SourceOp, Vertex
+from bakehouse.session import UPLOAD_HOST
 from bakehouse.solver.model import CacheMap, RunContext
 from bakehouse.values import dataclass
-from bakehouse.version import __version__
 
 if TYPE_CHECKING:
     from urllib3 import BaseHTTPResponse
@@ -40,10 +40,6 @@ if TYPE_CHECKING:
     from bakehouse.engine.tree import Tree
 
 _SPACE = "http-source.v1"
-_CHUNK = 1 << 18
-_CONNECT_TIMEOUT_S = 30.0
-_READ_TIMEOUT_S = 120.0
-_REDIRECTS = 10
 _HEADERS = {"http.header.accept": "Accept", "http.header.user-agent": "User-Agent"}
 _KNOWN = {
     "http.checksum",
@@ -75,7 +71,7 @@ class HttpSource:
         assert isinstance(vertex.op, SourceOp)
         self._url = vertex.op.identifier
         self._attrs: Mapping[str, str] = vertex.op.attrs
-        self._name = vertex.name
+        self._name = without_passwords(vertex.name)
         self._digest = vertex.digest
         self._context = context
         for attribute in self._attrs:
@@ -125,7 +121,8 @@ class HttpSource:
     # -- fetching -------------------------------------------------------------------------------------------------
 
     def _fetched(self, context: RunContext) -> _Resolved:
-        return self._context.answers.once(self._digest, lambda: self._fetch(context))
+        ask = self._uploaded if urlsplit(self._url).hostname == UPLOAD_HOST else self._fetch
+        return self._context.answers.once(self._digest, lambda: ask(context))
 
     def _fetch(self, context: RunContext) -> _Resolved:
         """The file, from the store when the server (or a pinned checksum) says that it has not changed."""
@@ -143,9 +140,9 @@ class HttpSource:
                 if known is not None and response.status == 304:
                     resolved = known
                 elif not 200 <= response.status < 300:
-                    raise _bad_status(response.status, redacted(self._url))
+                    raise bad_status(response.status, redacted(self._url))
                 else:
-                    resolved = self._download(context, response)
+                    resolved = self._download(context, body_of(response, self._url), response.headers)
                     self._remember(memory_key, resolved, response.headers.get("ETag", ""))
             finally:
                 response.release_conn()
@@ -182,28 +179,17 @@ class HttpSource:
         self._context.store.kv.put(_SPACE, key, json.dumps(value).encode())
 
     def _request(self, etag: str) -> BaseHTTPResponse:
-        import urllib3
-
-        headers = {"User-Agent": f"bakehouse/{__version__}", "Accept-Encoding": "identity"}
-        headers.update(self._headers)
+        headers = dict(self._headers)
         if etag:
             headers["If-None-Match"] = etag
-        authorization = self._authorization()
-        if authorization:
-            headers["Authorization"] = authorization
-        retries = urllib3.Retry(
-            total=None, connect=2, read=2, redirect=_REDIRECTS, status=0, backoff_factor=0.2
-        )
-        timeout = urllib3.Timeout(connect=_CONNECT_TIMEOUT_S, read=_READ_TIMEOUT_S)
-        try:
-            response: BaseHTTPResponse = http_pool(self._url).request(
-                "GET", self._url, headers=headers, preload_content=False, retries=retries, timeout=timeout
-            )
-            return response
-        except urllib3.exceptions.HTTPError as error:
-            raise TransientError(
-                f"cannot fetch {redacted(self._url)}: {_reason(error)}", code="http-unreachable"
-            ) from error
+        return get(self._url, headers, self._authorization())
+
+    def _uploaded(self, context: RunContext) -> _Resolved:
+        """The stream that the client lends by the name of this address."""
+        upload = self._context.session.uploads.get(urlsplit(self._url).path.lstrip("/"))
+        if upload is None:
+            raise NotFoundError(f"no upload {self._url} is offered by the client", code="upload-not-offered")
+        return self._download(context, upload.chunks(context.cancel.check), {})
 
     def _authorization(self) -> str:
         session = self._context.session
@@ -223,35 +209,24 @@ class HttpSource:
         header = session.secret(f"HTTP_AUTH_HEADER_{host}")
         return _basic(self._url) if header is None else header.decode("latin-1").strip()
 
-    def _download(self, context: RunContext, response: BaseHTTPResponse) -> _Resolved:
-        filename = self._filename(response.headers.get("Content-Disposition"))
+    def _download(self, context: RunContext, body: Iterator[bytes], headers: Mapping[str, str]) -> _Resolved:
+        filename = self._filename(headers.get("Content-Disposition"))
         hasher = hashlib.sha256()
         size = 0
-        length = response.headers.get("Content-Length", "")
+        length = headers.get("Content-Length", "")
         total = int(length) if length.isdecimal() else 0
         with self._context.store.temporary_dir() as directory:
             path = directory / "body"
             with open(path, "wb") as file, context.reporter.status(f"fetching {filename}", total) as status:
-                for data in self._stream(response):
+                for data in body:
                     context.cancel.check()
                     hasher.update(data)
                     file.write(data)
                     size += len(data)
                     status.advance(len(data))
-            modified = response.headers.get("Last-Modified", "")
+            modified = headers.get("Last-Modified", "")
             layer = self._layer(path, filename, size, modified)
         return _Resolved("sha256:" + hasher.hexdigest(), filename, _canonical_time(modified), layer)
-
-    def _stream(self, response: BaseHTTPResponse) -> Iterator[bytes]:
-        import urllib3
-
-        try:
-            yield from response.stream(_CHUNK, decode_content=False)
-        except (urllib3.exceptions.HTTPError, OSError) as error:
-            raise TransientError(
-                f"the download of {redacted(self._url)} ended too early: {_reason(error)}",
-                code="http-cut-short",
-            ) from error
 
     def _layer(self, path: Path, filename: str, size: int, modified: str) -> str:
         from bakehouse.snapshots import LayerChain, TarEntry
@@ -285,42 +260,6 @@ class HttpSource:
         return _safe(posixpath.basename(unquote(urlsplit(self._url).path).rstrip("/")))
 
 
-def http_pool(url: str) -> Any:
-    """A connection pool for `url`, through the proxy that the environment names for it."""
-    from urllib.request import getproxies_environment, proxy_bypass
-
-    import urllib3
-
-    parts = urlsplit(url)
-    proxy = getproxies_environment().get(parts.scheme)
-    if proxy and not proxy_bypass(parts.hostname or ""):
-        return urllib3.ProxyManager(proxy)
-    return urllib3.PoolManager()
-
-
-def ask_once(url: str, headers: Mapping[str, str]) -> str:
-    """Where the server sends one who asks for `url`; "" when nowhere. Nothing is followed. Raises `TransientError`."""
-    import urllib3
-
-    timeout = urllib3.Timeout(connect=_CONNECT_TIMEOUT_S, read=_CONNECT_TIMEOUT_S)
-    try:
-        response = http_pool(url).request(
-            "GET",
-            url,
-            headers=dict(headers),
-            redirect=False,
-            retries=False,
-            preload_content=False,
-            timeout=timeout,
-        )
-    except urllib3.exceptions.HTTPError as error:
-        raise TransientError(
-            f"cannot fetch {redacted(url)}: {type(error).__name__}", code="http-unreachable"
-        ) from error
-    response.release_conn()
-    return str(response.headers.get("Location", ""))
-
-
 def _basic(url: str) -> str:
     """The credential that the address itself holds, as a header; "" when it holds none."""
     parts = urlsplit(url)
@@ -328,29 +267,6 @@ def _basic(url: str) -> str:
         return ""
     word = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
     return "Basic " + base64.b64encode(word.encode()).decode("ascii")
-
-
-def _reason(error: Exception) -> str:
-    """Why a request came to nothing: the system's own words where it has any. They name no header and no secret."""
-    seen: BaseException | None = getattr(error, "reason", None) or error
-    if "too many redirects" in str(seen):
-        return f"stopped after {_REDIRECTS} redirects"
-    while seen is not None:
-        if isinstance(seen, OSError) and seen.strerror:
-            return seen.strerror.lower()
-        following = seen.__cause__ or seen.__context__
-        if following is None:
-            return type(seen).__name__
-        seen = following
-    return type(error).__name__
-
-
-def _bad_status(status: int, url: str) -> Exception:
-    message = f"invalid response status {status}"
-    hint = f"The server answered so for {url}."
-    if status == 429 or status >= 500:
-        return TransientError(message, code="http-status", hint=hint)
-    return NotFoundError(message, code="http-status", hint=hint)
 
 
 def _canonical_time(text: str) -> str:
