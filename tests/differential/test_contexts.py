@@ -24,6 +24,7 @@ from backports import zstd
 
 from tests.support import bases
 from tests.support.command import Bakehouse
+from tests.support.images import read_image
 from tests.support.remotes import (
     Answer,
     SampleRepository,
@@ -38,6 +39,13 @@ pytestmark = pytest.mark.peer
 
 COPY_ALL = "FROM scratch\nCOPY . /\n"
 WANTS = "FROM scratch\n# wanted:\nCOPY nothere /\n\n# end\n"
+KINDS = """FROM scratch
+COPY --from=dir f /dir/
+COPY --from=git b /git/
+COPY --from=web context /web/
+COPY --from=layout /etc/passwd /layout/
+COPY --from=image:v1 /etc/group /image/
+"""
 ALL_OF_SRC = "FROM scratch\nCOPY --from=src . /\n"
 READS_SRC = 'FROM busybox\nRUN --mount=from=src,target=/in ["sh", "-c", "cp -r /in /out"]\n'
 
@@ -54,8 +62,8 @@ def main(id: str, context: str, **fields: Any) -> Situation:
     return Situation(id, {"context": context, **fields})
 
 
-def named(id: str, dockerfile: str, **contexts: str) -> Situation:
-    return Situation(id, {"context": "empty", "dockerfile-inline": dockerfile, "contexts": contexts})
+def named(id: str, text: str, /, **contexts: str) -> Situation:
+    return Situation(id, {"context": "empty", "dockerfile-inline": text, "contexts": contexts})
 
 
 REPOSITORY = "http://{web}/git/app.git"
@@ -127,6 +135,15 @@ SITUATIONS = [
     named("copy-target", ALL_OF_SRC, src="target:directory"),
     named("mount-target", READS_SRC, src="target:directory"),
     named("from-target", "FROM src\nCOPY --from=src folder/b /again\n", src="target:git-tag-folder"),
+    named(
+        "platform", "FROM base\nCOPY --from=base f /again\n", **{"base::linux/amd64": "dir", "base": "empty"}
+    ),
+    named("other-platform", "FROM base\n", **{"base::linux/arm64": "empty", "base": "dir"}),
+    named("tagged-image-by-a-directory", "FROM base:v1\n", **{"base:v1": "dir", "base": "empty"}),
+    named("latest-image", "FROM base:latest\n", base="dir"),
+    named("layout-digest", "FROM src\n", src="oci-layout://layout@{layout}"),
+    named("layout-tag-and-digest", "FROM src\n", src="oci-layout://layout:v9@{layout}"),
+    named("called-like-the-main-ones", "FROM scratch\nCOPY --from=dockerfile f /\n", dockerfile="dir"),
     named("chained", "FROM src\nCOPY --from=src folder/b /third\n", src="target:from-target"),
     named("stage-replaced", "FROM busybox AS src\nRUN false\nFROM scratch\nCOPY --from=src . /\n", src="dir"),
     named("scratch", "FROM src\nCOPY --from=files f /\n", src="docker-image://scratch", files="dir"),
@@ -153,6 +170,10 @@ class Servers:
             .replace("{daemon}", self.daemon)
             .replace("{commit}", self.repository.first)
             .replace("{short}", self.repository.first[:7])
+            .replace(
+                "{layout}",
+                json.loads((self.root / "layout/index.json").read_text())["manifests"][0]["digest"],
+            )
         )
 
 
@@ -202,6 +223,7 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
             (root / f"work/context.{name}").write_bytes(web.answers[f"/context.{name}"].body)
         web.serve("text.Dockerfile", b"FROM scratch\nCOPY context /the-file\n")
         web.serve("other.Dockerfile", b"FROM scratch\nCOPY . /other/\n")
+        web.serve("dated.tar", plain, Last_Modified="Thu, 02 Jan 2020 03:04:05 GMT")
         web.serve("readme", b"Read me\nfirst\n")
         web.serve("wants.Dockerfile", WANTS.encode())
         web.answers["/moved.tar"] = Answer(b"", 302, {"Location": "/context.tar"})
@@ -209,7 +231,11 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
             root / "work",
             {
                 "all.Dockerfile": COPY_ALL,
+                "kinds.Dockerfile": KINDS,
+                "ignored.Dockerfile": "FROM scratch\nCOPY ignored /\n",
                 "wants.Dockerfile": WANTS,
+                "pattern.Dockerfile": "FROM scratch\nCOPY a*[ /\n",
+                "none.Dockerfile": "FROM scratch\nCOPY none* /\n",
                 "empty/.keep": "",
                 "dir/Dockerfile": COPY_ALL,
                 "dir/.dockerignore": "ignored\n",
@@ -294,6 +320,7 @@ class Invocation:
 
 
 STDIN = [
+    Invocation("pattern-without-a-match", ("-f-", REPOSITORY), "none.Dockerfile"),
     Invocation("dockerfile-without-files", ("-",), "all.Dockerfile"),
     Invocation("dockerfile-for-a-directory", ("-f-", "dir"), "all.Dockerfile"),
     Invocation("dockerfile-for-a-repository", ("-f-", REPOSITORY + "#mytag"), "all.Dockerfile"),
@@ -304,6 +331,20 @@ STDIN = [
     Invocation("xz", ("-",), "context.tar.xz"),
     Invocation("other-dockerfile", ("--file", "d/other", "-"), "context.tar.gz"),
     Invocation("web-dockerfile", ("-f", "http://{web}/other.Dockerfile", "-"), "context.tar.gz"),
+    Invocation(
+        "contexts-of-all-kinds",
+        (
+            *("--build-context", "dir=dir", "--build-context", "git=" + REPOSITORY + "#mytag:myfolder"),
+            *(
+                "--build-context",
+                "web=http://{web}/context.tar",
+                "--build-context",
+                "layout=oci-layout://layout",
+            ),
+            *("--build-context", "image:v1=docker-image://busybox", "-f-", "empty"),
+        ),
+        "kinds.Dockerfile",
+    ),
     Invocation("web-dockerfile-for-a-directory", ("-f", "http://{web}/other.Dockerfile", "dir")),
     Invocation("web-dockerfile-for-a-repository", ("-f", "http://{web}/other.Dockerfile", REPOSITORY)),
     Invocation("dockerfile-outside", ("-f", "outside/Dockerfile", "dir")),
@@ -390,7 +431,10 @@ ERRORS = [
     Invocation("dockerfile-not-found", ("-f", "http://{web}/nothing", "dir")),
     Invocation("text-that-is-no-dockerfile", ("http://{web}/readme",)),
     Invocation("copy-of-a-missing-file", ("http://{web}/wants.Dockerfile",)),
+    Invocation("copy-of-a-missing-local-file", ("-f", "wants.Dockerfile", "dir")),
+    Invocation("copy-of-an-ignored-file", ("-f", "ignored.Dockerfile", "dir")),
     Invocation("copy-without-files", ("-",), "wants.Dockerfile"),
+    Invocation("malformed-pattern", ("-f-", REPOSITORY), "pattern.Dockerfile"),
     Invocation("ambiguous", ("-f", "x", "-"), "all.Dockerfile"),
     Invocation("archive-without-dockerfile", ("-f", "x", "-"), "context.tar.gz"),
     Invocation("path-missing", ("nowhere",)),
@@ -436,3 +480,55 @@ def test_errors_are_buildkits(id: str, ran: dict[str, tuple[Ran, Ran]]) -> None:
 def excerpt(stderr: str) -> list[str]:
     """The lines of the Dockerfile that an error shows."""
     return [line.rstrip() for line in stderr.splitlines() if re.match(r" +\d+ \| ", line)]
+
+
+EPOCHS = {
+    "git": {"context": REPOSITORY},
+    "tar": {"context": "http://{web}/context.tar.gz"},
+    "dated-tar": {"context": "http://{web}/dated.tar"},
+    # BuildKit takes no other Dockerfile with this context.
+    "text": {"context": "http://{web}/text.Dockerfile", "dockerfile-inline": None},
+    "directory": {"context": "dir"},
+    "named": {"contexts": {"src": REPOSITORY + "#mytag"}, "args": {"SOURCE_DATE_EPOCH": "src"}},
+    "stage": {
+        "args": {"SOURCE_DATE_EPOCH": "src"},
+        "dockerfile-inline": "FROM scratch AS src\nADD http://{web}/dated.tar /\nFROM scratch\nCOPY f /\n",
+    },
+}
+
+
+def test_times_of_contexts(
+    servers: Servers, buildkit: BuildKit, bakehouse: Bakehouse, tmp_path: Path
+) -> None:
+    """`SOURCE_DATE_EPOCH=context`, the name of a context, of a stage: the time of its source is that of the image."""
+    inline = "FROM scratch\nCOPY . /\n"
+    for tool in ("ours", "theirs"):
+        targets = {
+            name: {
+                "context": "dir",
+                "dockerfile-inline": inline,
+                "args": {"SOURCE_DATE_EPOCH": "context"},
+                **servers.filled(fields),
+                "output": [f"type=oci,dest={tmp_path}/{tool}-{name}.tar"],
+                "attest": ["type=provenance,disabled=true"],
+            }
+            for name, fields in EPOCHS.items()
+        }
+        del targets["text"]["dockerfile-inline"]
+        definition = {"group": {"default": {"targets": list(targets)}}, "target": targets}
+        (servers.root / f"epochs-{tool}.json").write_text(json.dumps(definition))
+    theirs = buildkit.buildx("bake", "-f", "epochs-theirs.json", "--allow=fs=*", cwd=servers.root)
+    assert theirs.returncode == 0, theirs.stderr
+    bakehouse.run("bake", "-f", "epochs-ours.json", "--allow=fs=*", cwd=servers.root)
+    created = {
+        name: [
+            read_image(tmp_path / f"{tool}-{name}.tar").config.get("created") for tool in ("ours", "theirs")
+        ]
+        for name in EPOCHS
+    }
+    now = created.pop("directory"), created.pop("text")
+    assert all(ours == theirs for ours, theirs in created.values()), created
+    assert created["git"][0] == "2017-07-14T02:40:00Z"
+    assert created["dated-tar"][0] == "2020-01-02T03:04:05Z"
+    # Neither has a time: the image is as old as it is.
+    assert all(ours[:4] == theirs[:4] for ours, theirs in now)

@@ -21,6 +21,7 @@ import pytest
 from backports import zstd
 
 from tests.integration.test_bad_input import assert_store_is_clean, failure
+from tests.support import bases
 from tests.support.command import Bakehouse
 from tests.support.remotes import Answer, SampleRepository, Web, commit, git, running_web, sample_repository
 
@@ -49,6 +50,89 @@ def built(bakehouse: Bakehouse, tmp_path: Path, *arguments: str, **options: obje
             if file is not None:
                 out[member.name] = file.read().decode("utf-8", "replace")
     return out
+
+
+def test_only_what_is_used_is_read(offline: Bakehouse, tmp_path: Path) -> None:
+    """C1: relative and absolute directories; a file that no step names may be anything, and as large as it likes."""
+    work = tmp_path / "project"
+    work.mkdir()
+    (work / "Dockerfile").write_text("FROM scratch\nCOPY used/ /\n")
+    (work / "used").mkdir()
+    (work / "used/f").write_text("f")
+    os.mkfifo(work / "pipe")
+    with open(work / "huge", "wb") as file:
+        file.truncate(1 << 40)
+    for arguments, cwd in (((".",), work), (("project",), tmp_path), ((str(work),), tmp_path)):
+        assert built(offline, tmp_path, *arguments, cwd=cwd) == {"f": "f"}
+
+
+def test_a_shared_context_is_read_and_copied_once(offline: Bakehouse, tmp_path: Path, web: Web) -> None:
+    """B5: two targets that link to a third, one that links to one of them, and a repository that all share."""
+    url = web.url("git/shared.git")
+    commit(web.root / "shared.git", {"g": "g"})
+    (tmp_path / "f").write_text("f")
+    inline = "FROM scratch\nCOPY --from=ctx f /{}\nCOPY --from=repo g /\n"
+    definition = {
+        "group": {"default": {"targets": ["one", "two"]}},
+        "target": {
+            "ctx": {"dockerfile-inline": "FROM scratch\nCOPY f /f\n"},
+            **{
+                name: {
+                    "dockerfile-inline": inline.format(name),
+                    "contexts": {"ctx": "target:ctx", "repo": url},
+                    "output": [f"type=tar,dest={name}.tar"],
+                }
+                for name in ("one", "two")
+            },
+        },
+    }
+    (tmp_path / "docker-bake.json").write_text(json.dumps(definition))
+    done = offline.run("bake", "--progress=rawjson", cwd=tmp_path)
+    runs: dict[str, set[str]] = {}
+    for line in done.stderr.splitlines():
+        for vertex in json.loads(line).get("vertexes") or []:
+            if vertex.get("completed") and not vertex.get("cached"):
+                runs.setdefault(vertex["name"], set()).add(vertex["digest"])
+    copies = [name for name in runs if name.endswith("COPY f /f")]
+    assert len(copies) == 1
+    assert len(runs[copies[0]]) == 1
+    loads = [name for name in runs if name.endswith("load build context")]
+    assert len(loads) == 1
+    fetches = [name for name in runs if "load git source" in name]
+    assert len(fetches) == 1
+    assert len(list((offline.home / "store/git").iterdir())) == 1
+    with tarfile.open(tmp_path / "two.tar") as tar:
+        assert sorted(tar.getnames()) == ["g", "two"]
+
+
+@pytest.mark.privileged
+def test_a_step_on_a_shared_layout_runs_once(offline: Bakehouse, tmp_path: Path) -> None:
+    """B4, B5: targets with contexts of their own share what does not come from these."""
+    (tmp_path / "layout").symlink_to(
+        bases.layout(next(base for base in bases.IMAGES if base.key == "busybox"))
+    )
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "f").write_text(name)
+        (tmp_path / name / "Dockerfile").write_text(
+            "FROM base\nRUN cat /proc/sys/kernel/random/uuid > /run-id\nCOPY f /\n"
+        )
+    definition = {
+        "group": {"default": {"targets": ["one", "two"]}},
+        "target": {
+            name: {
+                "context": name,
+                "contexts": {"base": "oci-layout://layout"},
+                "output": [f"type=local,dest=out-{name}"],
+            }
+            for name in ("one", "two")
+        },
+    }
+    (tmp_path / "docker-bake.json").write_text(json.dumps(definition))
+    done = offline.run("bake", "--allow=fs=*", "--progress=plain", cwd=tmp_path)
+    assert (tmp_path / "out-one/run-id").read_text() == (tmp_path / "out-two/run-id").read_text()
+    assert len(set(re.findall(r"^#\d+ \[.*RUN cat", done.stderr, re.MULTILINE))) == 1
+    assert [(tmp_path / f"out-{name}/f").read_text() for name in ("one", "two")] == ["one", "two"]
 
 
 def test_a_commit_is_fetched_once_and_shallow(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import subprocess
 import tarfile
 import time
 from collections.abc import Iterator
@@ -106,6 +107,26 @@ def test_key_files_in_a_bake_file(
     offline.run("bake", "--allow=ssh", cwd=tmp_path)
     assert "a" in names(tmp_path / "one.tar")
     assert names(tmp_path / "one.tar") == names(tmp_path / "two.tar")
+
+
+def test_the_agent_of_the_user_needs_no_flag(
+    offline: Bakehouse, tmp_path: Path, ssh: SshServer, repository: SampleRepository
+) -> None:
+    """As with buildx, for a main context that is fetched over SSH."""
+    path = tmp_path / "agent"
+    agent = subprocess.Popen(["ssh-agent", "-D", "-a", str(path)], stdout=subprocess.DEVNULL)
+    try:
+        _until(path.exists)
+        environ = os.environ | {"SSH_AUTH_SOCK": str(path)}
+        subprocess.run(["ssh-add", "-q", str(ssh.key)], check=True, env=environ)
+        offline.run(
+            *("build", "-o", f"type=tar,dest={tmp_path}/o.tar", ssh.url(repository.path) + "#mytag"),
+            env={"SSH_AUTH_SOCK": str(path)},
+        )
+    finally:
+        agent.terminate()
+        agent.wait()
+    assert "a" in names(tmp_path / "o.tar")
 
 
 def test_keys_of_a_step(bakehouse: Bakehouse, tmp_path: Path, ssh: SshServer) -> None:

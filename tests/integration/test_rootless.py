@@ -5,12 +5,15 @@ The judge is root's own build: with a source date epoch both must give the same 
 
 from __future__ import annotations
 
+import io
 import os
 import pwd
 import shlex
+import shutil
 import stat
 import subprocess
 import sys
+import tarfile
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -22,6 +25,7 @@ from tests.support.command import Bakehouse
 from tests.support.images import Image, read_image
 from tests.support.needs import need_command, needs_root
 from tests.support.paths import ROOT
+from tests.support.remotes import commit, running_sshd
 from tests.support.services import Registry
 from tests.support.web import running_web_server
 
@@ -66,10 +70,15 @@ class User:
         return self.home / ".local" / "share" / "bakehouse"
 
     def run(
-        self, *arguments: str, before: str = "", check: bool = True, **environ: str
+        self,
+        *arguments: str,
+        before: str = "",
+        check: bool = True,
+        stdin: Path | None = None,
+        **environ: str,
     ) -> subprocess.CompletedProcess[str]:
         """Runs the command as this user in `context`. `before` is shell text that root runs in a mount namespace of
-        the command's own."""
+        the command's own, `stdin` what standard input is."""
         script = "\n".join(
             ["set -e", *reachable(self.home / "prefix"), before, f'exec setpriv {self._identity()} -- "$@"']
         )
@@ -84,9 +93,9 @@ class User:
                 "PYTHONDONTWRITEBYTECODE": "1",
                 **environ,
             },
-            stdin=subprocess.DEVNULL,
+            input=stdin.read_bytes().decode("latin-1") if stdin else "",
             capture_output=True,
-            text=True,
+            encoding="latin-1",
             timeout=300,
         )
         assert not check or done.returncode == 0, done.stdout + done.stderr
@@ -164,6 +173,26 @@ def by_root(bakehouse: Bakehouse, user: User, dockerfile: str) -> Image:
     output = user.home / "root.tar"
     bakehouse.run("build", *EPOCH, f"type=oci,rewrite-timestamp=true,dest={output}", ".", cwd=user.context)
     return read_image(output)
+
+
+def test_contexts_from_elsewhere(user: User, tmp_path: Path) -> None:
+    """An archive on standard input, a repository over SSH with a key file: all that is started is the user's own."""
+    packed = tmp_path / "context.tar"
+    with tarfile.open(packed, "w") as tar:
+        for name, text in (("Dockerfile", b"FROM scratch\nCOPY f /\n"), ("f", b"file")):
+            member = tarfile.TarInfo(name)
+            member.size = len(text)
+            tar.addfile(member, io.BytesIO(text))
+    user.run("build", "-o", "type=local,dest=out", "-", stdin=packed)
+    assert (user.context / "out/f").read_text() == "file"
+    with running_sshd(tmp_path / "sshd") as server:
+        repository = tmp_path / "repository.git"
+        commit(repository, {"Dockerfile": "FROM scratch\nCOPY g /\n", "g": "from git"})
+        shutil.copy(server.key, user.context / "key")
+        os.chown(user.context / "key", *pwd.getpwnam(user.name)[2:4])
+        url = server.url(repository)
+        user.run("build", "--ssh", "default=key", "-o", "type=local,dest=out", url)
+    assert (user.context / "out/g").read_text() == "from git"
 
 
 @pytest.mark.parametrize("snapshotter", ["auto", "copy"])

@@ -8,10 +8,11 @@ from typing import Protocol
 from bakehouse.bake import Target
 from bakehouse.builders.display import prefixing
 from bakehouse.engine.engine import Engine
-from bakehouse.llb.ops import Edge
+from bakehouse.llb.ops import Edge, SourceOp
 from bakehouse.progress.events import Reporter
 from bakehouse.session import Session
 from bakehouse.solver.model import Cancellation
+from bakehouse.values import dataclass
 
 
 class Fetcher(Protocol):
@@ -20,6 +21,22 @@ class Fetcher(Protocol):
     def read(self, target: Target, edge: Edge, paths: Sequence[str], limit: int) -> dict[str, bytes]:
         """At most `limit` bytes of each of `paths`; absent ones are left out. Raises what a build raises."""
         ...
+
+    def source_time(self, target: Target, source: SourceOp, log_name: str) -> int | None:
+        """The time of a git or http source in seconds since the epoch; None when it has none."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class SourceTimes:
+    """`dockerfile.lowering.SourceTimeResolver` for one target."""
+
+    fetcher: Fetcher
+    target: Target
+
+    def resolve_source_time(self, source: SourceOp, log_name: str) -> int | None:
+        """As `SourceTimeResolver.resolve_source_time`."""
+        return self.fetcher.source_time(self.target, source, log_name)
 
 
 class EngineFetcher:
@@ -42,7 +59,15 @@ class EngineFetcher:
 
     def read(self, target: Target, edge: Edge, paths: Sequence[str], limit: int) -> dict[str, bytes]:
         """As `Fetcher.read`."""
-        reporter = prefixing(self._reporter, target.name) if self._several else self._reporter
         return self._engine.read_files(
-            edge, paths, self._session_of(target), reporter, self._cancel, limit=limit
+            edge, paths, self._session_of(target), self._reporter_of(target), self._cancel, limit=limit
         )
+
+    def source_time(self, target: Target, source: SourceOp, log_name: str) -> int | None:
+        """As `Fetcher.source_time`."""
+        return self._engine.source_time(
+            source, log_name, self._session_of(target), self._reporter_of(target), self._cancel
+        )
+
+    def _reporter_of(self, target: Target) -> Reporter:
+        return prefixing(self._reporter, target.name) if self._several else self._reporter

@@ -130,7 +130,8 @@ class MainContexts:
             dockerfile=text.data,
             filename=text.name,
             dockerignore=tuple(read_ignore_file(text.ignore)),
-            session_id=session,
+            # Of the context alone: what else a target uses may be another one's too.
+            local_session_ids={**request.local_session_ids, "context": session},
         )
         return MainContext(text, request, digest, {f"{session}:context": directory})
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from bakehouse.bake import Target
 from bakehouse.builders.display import solving
-from bakehouse.builders.fetching import Fetcher
+from bakehouse.builders.fetching import Fetcher, SourceTimes
 from bakehouse.builders.frontend_options import frontend_request
 from bakehouse.builders.main_context import BuildDirectories, MainContext, MainContexts
 from bakehouse.builders.named_contexts import LinkedTarget, NamedContexts, links_of
@@ -58,6 +58,7 @@ class Planner:
         self._build_platforms = tuple(build_platforms)
         self._check_cancelled = check_cancelled
         self._known_hosts = known_hosts
+        self._fetcher = fetcher
         self._contexts = MainContexts(directories, reporter, fetcher, several=len(targets) > 1)
         self._planned: dict[str, PlannedTarget] = {}
 
@@ -88,7 +89,11 @@ class Planner:
         named = NamedContexts.of(target, self._directories.cwd, linked, self._directories.tree)
         self._oci_layouts |= named.oci_layouts
         request = frontend_request(target, self._build_platforms, self._directories.cgroup_parent)
-        request = replace(named.applied_to(request), known_hosts=self._known_hosts)
+        request = replace(
+            named.applied_to(request),
+            known_hosts=self._known_hosts,
+            source_times=None if self._fetcher is None else SourceTimes(self._fetcher, target),
+        )
         main = self._contexts.of(target, request)
         require_known_syntax(main.text, target.args or {})
         with solving():

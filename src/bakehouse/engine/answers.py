@@ -6,9 +6,12 @@ must see the same commit and the same file, though a branch moves meanwhile.
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Callable
 from typing import Any, TypeVar
+
+from bakehouse.llb.ops import SourceOp
 
 T = TypeVar("T")
 
@@ -30,3 +33,8 @@ class Answers:
                 self._known[key] = ask()
             answer: T = self._known[key]
             return answer
+
+
+def question(source: SourceOp) -> str:
+    """What is asked about `source`, as a key: equal for equal sources, whatever platform they are wanted for."""
+    return json.dumps([source.identifier, sorted(source.attrs.items())])

@@ -18,12 +18,11 @@ from bakehouse.engine.nodes import DirectoryTree, EmptyTree, FileTree, Node, Tre
 from bakehouse.engine.path_patterns import (
     Match,
     PathFilter,
-    go_match,
     split_wildcards,
 )
 from bakehouse.engine.tree import Selection
-from bakehouse.errors import NotFoundError
-from bakehouse.go.globs import has_wildcard
+from bakehouse.errors import DefinitionError, NotFoundError
+from bakehouse.go.globs import BadPatternError, has_wildcard, match_path
 from bakehouse.go.paths import rooted_path
 
 EMPTY_DIGEST = "sha256:" + hashlib.sha256(b"").hexdigest()
@@ -303,14 +302,21 @@ class _FilteredWalk:
             return True
         if self._matched_at and name.startswith(self._matched_at + "/"):
             return True
-        if go_match(self._base, name):
-            self._matched_at = name
-            return True
-        return False
+        if not _matches_whole(self._base, name):
+            return False
+        self._matched_at = name
+        return True
 
     def _relative(self, name: str) -> str:
         top = self._matched_at if self._wildcard else self._base
         return (name + "/").removeprefix(top + "/").removesuffix("/")
+
+
+def _matches_whole(pattern: str, name: str) -> bool:
+    try:
+        return match_path(pattern, name)
+    except BadPatternError as error:
+        raise DefinitionError(str(error), code="bad-pattern") from None
 
 
 def not_found(path: str) -> NotFoundError:

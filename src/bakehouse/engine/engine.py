@@ -7,13 +7,14 @@ result is there. Nothing durable is half-made when it raises.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from bakehouse.engine.answers import Answers
+from bakehouse.engine.answers import Answers, question
 from bakehouse.engine.exporters.model import Exporter, ExportPlatform, ExportResult
 from bakehouse.engine.graph import Graph
 from bakehouse.engine.layer_tree import LayerTree
@@ -23,13 +24,13 @@ from bakehouse.engine.records import TreeRecords
 from bakehouse.engine.shown import ShownVertices
 from bakehouse.engine.tree import EngineContext, Tree
 from bakehouse.errors import BakehouseError, EnvironmentFault
-from bakehouse.llb.ops import Edge
+from bakehouse.llb.ops import Edge, SourceOp
 from bakehouse.oci.platform import Platform
 from bakehouse.progress.events import Reporter
 from bakehouse.registry.config import RegistryConfig
 from bakehouse.session import Session
 from bakehouse.snapshots import LayerChain, LayerStore
-from bakehouse.solver.model import Cancellation
+from bakehouse.solver.model import Cancellation, RunContext
 from bakehouse.solver.solver import Solver
 from bakehouse.solver.tasks import Call, Routine, Task, TaskLoop, WorkerPool
 from bakehouse.store import Store
@@ -246,6 +247,24 @@ class Engine:
         run = self._run([edge], [True], session, reporter, cancel, None)
         tree: Tree = run.results(lambda: [run.solver.result(run.graph.node(edge), edge.index)])[0]
         return self.call(lambda: function(tree), cancel)
+
+    def source_time(
+        self, op: SourceOp, name: str, session: Session, reporter: Reporter, cancel: Cancellation
+    ) -> int | None:
+        """The time of a remote source in seconds since the epoch, shown as the vertex `name`; None when it has none."""
+        from bakehouse.engine.source_times import source_time
+
+        digest = "sha256:" + hashlib.sha256(f"{name}\0{question(op)}".encode()).hexdigest()
+        vertex = reporter.vertex(digest, name)
+        run = RunContext(vertex, cancel)
+        vertex.start()
+        try:
+            found = self.call(lambda: source_time(op, self.context(session, reporter), run), cancel)
+        except BakehouseError as error:
+            vertex.fail(error.message)
+            raise
+        vertex.done()
+        return found
 
     def _run(
         self,

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from bakehouse.dockerfile.instructions import AddCommand, CopyCommand, SourceContent
 from bakehouse.dockerfile.lint import Linter
 from bakehouse.dockerfile.lowering import checks
-from bakehouse.dockerfile.lowering.contexts import internal
+from bakehouse.dockerfile.lowering.contexts import DEFAULT_CONTEXT, internal, session_of
 from bakehouse.dockerfile.lowering.conversion import Conversion
 from bakehouse.dockerfile.lowering.paths import destination, normalize, without_drive
 from bakehouse.dockerfile.lowering.remote_sources import (
@@ -141,7 +141,8 @@ def _progress_group_id(transfer: _Transfer) -> str:
     """An id for the two steps of one linked copy. BuildKit takes a random one; it must only be unique in the build."""
     stage, conversion = transfer.stage, transfer.conversion
     parts = (
-        conversion.request.session_id,
+        session_of(conversion.request, DEFAULT_CONTEXT),
+        conversion.request.main_context or "",
         conversion.platforms.target.format_all(),
         str(conversion.table.states.index(stage)),
         str(stage.command_index),

@@ -183,10 +183,10 @@ def content_function(selections: Sequence[Selection]) -> Callable[[Tree], str]:
     def content(tree: Tree) -> str:
         try:
             return tree.checksum(selections)
-        except NotFoundError as error:
-            if error.code != "path-not-found":
+        except (NotFoundError, DefinitionError) as error:
+            if error.code not in ("path-not-found", "bad-pattern"):
                 raise
-            raise NotFoundError(
+            raise type(error)(
                 f"failed to calculate checksum of ref {_reference(tree)}: {error.message}",
                 code=error.code,
                 hint="Check the path against the build context and .dockerignore, or the stage it is copied from.",

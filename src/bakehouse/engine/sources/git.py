@@ -12,10 +12,12 @@ import re
 import shutil
 import stat
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bakehouse.engine.answers import question
 from bakehouse.engine.layer_tree import LayerTree
 from bakehouse.engine.sources.git_command import Git, GitAccess, git_access
 from bakehouse.engine.sources.http_client import redacted
@@ -118,7 +120,7 @@ class GitSource:
         self._attrs = vertex.op.attrs
         self._context = context
         self._name = without_passwords(vertex.name)
-        self._digest = vertex.digest
+        self._question = question(vertex.op)
 
     def cache_map(self, context: RunContext) -> CacheMap:
         key = self._key(self._resolved(context))
@@ -147,7 +149,7 @@ class GitSource:
     # -- resolving ------------------------------------------------------------------------------------------------
 
     def _resolved(self, context: RunContext) -> _Commit:
-        return self._context.answers.once(self._digest, lambda: self._resolve(context))
+        return self._context.answers.once(self._question, lambda: self._resolve(context))
 
     def _resolve(self, context: RunContext) -> _Commit:
         reference = self._reference
@@ -196,10 +198,26 @@ class GitSource:
 
     # -- fetching -------------------------------------------------------------------------------------------------
 
+    def commit_time(self, context: RunContext) -> int:
+        """When the commit was made, in seconds since the epoch."""
+        found = self._resolved(context)
+        with self._repository(context, found) as (git, _, _):
+            return _commit_time(git, found)
+
     def _fetched(self, context: RunContext, found: _Commit) -> str:
-        """Fetches `found` into the shared repository of its remote, checks it out and commits the layer."""
+        """Fetches `found`, checks it out and commits the layer."""
         from bakehouse.snapshots import LayerChain
 
+        with (
+            self._repository(context, found) as (_, repository, access),
+            self._context.layers.prepare(LayerChain(())) as active,
+        ):
+            self._check_out(context, access, repository, found, active.root)
+            return active.commit(description=self._name, record_type="source.git.checkout")
+
+    @contextmanager
+    def _repository(self, context: RunContext, found: _Commit) -> Iterator[tuple[Git, Path, GitAccess]]:
+        """The shared repository of the remote, `found` fetched into it, for this block alone."""
         remote = self._reference.remote
         name = hashlib.sha256(remote.encode()).hexdigest()[:40]
         with (
@@ -214,9 +232,7 @@ class GitSource:
             )
             git = Git(context, access, git_dir=repository)
             self._fetch(git, repository, found)
-            with self._context.layers.prepare(LayerChain(())) as active:
-                self._check_out(context, access, repository, found, active.root)
-                return active.commit(description=self._name, record_type="source.git.checkout")
+            yield git, repository, access
 
     def _fetch(self, git: Git, repository: Path, found: _Commit) -> None:
         if not (repository / "HEAD").exists():
@@ -276,8 +292,7 @@ class GitSource:
             if reference.subdir:
                 _move_up(work, reference.subdir, root)
         if reference.mtime == "commit":
-            time_s = int(git.run("log", "-1", "--format=%ct", found.object + "^{commit}").strip())
-            _set_times(root, time_s * 1_000_000_000)
+            _set_times(root, _commit_time(git, found) * 1_000_000_000)
 
     def _clone(
         self, context: RunContext, access: GitAccess, repository: Path, found: _Commit, root: Path
@@ -307,6 +322,10 @@ def _update_submodules(git: Git, remote: str) -> None:
         git.run("submodule", "update", "--init", "--recursive", "--depth=1")
     finally:
         git.run("config", "remote.origin.url", redacted(remote))
+
+
+def _commit_time(git: Git, found: _Commit) -> int:
+    return int(git.run("log", "-1", "--format=%ct", found.object + "^{commit}").strip())
 
 
 def _check_commit(wanted: str, *found: str) -> None:

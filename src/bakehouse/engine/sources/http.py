@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
+from bakehouse.engine.answers import question
 from bakehouse.engine.layer_tree import LayerTree
 from bakehouse.engine.sources.http_client import bad_status, body_of, get, redacted
 from bakehouse.engine.tree import EngineContext
@@ -72,7 +73,7 @@ class HttpSource:
         self._url = vertex.op.identifier
         self._attrs: Mapping[str, str] = vertex.op.attrs
         self._name = without_passwords(vertex.name)
-        self._digest = vertex.digest
+        self._question = question(vertex.op)
         self._context = context
         for attribute in self._attrs:
             if attribute.startswith("http.sig."):
@@ -102,6 +103,11 @@ class HttpSource:
         assert resolved.layer is not None
         return [LayerTree(LayerChain((resolved.layer,)), self._context)]
 
+    def last_modified(self, context: RunContext) -> int | None:
+        """The `Last-Modified` of the file in seconds since the epoch; None when the server states none."""
+        text = self._fetched(context).last_modified
+        return int(parsedate_to_datetime(text).timestamp()) if text else None
+
     def _key(self, resolved: _Resolved) -> dict[str, Any]:
         key: dict[str, Any] = {
             "Filename": resolved.filename,
@@ -122,7 +128,7 @@ class HttpSource:
 
     def _fetched(self, context: RunContext) -> _Resolved:
         ask = self._uploaded if urlsplit(self._url).hostname == UPLOAD_HOST else self._fetch
-        return self._context.answers.once(self._digest, lambda: ask(context))
+        return self._context.answers.once(self._question, lambda: ask(context))
 
     def _fetch(self, context: RunContext) -> _Resolved:
         """The file, from the store when the server (or a pinned checksum) says that it has not changed."""
