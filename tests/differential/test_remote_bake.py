@@ -6,10 +6,14 @@ ours differs on purpose the situation says so, and `docs/differences.md` says wh
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
+import tempfile
+import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,6 +22,7 @@ import pytest
 from tests.support.command import Bakehouse
 from tests.support.paths import peer
 from tests.support.pooled import asked
+from tests.support.remotes import SshServer, running_sshd
 from tests.support.services import BuildKit, running_buildkit
 from tests.support.web import (
     Repository,
@@ -136,6 +141,8 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         running_web_server(root / "web") as web,
         running_web_server(root / "other", "127.0.0.2") as other,
         running_git_daemon(root / "web") as daemon,
+        running_sshd(root / "sshd") as sshd,
+        _agent_with(sshd) as agent,
     ):
         commits = _fill(web, other)
         cwd = root / "cwd"
@@ -145,10 +152,31 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
             "host": web.host,
             "other": other.url,
             "git": daemon,
-            "branch": "dev",
+            "ssh": sshd.url(web.root),
+            "agent": str(agent),
+            "key": str(sshd.key),
             **commits,
         }
         yield World(web, other, words, buildkit, Bakehouse(root / "home", None), cwd)
+
+
+@contextmanager
+def _agent_with(server: SshServer) -> Iterator[Path]:
+    """The socket of an SSH agent that holds the key which `server` lets in."""
+    with tempfile.TemporaryDirectory(prefix="bkh-agent-") as folder:
+        socket = Path(folder, "s")
+        process = subprocess.Popen(["ssh-agent", "-D", "-a", str(socket)], stdout=subprocess.DEVNULL)
+        try:
+            for _ in range(100):
+                if socket.exists():
+                    break
+                time.sleep(0.05)
+            environ = {**os.environ, "SSH_AUTH_SOCK": str(socket)}
+            subprocess.run(["ssh-add", "-q", str(server.key)], env=environ, check=True)
+            yield socket
+        finally:
+            process.terminate()
+            process.wait()
 
 
 def _fill(web: WebServer, other: WebServer) -> dict[str, str]:
@@ -304,6 +332,11 @@ CASES = [
     _case("token", "{web}/secret.git", BUILDX_BAKE_GIT_AUTH_TOKEN="s3cr3t"),
     _case("token-in-lower-case", "{web}/secret.git", buildx_bake_git_auth_token="s3cr3t"),
     _case("header", "{web}/secret.git", BUILDX_BAKE_GIT_AUTH_HEADER="Bearer s3cr3t"),
+    _case("ssh", "{ssh}/p.git part", SSH_AUTH_SOCK="{agent}"),
+    _case("ssh-with-a-key", "{ssh}/p.git#dev", BUILDX_BAKE_GIT_SSH="{key}", SSH_AUTH_SOCK="{agent}"),
+    _case("ssh-with-another-agent", "{ssh}/p.git#dev", BUILDX_BAKE_GIT_SSH="{agent}"),
+    _case("ssh-with-its-own-agents", "{ssh}/p.git key", SSH_AUTH_SOCK="{agent}"),
+    _case("ssh-missing-repository", "{ssh}/missing.git -f a.hcl", SSH_AUTH_SOCK="{agent}"),
     # With names given, buildx tells what went wrong with the repository, too.
     _case("missing-ref", "{web}/p.git#nope -f a.hcl"),
     _case("short-commit", "{web}/p.git#1234567 -f a.hcl"),
@@ -325,6 +358,8 @@ def _name(case: Case) -> str:
 def _error(text: str) -> str:
     """What stands behind `ERROR: `, without what we add: the target's name, hints."""
     found = text.rpartition("ERROR: ")[2].partition("\nhint: ")[0].strip()
+    # BuildKit hides who logs in, too.
+    found = re.sub(r"ssh://[^@/\s]+@", "ssh://USER@", found)
     return re.sub(r"^target \S+: ", "", found)
 
 
@@ -341,6 +376,10 @@ def _answer(done: subprocess.CompletedProcess[str]) -> dict[str, object]:
     }
 
 
+def _environ(case: Case, world: World) -> dict[str, str]:
+    return {name: value.format(**world.words) for name, value in case.env.items()}
+
+
 def _words(case: Case, world: World) -> list[str]:
     blank = "\0"
     words = case.line.replace("\\ ", blank).split()
@@ -350,7 +389,7 @@ def _words(case: Case, world: World) -> list[str]:
 
 def _both(case: Case, world: World) -> tuple[dict[str, object], dict[str, object]]:
     words = _words(case, world)
-    environ = world.bakehouse.environ | dict(case.env)
+    environ = world.bakehouse.environ | _environ(case, world)
     theirs = subprocess.run(
         [str(peer("buildx")), "bake", *words],
         cwd=world.cwd,
@@ -361,7 +400,7 @@ def _both(case: Case, world: World) -> tuple[dict[str, object], dict[str, object
         errors="surrogateescape",
     )
     ours = world.bakehouse.run(
-        "bake", *words, cwd=world.cwd, env=dict(case.env), input=case.stdin, check=False
+        "bake", *words, cwd=world.cwd, env=_environ(case, world), input=case.stdin, check=False
     )
     return _answer(ours), _answer(theirs)
 
@@ -397,9 +436,9 @@ def _both_build(case: Case, world: World, root: Path) -> tuple[dict[str, object]
         out.mkdir(parents=True)
         line = ["bake", "--progress=quiet", *words, f"--set=*.output=type=local,dest={out}"]
         if name == "ours":
-            done = world.bakehouse.run(*line, cwd=world.cwd, env=dict(case.env), check=False)
+            done = world.bakehouse.run(*line, cwd=world.cwd, env=_environ(case, world), check=False)
         else:
-            environ = world.bakehouse.environ | dict(case.env)
+            environ = world.bakehouse.environ | _environ(case, world)
             done = subprocess.run(
                 [str(peer("buildx")), *line],
                 cwd=world.cwd,
@@ -442,6 +481,9 @@ BUILDS = [
     _case("the-callers-dockerfile", "{web}/p.git owndockerfile"),
     _case("the-callers-absent-dockerfile", "{web}/p.git wd"),
     _case("a-file-on-the-web", "{web}/local.hcl own"),
+    _case("over-ssh", "{ssh}/p.git part --allow ssh", SSH_AUTH_SOCK="{agent}"),
+    _case("over-ssh-without-leave", "{ssh}/p.git root", SSH_AUTH_SOCK="{agent}"),
+    _case("a-context-over-ssh", "{web}/p.git {ssh}/p.git#:part inline --allow ssh", SSH_AUTH_SOCK="{agent}"),
     _case("a-private-repository", "{web}/secret.git", BUILDX_BAKE_GIT_AUTH_TOKEN="s3cr3t"),
 ]
 

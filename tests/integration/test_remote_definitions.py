@@ -8,7 +8,7 @@ import gzip
 import io
 import json
 import lzma
-import os
+import re
 import signal
 import subprocess
 import tarfile
@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.command import Bakehouse
+from tests.support.command import Bakehouse, Terminal
 from tests.support.web import WebServer, git, running_web_server
 
 _SECRET = "s3cr3t-w0rd"
@@ -219,9 +219,7 @@ def test_what_is_wrong_with_a_repository_is_told(web: WebServer, offline: Bakeho
     for url, expected in (
         ("missing.git", "not found"),
         ("empty.git", "could not find default branch for repository"),
-        ("p.git#nope", "repository does not contain ref nope"),
         ("p.git#main:nope", 'invalid subdir nope: failed to lstat "nope"'),
-        ("p.git?checksum=1234567", "expected checksum to match 1234567, got "),
         ("p.git#" + "a" * 40, "a" * 40),
     ):
         said = refused(offline, f"{web.url}/{url}")
@@ -365,9 +363,33 @@ def test_submodules_of_other_hosts_get_no_credential(
     assert {request.authorization for request in other.requests} == {""}
 
 
-def test_a_key_file_for_fetching_is_refused_by_name(offline: Bakehouse, tmp_path: Path) -> None:
-    key = tmp_path / "key"
-    key.write_text("x")
-    os.chmod(key, 0o600)
-    said = refused(offline, "git@127.0.0.1:p.git", env={"BUILDX_BAKE_GIT_SSH": str(key)})
-    assert "only an agent's socket can be forwarded so far" in said
+# -- the terminal -----------------------------------------------------------------------------------------------------
+
+
+def test_one_is_asked_between_fetching_and_building(
+    web: WebServer, offline: Bakehouse, tmp_path: Path
+) -> None:
+    """The display gives the terminal up for the question, and begins anew behind it."""
+    definition = 'target "default" {\n  secret = ["id=x,src=/etc/hostname"]\n  output = ["out"]\n}\n'
+    web.repository("p.git").commit({"docker-bake.hcl": definition, "Dockerfile": "FROM scratch\nCOPY . /\n"})
+    (tmp_path / "cwd").mkdir()
+    window = Terminal(offline, tmp_path, 100, 40, {})
+    try:
+        line = f"cd {tmp_path / 'cwd'} && bakehouse bake {web.url}/p.git; echo code=$?"
+        window.type(line)
+        asked = window.wait_for(r"continue\? \[y/N\] ?$")
+        assert re.search(r"^\[\+\] Building \d+\.\ds \(1/1\) FINISHED", asked, re.MULTILINE), asked
+        assert " - Read access to path /etc/hostname" in asked
+        assert "remote-definitions" not in asked
+        assert window.cursor_is_visible()
+        window.type("n")
+        assert "ERROR: additional privileges requested" in window.wait_for("code=1")
+        assert not (tmp_path / "cwd" / "out").exists()
+        window.type("clear; " + line)
+        window.wait_for(r"continue\? \[y/N\] ?$")
+        window.type("y")
+        done = window.wait_for("code=0")
+        assert "exporting to client directory" in done.partition("[y/N]")[2]
+        assert (tmp_path / "cwd" / "out" / "docker-bake.hcl").read_text() == definition
+    finally:
+        window.close()

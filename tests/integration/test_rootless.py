@@ -27,6 +27,7 @@ from tests.support.needs import need_command, needs_root
 from tests.support.paths import ROOT
 from tests.support.remotes import commit, running_sshd
 from tests.support.services import Registry
+from tests.support.web import running_web_server
 
 pytestmark = [
     pytest.mark.privileged,
@@ -208,6 +209,19 @@ def test_many_owners(user: User, bakehouse: Bakehouse, snapshotter: str) -> None
     assert (user.store / "bakehouse.db").stat().st_uid == pwd.getpwnam(user.name).pw_uid
     again = user.run("build", *EPOCH, "type=oci,dest=again.tar", ".", BAKEHOUSE_SNAPSHOTTER=snapshotter)
     assert again.stderr.count("CACHED") >= 5
+
+
+def test_a_remote_definition(user: User, tmp_path: Path) -> None:
+    """What is fetched before anything is known of the targets belongs to the same ids as what is built."""
+    definition = 'target "default" {\n  context = "part"\n  output = ["type=oci,dest=out.tar"]\n}\n'
+    with running_web_server(tmp_path / "web") as web:
+        web.repository("p.git").commit(
+            {"docker-bake.hcl": definition, "part/Dockerfile": "FROM scratch\nCOPY --chown=5:6 . /\n"}
+        )
+        user.run("bake", f"{web.url}/p.git")
+    file = read_image(user.context / "out.tar").files["Dockerfile"]
+    assert (file.uid, file.gid) == (5, 6)
+    assert (user.context / "out.tar").stat().st_uid == pwd.getpwnam(user.name).pw_uid
 
 
 def test_prune_removes_files_of_subordinate_ids(user: User) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from bakehouse.dockerfile.lowering import LowerRequest, main_context_root
 from bakehouse.llb import state
 from bakehouse.llb.draft import Constraints, Output
@@ -16,14 +18,23 @@ HTTP_FILE = "context"
 @dataclass(frozen=True, slots=True)
 class DefinitionTree:
     """A repository, or an archive on a web server. The graphs are those that a context of the same URL has, so that the
-    definition and what is built from it are fetched once, and from one commit."""
+    definition and what is built from it are fetched once, and from one commit. `known_hosts(host)` gives the keys of an
+    SSH server."""
 
     url: str
     is_archive: bool = False
+    known_hosts: Callable[[str], str] | None = None
 
     def root(self) -> Edge:
         """The whole tree."""
-        edge = main_context_root(LowerRequest(b"", main_context=self.url, context_is_archive=self.is_archive))
+        edge = main_context_root(
+            LowerRequest(
+                b"",
+                main_context=self.url,
+                context_is_archive=self.is_archive,
+                known_hosts=self.known_hosts,
+            )
+        )
         assert edge is not None, f"{self.url} is not remote"
         return edge
 

@@ -149,13 +149,13 @@ def _planning(
             cancel.check,
             layouts,
             EngineFetcher(engine, lender.session, reporter, cancel, several_targets=len(request.targets) > 1),
-            known_hosts=_host_keys(),
+            known_hosts=host_keys(),
             asked=request.calls,
         )
         yield engine, planner, lender
 
 
-def _host_keys() -> Callable[[str], str]:
+def host_keys() -> Callable[[str], str]:
     """Asks every SSH server for its key once a command."""
     answers = Answers()
 

@@ -18,7 +18,7 @@ from bakehouse.bake.merge_rules import merge_by_id
 from bakehouse.bake.remote import RemoteTree
 from bakehouse.builders.definition_tree import HTTP_FILE, DefinitionTree, http_file
 from bakehouse.builders.display import solving
-from bakehouse.builders.embedded import open_engine
+from bakehouse.builders.embedded import host_keys, open_engine
 from bakehouse.builders.lending import Lender
 from bakehouse.builders.settings import Settings
 from bakehouse.engine.engine import Engine
@@ -76,12 +76,12 @@ def fetched_definition(
     """
     # What is malformed in a URL is told as it is, not as a failed solve.
     reference = parse_git_ref(url)
-    with open_engine(settings, environ) as engine:
-        fetching = _Fetching(engine, _session(url, cwd, environ), reporter, cancel)
+    with Lender(environ, cwd) as lender, open_engine(settings, environ) as engine:
+        fetching = _Fetching(engine, _session(url, lender, environ), reporter, cancel)
         if reference is None and not fetching.finds_archive(url):
             yield FetchedDefinition(_FetchedFile(url, fetching), None, engine)
             return
-        tree = DefinitionTree(url, is_archive=reference is None)
+        tree = DefinitionTree(url, is_archive=reference is None, known_hosts=host_keys())
         # At once: what is wrong with the source is not that a file is not in it.
         fetching.read(tree.root(), [], 0)
         yield FetchedDefinition(_FetchedTree(url, fetching, tree, reference), tree, engine)
@@ -180,7 +180,7 @@ def context_url(url: str, path: str, reference: GitRef | None) -> str:
 # -- credentials ------------------------------------------------------------------------------------------------------
 
 
-def _session(url: str, cwd: Path, environ: Mapping[str, str]) -> Session:
+def _session(url: str, lender: Lender, environ: Mapping[str, str]) -> Session:
     """What fetching `url` is lent: the credentials of its own host, and for SSH an agent."""
     borrower = Target("definition")
     borrower.secret = git_credentials(url, environ)
@@ -188,13 +188,18 @@ def _session(url: str, cwd: Path, environ: Mapping[str, str]) -> Session:
         paths = environ.get("BUILDX_BAKE_GIT_SSH", "")
         borrower.ssh = [SshEntry("default", tuple(paths.split(",")) if paths else ())]
     try:
-        return Lender(environ, cwd).session(borrower)
+        return lender.session(borrower)
     except BakehouseError as error:
         if error.code != "ssh-agent-missing":
             raise
         # What then fails is the source, with the name of what it lacks.
-        borrower.ssh = []
-        return Lender(environ, cwd).session(borrower)
+        return Session(secrets=lender.lent(_without_ssh(borrower)).secrets)
+
+
+def _without_ssh(borrower: Target) -> Target:
+    other = Target(f"{borrower.name} without ssh")
+    other.secret = borrower.secret
+    return other
 
 
 def git_credentials(url: str, environ: Mapping[str, str]) -> list[SecretEntry]:

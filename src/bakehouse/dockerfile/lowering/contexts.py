@@ -18,7 +18,6 @@ from bakehouse.errors import DefinitionError
 from bakehouse.giturl import parse_git_ref
 from bakehouse.go.paths import join_path
 from bakehouse.go.text import quote
-from bakehouse.go.urls import redacted
 from bakehouse.lazy import regex
 from bakehouse.llb import sources, state
 from bakehouse.llb.draft import Constraints, Output, SealDefaults
@@ -80,7 +79,7 @@ def git_context(
         ref.remote,
         options,
         known_hosts=request.known_hosts,
-        constraints=internal("load git source " + redacted(url)),
+        constraints=internal("load git source " + url),
     )
 
 

@@ -83,12 +83,6 @@ def _authorization(attrs: Mapping[str, str], remote: str, session: Session) -> s
     return ""
 
 
-def _hint(messages: str, authorized: bool) -> str:
-    if authorized and "error: 30" in messages:
-        return "The server sends git to another address, and a token is not sent along: name that address."
-    return "Check the address. Private repositories take a token (secret GIT_AUTH_TOKEN) or an SSH agent (ssh default)."
-
-
 class Git:
     """The git program on one repository (or none). Raises `DefinitionError` (`git-failed`) when it fails."""
 
@@ -119,7 +113,8 @@ class Git:
             raise DefinitionError(
                 f"git stderr:\n{messages.strip()}\n: exit status {code}",
                 code="git-failed",
-                hint=_hint(messages, bool(self._access.authorization)),
+                hint="Check the address. Private repositories take a token (secret GIT_AUTH_TOKEN) or an SSH agent "
+                "(ssh default).",
             )
         if messages:
             self._context.reporter.log(STDERR, messages.encode("utf-8", "replace"))

@@ -41,6 +41,29 @@ def get(url: str, headers: Mapping[str, str], authorization: str = "") -> BaseHT
         ) from error
 
 
+def ask_once(url: str, headers: Mapping[str, str]) -> str:
+    """Where the server sends one who asks for `url`; "" when nowhere. Nothing is followed. Raises `TransientError`."""
+    import urllib3
+
+    timeout = urllib3.Timeout(connect=_CONNECT_TIMEOUT_S, read=_CONNECT_TIMEOUT_S)
+    try:
+        response = http_pool(url).request(
+            "GET",
+            url,
+            headers=dict(headers),
+            redirect=False,
+            retries=False,
+            preload_content=False,
+            timeout=timeout,
+        )
+    except urllib3.exceptions.HTTPError as error:
+        raise TransientError(
+            f"cannot fetch {redacted(url)}: {_reason(error)}", code="http-unreachable"
+        ) from error
+    response.release_conn()
+    return str(response.headers.get("Location", ""))
+
+
 def body_of(response: BaseHTTPResponse, url: str) -> Iterator[bytes]:
     """The body in pieces. Raises `TransientError` (code `http-cut-short`) when it ends too early."""
     import urllib3
@@ -64,29 +87,6 @@ def http_pool(url: str) -> Any:
     if proxy and not proxy_bypass(parts.hostname or ""):
         return urllib3.ProxyManager(proxy)
     return urllib3.PoolManager()
-
-
-def ask_once(url: str, headers: Mapping[str, str]) -> str:
-    """Where the server sends one who asks for `url`; "" when nowhere. Nothing is followed. Raises `TransientError`."""
-    import urllib3
-
-    timeout = urllib3.Timeout(connect=_CONNECT_TIMEOUT_S, read=_CONNECT_TIMEOUT_S)
-    try:
-        response = http_pool(url).request(
-            "GET",
-            url,
-            headers=dict(headers),
-            redirect=False,
-            retries=False,
-            preload_content=False,
-            timeout=timeout,
-        )
-    except urllib3.exceptions.HTTPError as error:
-        raise TransientError(
-            f"cannot fetch {redacted(url)}: {_reason(error)}", code="http-unreachable"
-        ) from error
-    response.release_conn()
-    return str(response.headers.get("Location", ""))
 
 
 def bad_status(status: int, url: str) -> Exception:
