@@ -113,7 +113,12 @@ def _build(parsed: Parsed, definition: Definition, resolved: Resolved, mode: str
     )
 
     refuse_unbuilt_environment()
-    require_privileges(resolved.targets.values(), parsed.texts("allow"), granted=resolved.granted)
+    require_privileges(
+        resolved.targets.values(),
+        parsed.texts("allow"),
+        granted=resolved.granted,
+        reads=definition.compose.files if definition.compose is not None else (),
+    )
     configured = settings()
     with loading(resolved.targets) as loads:
         enter_user_namespace()

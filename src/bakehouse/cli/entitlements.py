@@ -22,13 +22,20 @@ def require_privileges(
     *,
     granted: Granted | None = None,
     check_files: bool = True,
+    reads: Iterable[str] = (),
 ) -> None:
     """Raises `DeniedError` when `targets` need more than `allow` grants and the user at the terminal does not agree.
+    `reads` are files that the definition itself had read, beside those named by the user.
 
     `check_files` is off for `build`, whose paths the user names himself.
     """
     requested = missing_privileges(
-        targets, parse_allowed(allow), granted or Granted(), cwd=os.getcwd(), environ=os.environ
+        targets,
+        parse_allowed(allow),
+        granted or Granted(),
+        cwd=os.getcwd(),
+        environ=os.environ,
+        reads=reads,
     )
     messages, flags = list(requested.messages), list(requested.flags)
     if check_files:
