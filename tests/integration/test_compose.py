@@ -57,6 +57,20 @@ def test_services_are_built_and_linked(offline: Bakehouse, tmp_path: Path) -> No
     assert len(config["rootfs"]["diff_ids"]) == 1
 
 
+def test_files_outside_the_working_directory_need_a_word(offline: Bakehouse, tmp_path: Path) -> None:
+    """What an environment file says ends up in an image, so reading one is a privilege as a context is."""
+    project = tmp_path / "project"
+    project.mkdir()
+    (tmp_path / "keys.env").write_text("KEY=hunter2\n")
+    (project / "Dockerfile").write_text("FROM scratch\nARG KEY\nLABEL key=$KEY\nCOPY Dockerfile /\n")
+    (project / "compose.yaml").write_text("services: {a: {env_file: ../keys.env, build: {args: [KEY]}}}\n")
+    done = offline.run("bake", cwd=project, check=False)
+    assert done.returncode == 1
+    assert "Read access to path ../keys.env" in done.stderr
+    assert "hunter2" not in done.stderr
+    offline.run("bake", "--allow", "fs.read=..", cwd=project)
+
+
 def test_a_fault_builds_nothing(offline: Bakehouse, tmp_path: Path) -> None:
     (tmp_path / "compose.yaml").write_text("services:\n  a:\n    build:\n      contxt: .\n")
     done = offline.run("bake", cwd=tmp_path, check=False)

@@ -121,12 +121,15 @@ def missing_privileges(
     *,
     cwd: str,
     environ: Mapping[str, str],
+    reads: Iterable[str] = (),
 ) -> Requested:
     """What `targets` (resolved and checked) need beyond `allowed` and `granted`. The working directory is allowed.
+    `reads` are files that the definition itself had read.
 
     Raises `DefinitionError` for an unknown mode of a local exporter, `OSError` where a path cannot be examined.
     """
     needs = Needs(environ)
+    needs.read += reads
     for target in targets:
         for field in FIELDS:
             value = getattr(target, field.attribute)

@@ -190,6 +190,7 @@ def _build(
         remote=fetched is not None,
         ask=line.mode != "rawjson",
         before_asking=None if shown is None else shown[0].pause,
+        reads=definition.compose.files if definition.compose is not None else (),
     )
     configured = settings()
     built = {name: target for name, target in targets.items() if name not in calls}

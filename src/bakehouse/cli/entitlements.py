@@ -29,15 +29,22 @@ def require_privileges(
     remote: bool = False,
     ask: bool = True,
     before_asking: Callable[[], None] | None = None,
+    reads: Iterable[str] = (),
 ) -> None:
     """Raises `DeniedError` when `targets` need more than `allow` grants and the user at the terminal does not agree.
+    `reads` are files that the definition itself had read, beside those named by the user.
 
     `check_files` is off for `build`, whose paths the user names himself. `remote` says that strangers wrote the
     definition. Without `ask` (nobody reads what is printed) the error names the flags, and nothing else is said.
     `before_asking` is called before anything is printed.
     """
     requested = missing_privileges(
-        targets, parse_allowed(allow), granted or Granted(), cwd=os.getcwd(), environ=os.environ
+        targets,
+        parse_allowed(allow),
+        granted or Granted(),
+        cwd=os.getcwd(),
+        environ=os.environ,
+        reads=reads,
     )
     if not check_files:
         requested.fs_messages, requested.fs_flags = [], []

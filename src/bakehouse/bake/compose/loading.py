@@ -68,14 +68,21 @@ class ComposeOptions:
 
 class ComposeDefinition:
     """What Compose files define: `targets` by name in the order of the files, `groups` (`default`, or none where there
-    are no services), and `warnings`, one line each, to be shown before the result."""
+    are no services), `warnings`, one line each, to be shown before the result, and `files`, the paths that were read
+    because a Compose file names them (`env_file`, `extends`, `include`) or as its `.env`."""
 
     def __init__(
-        self, targets: dict[str, Target], groups: list[Group], warnings: list[str], places: Places
+        self,
+        targets: dict[str, Target],
+        groups: list[Group],
+        warnings: list[str],
+        files: list[str],
+        places: Places,
     ) -> None:
         self.targets = targets
         self.groups = groups
         self.warnings = warnings
+        self.files = files
         self._places = places
 
     @property
@@ -191,7 +198,7 @@ class ComposeLoader:
                 targets[target.name] = target
         group.targets = list(targets) or None
         groups = [group] if decoded.services else []
-        return ComposeDefinition(targets, groups, list(self._warnings), places)
+        return ComposeDefinition(targets, groups, list(self._warnings), list(self._shared.disk.files), places)
 
 
 def load_compose(files: Sequence[DefinitionFile], options: ComposeOptions) -> ComposeDefinition:

@@ -17,10 +17,11 @@ MAX_FILE_BYTES = 16 << 20
 
 
 class Disk:
-    """The caller's files; relative paths start from `cwd`."""
+    """The caller's files; relative paths start from `cwd`. `files` are the paths read so far."""
 
     def __init__(self, cwd: str) -> None:
         self._cwd = cwd
+        self.files: list[str] = []
 
     def absolute(self, path: str) -> str:
         return os.path.normpath(os.path.join(self._cwd, path))
@@ -55,6 +56,7 @@ class Disk:
                         f"{path} is larger than {limit}", place, code="compose-file-unreadable"
                     )
                 chunks.append(chunk)
+            self.files.append(path)
             return b"".join(chunks)
         except OSError as error:
             raise self._failure("read", path, error, place) from None

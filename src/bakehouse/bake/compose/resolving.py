@@ -68,7 +68,9 @@ class _Tagger:
         self.kept: dict[int, list[tuple[Key, Node]] | list[Node]] = {}
         self._done: dict[int, list[Path]] = {}
         self._visits = 0
-        self._alias_paths: dict[int, list[Path]] = {}
+        # By the identity of an aliased node: the paths of its aliases, and for each path above one of them that one.
+        self._uses: dict[int, dict[Path, None]] = {}
+        self._above_uses: dict[int, dict[Path, Path]] = {}
         self._under_way: dict[int, int] = {}
 
     def resolve(self, node: Node, path: Path) -> Node | None:
@@ -134,25 +136,20 @@ class _Tagger:
         return _construct_failure(self._document, text, node)
 
     def _check_cycle(self, target: Node, path: Path) -> None:
-        seen = self._alias_paths.setdefault(id(target), [])
-        for before in seen:
-            if path == before or _in_different_services(path, before):
-                continue
-            short, long = sorted((path, before), key=len)
-            if len(short) < len(long) and long[: len(short)] == short:
-                raise _construct_failure(
-                    self._document,
-                    f"cycle detected: node at path {dotted(path)} references node at path {dotted(before)}",
-                    target,
-                )
-        seen.append(path)
-
-
-def _in_different_services(one: Path, other: Path) -> bool:
-    for index, (left, right) in enumerate(zip(one, other, strict=False)):
-        if left == "services" and right == "services" and index + 1 < min(len(one), len(other)):
-            return one[index + 1] != other[index + 1]
-    return False
+        """Refuses an alias below another use of the same anchor."""
+        uses = self._uses.setdefault(id(target), {})
+        above = self._above_uses.setdefault(id(target), {})
+        parents = [path[:length] for length in range(1, len(path))]
+        before = next((parent for parent in parents if parent in uses), None) or above.get(path)
+        if before is not None:
+            raise _construct_failure(
+                self._document,
+                f"cycle detected: node at path {dotted(path)} references node at path {dotted(before)}",
+                target,
+            )
+        uses[path] = None
+        for parent in parents:
+            above.setdefault(parent, path)
 
 
 def members_of(node: Node, raw: Raw) -> list[tuple[Key, Node]]:
