@@ -19,7 +19,11 @@ from bakehouse.values import dataclass, field, replace
 _PROTOCOL = regex(r"[a-zA-Z0-9]+://")
 _SUPPORTED = ("http", "https", "ssh", "git")
 _SCP_STYLE = regex(r"([a-zA-Z0-9_-]+)@([a-zA-Z0-9.-]+):(.*?)(?:\?(.*?))?(?:#(.*))?\Z")
-# What Go's url.URL writes unescaped in a path.
+# The characters of Go's URLs; a host may hold escapes of bytes beyond ASCII only.
+_USERINFO = regex(r"[A-Za-z0-9._:~!$&'()*+,;=%@-]*\Z")
+_HOST = regex(r"""(?:[A-Za-z0-9._~!$&'()*+,;=:\[\]<>"-]|[^\x00-\x7f]|%[89A-Fa-f][0-9A-Fa-f])*\Z""")
+# What Go's url.URL writes unescaped in a host, and in a path.
+_HOST_SAFE = "!$&'()*+,;=:[]<>\"~-._"
 _PATH_SAFE = "$&+,/:;=@!'()*~-._"
 _FLAGS = ("submodules", "keep-git-dir", "fetch-by-commit")
 
@@ -68,13 +72,18 @@ def _parse_url(text: str) -> GitUrl:
     scheme, _, after = rest.partition("://")
     authority, slash, raw_path = after.partition("/")
     path = _unescape(slash + raw_path)
-    if " " in authority:
-        raise ValueError("invalid character in host name")
     userinfo, at, host = authority.rpartition("@")
+    if not _USERINFO.match(userinfo):
+        raise ValueError("net/url: invalid userinfo")
+    if not _HOST.match(host):
+        raise ValueError("invalid character in host name")
+    _unescape(userinfo)
     _check_port(host)
     # Go leaves the slashes out where nothing follows them.
     slashes = "//" if after else ""
-    remote = f"{scheme.lower()}:{slashes}{userinfo}{at}{host}{_escaped_path(slash + raw_path, path)}"
+    host = _unescape(host)
+    written = percent_encode(host, safe=_HOST_SAFE)
+    remote = f"{scheme.lower()}:{slashes}{userinfo}{at}{written}{_escaped_path(slash + raw_path, path)}"
     if question and not query:
         # Go keeps a bare question mark.
         remote += "?"
