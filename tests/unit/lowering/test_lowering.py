@@ -9,6 +9,7 @@ import json
 import threading
 
 import pytest
+from tests.differential.dockerfile_cases import Case, CaseResolver, all_cases, request_of
 
 from bakehouse.diagnostics import DiagnosticsError
 from bakehouse.dockerfile import InputContext, LowerRequest, lower, parse_options
@@ -18,7 +19,7 @@ from bakehouse.dockerfile.lowering.expose_command import expand_port
 from bakehouse.dockerfile.lowering.image import parse_image
 from bakehouse.dockerfile.lowering.paths import destination, normalize_workdir
 from bakehouse.dockerfile.positions import DockerfileError, LineRange
-from bakehouse.errors import DefinitionError, IntegrityError, NotFoundError
+from bakehouse.errors import BakehouseError, DefinitionError, IntegrityError, NotFoundError
 from bakehouse.llb.graph import collect
 from bakehouse.llb.ops import SourceOp
 from bakehouse.oci.platform import Platform
@@ -261,3 +262,20 @@ def test_wrong_options(options: dict[str, str], message: str) -> None:
     with pytest.raises(DefinitionError) as caught:
         parse_options(options, dockerfile=b"FROM scratch\n", input_edges=edges)
     assert message in caught.value.message
+
+
+_ERRORS = [case for case in all_cases() if case.id.startswith("error/")]
+
+
+@pytest.mark.parametrize("case", _ERRORS, ids=lambda case: case.path.name)
+def test_every_error_in_a_dockerfile_says_what_to_do(case: Case) -> None:
+    """A hint, or the name that was meant."""
+    try:
+        asked = request_of(case)
+    except DefinitionError as error:
+        assert error.hint or error.code in ("invalid-option", "unsupported-capability")
+        return
+    with pytest.raises(BakehouseError) as caught:
+        lower(asked, CaseResolver(case))
+    error = caught.value
+    assert error.hint or "(did you mean " in error.message or isinstance(error, NotFoundError)
