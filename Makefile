@@ -36,8 +36,8 @@ bench: setup-test ## measure ours beside buildx+buildkitd and buildah, and write
 	@.cache/bench-venv/bin/python benchmarks/run.py --write docs/benchmarks.md
 
 .PHONY: fuzz
-fuzz: setup-test ## long property tests of the parsers (not part of `make test`)
-	@BAKEHOUSE_HYPOTHESIS_PROFILE=fuzz $(PYTHON) -m pytest -q tests/unit tests/differential -k 'properties or property or mutated or generated'
+fuzz: setup-test ## long property tests, and comparisons of made-up input with the peers (not part of `make test`)
+	@BAKEHOUSE_HYPOTHESIS_PROFILE=fuzz $(PYTHON) -m pytest -q --timeout 0 tests/unit tests/differential -k 'properties or property or mutated or generated'
 
 .PHONY: soak
 soak: setup-test ## kill builds at random moments for ten minutes (not part of `make test`; SOAK_ARGS="--minutes 60")

@@ -19,7 +19,11 @@ _SUPPORTED = ("http", "https", "ssh", "git")
 _SCP_STYLE = regex(r"([a-zA-Z0-9_-]+)@([a-zA-Z0-9.-]+):(.*?)(?:\?(.*?))?(?:#(.*))?\Z")
 _ESCAPED_PATH = regex(r"(?:[A-Za-z0-9$&+,/:;=@!'()*~._\[\]-]|%[0-9A-Fa-f]{2})*")
 _BAD_ESCAPE = regex(r"%(?![0-9A-Fa-f]{2})")
-# What Go's url.URL writes unescaped in a path.
+# The characters of Go's URLs; a host may hold escapes of bytes beyond ASCII only.
+_USERINFO = regex(r"[A-Za-z0-9._:~!$&'()*+,;=%@-]*\Z")
+_HOST = regex(r"""(?:[A-Za-z0-9._~!$&'()*+,;=:\[\]<>"-]|[^\x00-\x7f]|%[89A-Fa-f][0-9A-Fa-f])*\Z""")
+# What Go's url.URL writes unescaped in a host, and in a path.
+_HOST_SAFE = "!$&'()*+,;=:[]<>\"~-._"
 _PATH_SAFE = "$&+,/:;=@!'()*~-._"
 _FLAGS = ("submodules", "keep-git-dir", "fetch-by-commit")
 
@@ -99,13 +103,18 @@ def _parse_url(text: str) -> GitUrl:
     scheme, _, after = rest.partition("://")
     authority, slash, raw_path = after.partition("/")
     path = _unescape(slash + raw_path)
-    if " " in authority:
-        raise ValueError("invalid character in host name")
     userinfo, at, host = authority.rpartition("@")
+    if not _USERINFO.match(userinfo):
+        raise ValueError("net/url: invalid userinfo")
+    if not _HOST.match(host):
+        raise ValueError("invalid character in host name")
+    _unescape(userinfo)
     _check_port(host)
     # Go leaves the slashes out where nothing follows them.
     slashes = "//" if after else ""
-    remote = f"{scheme.lower()}:{slashes}{userinfo}{at}{host}{_escaped_path(slash + raw_path, path)}"
+    host = _unescape(host)
+    written = _percent_encoded(host, _HOST_SAFE)
+    remote = f"{scheme.lower()}:{slashes}{userinfo}{at}{written}{_escaped_path(slash + raw_path, path)}"
     if question and not query:
         # Go keeps a bare question mark.
         remote += "?"
@@ -117,9 +126,16 @@ def _escaped_path(raw: str, path: str) -> str:
     """The path as Go prints it: the writer's own escaping when it is a valid one, else Go's."""
     if _ESCAPED_PATH.fullmatch(raw):
         return raw
+    return _percent_encoded(path, _PATH_SAFE)
+
+
+def _percent_encoded(text: str, safe: str) -> str:
+    if text.isascii() and text.replace(".", "").replace("-", "").isalnum():
+        # The library is not worth its start for what needs no encoding.
+        return text
     from urllib.parse import quote as percent_encode
 
-    return percent_encode(path, safe=_PATH_SAFE)
+    return percent_encode(text, safe=safe)
 
 
 def _check_port(host: str) -> None:

@@ -35,7 +35,11 @@ class Flags:
         name = flag[2:]
         kind = declared.get(name)
         if kind is None:
-            raise _error(did_you_mean(f"unknown flag: {flag}", name, sorted(declared)), code="unknown-flag")
+            raise DockerfileError(
+                did_you_mean(f"unknown flag: {flag}", name, sorted(declared)),
+                code="unknown-flag",
+                hint=_known_flags(declared),
+            )
         if name in seen and kind != STRINGS:
             raise _error(f"duplicate flag specified: {flag}")
         seen.add(name)
@@ -58,6 +62,12 @@ class Flags:
         """None when the flag was not given."""
         value = self._values.get(name)
         return None if value is None else value == "true"
+
+
+def _known_flags(declared: Mapping[str, str]) -> str:
+    if not declared:
+        return "The instruction takes no flags."
+    return f"The instruction takes {', '.join('--' + name for name in sorted(declared))}."
 
 
 def _bool(flag: str, separator: str, value: str) -> str:

@@ -70,14 +70,18 @@ def bad_pattern() -> DockerfileError:
 
 
 def to_diagnostics(error: DockerfileError, filename: str, text: str) -> DiagnosticsError:
-    """`error` as the project's error for findings in a source file, with an excerpt of each place. The message
-    stays as it is."""
+    """`error` as the project's error for findings in a source file, with an excerpt of each place, and a hint where
+    there is a general one. The message stays as it is."""
     subject = None
     if error.location is not None:
         subject = line_range(filename, text, error.location)
     diagnostic = Diagnostic(error.message, subject=subject, code=error.code)
     result = DiagnosticsError([diagnostic], {filename: text}, message=error.message, code=error.code)
     result.hint = error.hint
+    if result.hint is None and "(did you mean " not in error.message:
+        from bakehouse.dockerfile.hints import hint_for
+
+        result.hint = hint_for(error.code, error.message)
     if error.location is not None:
         places = list(dict.fromkeys((error.location, *error.further)))
         result.source_lines = tuple(sorted({number for place in places for number in place}))

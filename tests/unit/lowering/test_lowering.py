@@ -9,6 +9,7 @@ import json
 import threading
 
 import pytest
+from tests.differential.dockerfile_cases import Case, CaseResolver, all_cases, request_of
 
 from bakehouse.diagnostics import DiagnosticsError
 from bakehouse.dockerfile import InputContext, LowerRequest, lower, parse_options
@@ -18,7 +19,7 @@ from bakehouse.dockerfile.lowering.image import parse_image
 from bakehouse.dockerfile.lowering.paths import destination, normalize_workdir
 from bakehouse.dockerfile.positions import DockerfileError, LineRange
 from bakehouse.dockerfile.requests.lint import lint
-from bakehouse.errors import DefinitionError, IntegrityError, NotFoundError
+from bakehouse.errors import BakehouseError, DefinitionError, IntegrityError, NotFoundError
 from bakehouse.llb.graph import collect
 from bakehouse.llb.ops import SourceOp
 from bakehouse.oci.platform import Platform
@@ -272,3 +273,20 @@ def test_a_circle_of_stages_shows_every_instruction_that_closes_it() -> None:
     assert caught.value.excerpt is not None
     heads = [line for line in caught.value.excerpt.splitlines() if line.startswith("Dockerfile:")]
     assert heads == ["Dockerfile:2", "Dockerfile:5"]
+
+
+_ERRORS = [case for case in all_cases() if case.id.startswith("error/")]
+
+
+@pytest.mark.parametrize("case", _ERRORS, ids=lambda case: case.path.name)
+def test_every_error_in_a_dockerfile_says_what_to_do(case: Case) -> None:
+    """A hint, or the name that was meant."""
+    try:
+        asked = request_of(case)
+    except DefinitionError as error:
+        assert error.hint or error.code in ("invalid-option", "unsupported-capability")
+        return
+    with pytest.raises(BakehouseError) as caught:
+        lower(asked, CaseResolver(case))
+    error = caught.value
+    assert error.hint or "(did you mean " in error.message or isinstance(error, NotFoundError)

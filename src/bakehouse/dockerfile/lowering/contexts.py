@@ -228,8 +228,12 @@ class NamedContext:
     def _load_image(self, resolver: MetaResolver, text: str) -> LoadedContext:
         if text == "scratch":
             return LoadedContext(state.scratch())
+        try:
+            wanted = str(Reference.parse(text))
+        except DefinitionError as error:
+            raise _bad_context(error.message) from None
         ref, _, config = resolver.resolve_image_config(
-            str(Reference.parse(text)),
+            wanted,
             self.platform,
             self.request.image_resolve_mode,
             log_name=f"[context {self.key}] load metadata for {text}",

@@ -294,7 +294,14 @@ class _PlatformLowering:
         found = self._table.named(wanted)
         if found is None:
             message = f"target stage {quote(wanted)} could not be found"
-            raise DockerfileError(did_you_mean(message, wanted, self._table.names()), code="target-not-found")
+            named = [
+                each.stage.name for each in self._table.states if each.stage is not None and each.stage.name
+            ]
+            raise DockerfileError(
+                did_you_mean(message, wanted, self._table.names()),
+                code="target-not-found",
+                hint=f"The stages are {', '.join(named)}." if named else "Name the stage: FROM … AS name.",
+            )
         return found
 
     def _resolve(self, target: StageState) -> set[StageState]:

@@ -80,7 +80,9 @@ def normalize_workdir(current: str, path: str, os: str) -> str:
         return from_slash(normalize(current, path, os, keep_slash=False), os)
     except DockerfileError as error:
         raise DockerfileError(
-            f"normalizing workdir: normalizing working directory: {error.message}", code=error.code
+            f"normalizing workdir: normalizing working directory: {error.message}",
+            code=error.code,
+            hint=error.hint,
         ) from None
 
 
@@ -99,7 +101,8 @@ def _drive_removed(path: str, os: str, keep_slash: bool) -> str:
     try:
         return without_drive(path, os, keep_slash=keep_slash)
     except DockerfileError as error:
-        raise DockerfileError(f"removing drive letter: {error.message}", code=error.code) from None
+        message = f"removing drive letter: {error.message}"
+        raise DockerfileError(message, code=error.code, hint=error.hint) from None
 
 
 def _bad_path(message: str) -> DockerfileError:
