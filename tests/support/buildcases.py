@@ -83,7 +83,7 @@ def cases() -> list[Case]:
 
 
 def _read(path: Path) -> Case:
-    text = path.read_text()
+    text = path.read_bytes().decode()  # with the line ends that it has
     fields: dict[str, object] = {}
     differs, fails, varies = [], [], False
     for line in text.splitlines():
@@ -125,7 +125,7 @@ def prepare(case: Case, context: Path) -> Path:
     if (family / "make").exists():
         _make(family / "make", context)
     if not (context / "Dockerfile").exists():
-        (context / "Dockerfile").write_text(case.dockerfile)
+        (context / "Dockerfile").write_bytes(case.dockerfile.encode())
     for directory, names, files in os.walk(os.fsencode(context), topdown=False):
         for name in files + names:
             _settle(os.path.join(directory, name), name)
