@@ -43,10 +43,12 @@ if TYPE_CHECKING:
         parse_ssh,
         parse_sshs,
     )
+    from bakehouse.bake.explaining import Explainer, parse_address
     from bakehouse.bake.flags import (
         Arguments,
         CallOption,
         ListOption,
+        flag_of_override,
         flag_overrides,
         parse_call,
         parse_list,
@@ -57,7 +59,9 @@ if TYPE_CHECKING:
     from bakehouse.bake.listing import ListedTarget, ListedVariable, list_targets, list_variables, render_list
     from bakehouse.bake.needs import dockerfile_path
     from bakehouse.bake.printing import print_json, resolved_as_json, target_as_json
+    from bakehouse.bake.recorder import Recorder
     from bakehouse.bake.remote import is_git_ssh, is_remote_url
+    from bakehouse.bake.schema import definition_schema
     from bakehouse.bake.target import Granted, Group, Resolved, Target
 
 _HOMES = {
@@ -106,10 +110,15 @@ _HOMES = {
         "parse_ssh",
         "parse_sshs",
     ),
+    "explaining": (
+        "Explainer",
+        "parse_address",
+    ),
     "flags": (
         "Arguments",
         "CallOption",
         "ListOption",
+        "flag_of_override",
         "flag_overrides",
         "parse_call",
         "parse_list",
@@ -134,10 +143,12 @@ _HOMES = {
         "resolved_as_json",
         "target_as_json",
     ),
+    "recorder": ("Recorder",),
     "remote": (
         "is_git_ssh",
         "is_remote_url",
     ),
+    "schema": ("definition_schema",),
     "target": (
         "Granted",
         "Group",
@@ -154,6 +165,7 @@ __all__ = [
     "CacheEntry",
     "CallOption",
     "Definition",
+    "Explainer",
     "Granted",
     "Group",
     "ListOption",
@@ -162,6 +174,7 @@ __all__ = [
     "LoadOptions",
     "Output",
     "PolicyEntry",
+    "Recorder",
     "Requested",
     "Resolved",
     "Resources",
@@ -175,8 +188,10 @@ __all__ = [
     "check_secrets",
     "check_ssh",
     "check_targets",
+    "definition_schema",
     "dockerfile_path",
     "filesystem_checks_enabled",
+    "flag_of_override",
     "flag_overrides",
     "is_git_ssh",
     "is_remote_url",
@@ -184,6 +199,7 @@ __all__ = [
     "list_variables",
     "load",
     "missing_privileges",
+    "parse_address",
     "parse_allowed",
     "parse_annotations",
     "parse_attest",
