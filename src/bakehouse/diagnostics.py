@@ -66,6 +66,14 @@ class SourceRange:
     def __hash__(self) -> int:
         return hash((self.filename, self.start, self.end))
 
+    def as_json(self) -> dict[str, object]:
+        """As JSON output shows it: lines and columns from 1, the end exclusive."""
+        return {
+            "file": self.filename,
+            "start": {"line": self.start.line, "column": self.start.column},
+            "end": {"line": self.end.line, "column": self.end.column},
+        }
+
     def __str__(self) -> str:
         """`LINE,COL-COL`, or `LINE,COL-LINE,COL` when it spans lines: HCL's own notation."""
         start, end = self.start, self.end

@@ -43,10 +43,12 @@ if TYPE_CHECKING:
         parse_ssh,
         parse_sshs,
     )
+    from bakehouse.bake.explaining import Explainer, parse_address
     from bakehouse.bake.flags import (
         Arguments,
         CallOption,
         ListOption,
+        flag_of_override,
         flag_overrides,
         parse_call,
         parse_list,
@@ -57,6 +59,8 @@ if TYPE_CHECKING:
     from bakehouse.bake.listing import ListedTarget, ListedVariable, list_targets, list_variables, render_list
     from bakehouse.bake.needs import dockerfile_path
     from bakehouse.bake.printing import print_json, resolved_as_json, target_as_json
+    from bakehouse.bake.recorder import Recorder
+    from bakehouse.bake.schema import definition_schema
     from bakehouse.bake.target import Granted, Group, Resolved, Target
 
 _HOMES = {
@@ -105,10 +109,15 @@ _HOMES = {
         "parse_ssh",
         "parse_sshs",
     ),
+    "explaining": (
+        "Explainer",
+        "parse_address",
+    ),
     "flags": (
         "Arguments",
         "CallOption",
         "ListOption",
+        "flag_of_override",
         "flag_overrides",
         "parse_call",
         "parse_list",
@@ -133,6 +142,8 @@ _HOMES = {
         "resolved_as_json",
         "target_as_json",
     ),
+    "recorder": ("Recorder",),
+    "schema": ("definition_schema",),
     "target": (
         "Granted",
         "Group",
@@ -149,6 +160,7 @@ __all__ = [
     "CacheEntry",
     "CallOption",
     "Definition",
+    "Explainer",
     "Granted",
     "Group",
     "ListOption",
@@ -157,6 +169,7 @@ __all__ = [
     "LoadOptions",
     "Output",
     "PolicyEntry",
+    "Recorder",
     "Requested",
     "Resolved",
     "Resources",
@@ -170,13 +183,16 @@ __all__ = [
     "check_secrets",
     "check_ssh",
     "check_targets",
+    "definition_schema",
     "dockerfile_path",
     "filesystem_checks_enabled",
+    "flag_of_override",
     "flag_overrides",
     "list_targets",
     "list_variables",
     "load",
     "missing_privileges",
+    "parse_address",
     "parse_allowed",
     "parse_annotations",
     "parse_attest",

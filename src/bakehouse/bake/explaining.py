@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from bakehouse.bake.fields import FIELDS, FIELDS_BY_NAME
 from bakehouse.bake.provenance import Explained, Provenance
-from bakehouse.bake.provenance_names import place_as_json
 from bakehouse.bake.suggestions import suggestion
 from bakehouse.errors import DefinitionError, NotFoundError
 
@@ -74,7 +73,7 @@ class Named:
         if self.description:
             out["description"] = self.description
         if self.place is not None:
-            out["place"] = place_as_json(self.place)
+            out["place"] = self.place.as_json()
         if self.members is not None:
             out["members"] = self.members
         return out
@@ -104,7 +103,7 @@ class Answer:
         if self.target:
             out: dict[str, object] = {"target": self.target}
             if self.place is not None:
-                out["place"] = place_as_json(self.place)
+                out["place"] = self.place.as_json()
             return {**out, "fields": [field.as_json() for field in self.fields]}
         return {
             "groups": [group.as_json() for group in self.groups],

@@ -7,7 +7,6 @@ from __future__ import annotations
 import json
 
 from bakehouse.bake.fields import FIELDS_BY_NAME
-from bakehouse.diagnostics import SourceRange
 from bakehouse.hcl import as_keyword
 from bakehouse.hcl.traversal import TraverseAttribute
 from bakehouse.hcl.values import UNKNOWN
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
     from bakehouse.bake.evaluator import Evaluator, Scope
     from bakehouse.bake.fields import Field
     from bakehouse.bake.recorder import Recorder
+    from bakehouse.diagnostics import SourceRange
     from bakehouse.hcl.syntax import Expression
     from bakehouse.hcl.traversal import Traversal
     from bakehouse.hcl.values import Value
@@ -60,21 +60,12 @@ class Origin:
     def as_json(self) -> dict[str, object]:
         out: dict[str, object] = {"kind": self.kind, "text": self.text, **self.facts}
         if self.place is not None:
-            out["place"] = place_as_json(self.place)
+            out["place"] = self.place.as_json()
         if self.value is not NOTHING:
             out["value"] = self.value
         if self.causes:
             out["causes"] = [cause.as_json() for cause in self.causes]
         return out
-
-
-def place_as_json(place: SourceRange) -> dict[str, object]:
-    """A range as JSON output shows it: lines and columns from 1, the end exclusive."""
-    return {
-        "file": place.filename,
-        "start": {"line": place.start.line, "column": place.start.column},
-        "end": {"line": place.end.line, "column": place.end.column},
-    }
 
 
 class Names:

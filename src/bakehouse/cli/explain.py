@@ -74,10 +74,17 @@ def command(argv: Sequence[str], *, debug: bool = False) -> int:
 
 
 def _answer(parsed: Parsed) -> Answer:
-    from bakehouse.bake import LoadOptions, flag_overrides, load, parse_call, parse_vars
-    from bakehouse.bake.explaining import Explainer, parse_address
-    from bakehouse.bake.flags import flag_of_override
-    from bakehouse.bake.recorder import Recorder
+    from bakehouse.bake import (
+        Explainer,
+        LoadOptions,
+        Recorder,
+        flag_of_override,
+        flag_overrides,
+        load,
+        parse_address,
+        parse_call,
+        parse_vars,
+    )
 
     address = parse_address(parsed.arguments[0]) if parsed.arguments else None
     sets = parsed.texts("set")

@@ -24,7 +24,7 @@ def command(argv: Sequence[str], *, debug: bool = False) -> int:
     parsed = parse(FLAGS, argv)
     if parsed.arguments:
         raise UsageError("`bakehouse schema` takes no arguments")
-    from bakehouse.bake.schema import definition_schema
+    from bakehouse.bake import definition_schema
 
     text = json.dumps(definition_schema(), indent=2) + "\n"
     if parsed.text("output"):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from bakehouse.bake.provenance_names import place_as_json
 from bakehouse.insight.lint.rules import ERROR, INFO, RULES, SEVERITIES, WARNING
 
 TYPE_CHECKING = False
@@ -42,7 +41,7 @@ class Finding:
             "hint": self.hint,
         }
         if self.place is not None:
-            out["place"] = place_as_json(self.place)
+            out["place"] = self.place.as_json()
         return out
 
 
