@@ -30,7 +30,6 @@ from bakehouse.errors import (
 )
 from bakehouse.giturl import without_passwords
 from bakehouse.go.jsontext import compact_json
-from bakehouse.go.urls import redacted
 from bakehouse.llb.ops import SourceOp, Vertex
 from bakehouse.session import UPLOAD_HOST
 from bakehouse.solver.model import CacheMap, RunContext
@@ -147,7 +146,7 @@ class HttpSource:
                 if known is not None and response.status == 304:
                     resolved = known
                 elif not 200 <= response.status < 300:
-                    raise bad_status(response.status, redacted(self._url))
+                    raise bad_status(response.status, without_passwords(self._url))
                 else:
                     resolved = self._download(context, body_of(response, self._url), response.headers)
                     self._remember(memory_key, resolved, response.headers.get("ETag", ""))
@@ -157,7 +156,7 @@ class HttpSource:
             raise IntegrityError(
                 f"digest mismatch {resolved.digest}: {self._checksum}",
                 code="digest-mismatch",
-                hint=f"{redacted(self._url)} serves other content than the checksum names.",
+                hint=f"{without_passwords(self._url)} serves other content than the checksum names.",
             )
         return resolved
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from bakehouse.errors import NotFoundError, TransientError
-from bakehouse.go.urls import redacted
+from bakehouse.giturl import without_passwords
 from bakehouse.version import __version__
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def get(url: str, headers: Mapping[str, str], authorization: str = "") -> BaseHT
         return response
     except urllib3.exceptions.HTTPError as error:
         raise TransientError(
-            f"cannot fetch {redacted(url)}: {_reason(error)}", code="http-unreachable"
+            f"cannot fetch {without_passwords(url)}: {_reason(error)}", code="http-unreachable"
         ) from error
 
 
@@ -58,7 +58,7 @@ def ask_once(url: str, headers: Mapping[str, str]) -> str:
         )
     except urllib3.exceptions.HTTPError as error:
         raise TransientError(
-            f"cannot fetch {redacted(url)}: {_reason(error)}", code="http-unreachable"
+            f"cannot fetch {without_passwords(url)}: {_reason(error)}", code="http-unreachable"
         ) from error
     response.release_conn()
     return str(response.headers.get("Location", ""))
@@ -72,7 +72,8 @@ def body_of(response: BaseHTTPResponse, url: str) -> Iterator[bytes]:
         yield from response.stream(_CHUNK, decode_content=False)
     except (urllib3.exceptions.HTTPError, OSError) as error:
         raise TransientError(
-            f"the download of {redacted(url)} ended too early: {_reason(error)}", code="http-cut-short"
+            f"the download of {without_passwords(url)} ended too early: {_reason(error)}",
+            code="http-cut-short",
         ) from error
 
 
