@@ -193,6 +193,13 @@ def test_print_beside_a_build_is_the_same_definition(offline: Bakehouse, tmp_pat
     )
 
 
+def test_print_is_utf8_on_every_terminal(offline: Bakehouse, tmp_path: Path) -> None:
+    definition = 'target "default" {\n  labels = { a = "ü☃" }\n}\n'
+    project = write(tmp_path / "p", {"docker-bake.hcl": definition})
+    printed = offline.run("bake", "--print", cwd=project, env={"PYTHONIOENCODING": "ascii"}).stdout
+    assert json.loads(printed)["target"]["default"]["labels"] == {"a": "ü☃"}
+
+
 def test_print_shows_flags_that_cannot_be_built_yet(offline: Bakehouse, buildx: Path, tmp_path: Path) -> None:
     """As the real buildx prints them; a build then refuses them by name."""
     project = write(tmp_path / "p", PROJECT | {"docker-bake.hcl": 'target "default" {}\n'})

@@ -128,7 +128,9 @@ def _write(text: str, shown: tuple[Display, Cancellation] | None) -> None:
     """Writes the answer, behind what the display has to show."""
     if shown is not None:
         shown[0].close(False)
-    sys.stdout.write(text)
+    from bakehouse.cli.stdout import emit
+
+    emit(text)
 
 
 def _warn(text: str) -> None:

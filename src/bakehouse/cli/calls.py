@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
 
 from bakehouse.bake import CallOption, Resolved
 from bakehouse.bake.printing import group_as_json, target_as_json
 from bakehouse.builders.calls import shown_dockerfile
+from bakehouse.cli.stdout import emit
 from bakehouse.dockerfile.requests.answer import Answer
 from bakehouse.dockerfile.requests.convertllb import ConvertedGraph
 from bakehouse.dockerfile.requests.lint import LintResult
@@ -18,22 +18,15 @@ from bakehouse.go.text import quote
 _NOTHING_FOUND = "Check complete, no warnings found.\n"
 
 
-def write_out(text: str) -> None:
-    """Writes to standard output; bytes of a Dockerfile that are not UTF-8 come out as they went in."""
-    sys.stdout.flush()
-    sys.stdout.buffer.write(text.encode("utf-8", "surrogateescape"))
-    sys.stdout.buffer.flush()
-
-
 def print_answer(answer: Answer, call: CallOption, shown_name: str) -> int:
     """Prints the answer about a single target; returns the exit code. `shown_name` is what the user calls the
     Dockerfile. Raises the error that ended a lint, after what was found before it."""
     if isinstance(answer, LintResult):
         answer = answer.named(shown_name)
-    write_out(_shown(answer, call))
+    emit(_shown(answer, call))
     if isinstance(answer, LintResult) and answer.error is not None:
         if call.format != "json" and answer.warnings:
-            write_out("\n")
+            emit("\n")
         raise _with_excerpt(answer, answer.error)
     return _status(answer, call)
 
@@ -56,9 +49,9 @@ def print_answers(
         else:
             texts.append(_section(name, resolved.targets[name].description or "", answer, call))
     if flag is not None and flag.format == "json":
-        write_out(indented_json(_whole_document(documents, calls, resolved)) + "\n")
+        emit(indented_json(_whole_document(documents, calls, resolved)) + "\n")
     else:
-        write_out("\n".join(texts))
+        emit("\n".join(texts))
     return code
 
 

@@ -1,4 +1,4 @@
-"""Texts on a standard output whose encoding may not have all characters."""
+"""Texts for people on a standard output whose encoding may not have all characters, and documents for programs."""
 
 from __future__ import annotations
 
@@ -19,3 +19,10 @@ def show(text: str) -> None:
     is escaped."""
     encoding = sys.stdout.encoding or "utf-8"
     sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding))
+
+
+def emit(text: str) -> None:
+    """Writes a document for programs: UTF-8 whatever the terminal's encoding, and bytes beyond it as they came in."""
+    sys.stdout.flush()
+    sys.stdout.buffer.write(text.encode("utf-8", "surrogateescape"))
+    sys.stdout.buffer.flush()
