@@ -397,6 +397,14 @@ FUNCTIONS = {
     "uppr": "s",
 }
 
+FITTING_TYPES = {
+    "s": ("string", "any"),
+    "n": ("number", "string"),
+    "b": ("bool", "string"),
+    "l": ("list(string)", "set(string)", "any", "list(any)"),
+    "m": ("map(string)", "any", "map(any)"),
+}
+
 #: What functions give, for calls that shall fit where they stand; those not named may give anything.
 RESULTS = {
     "s": "base64decode base64encode basename chomp dirname format formatdate formattimestamp indent join jsonencode "
@@ -595,6 +603,7 @@ class Generator:
         self.random = Random(seed)
         self.nonsense = nonsense
         self.names: list[str] = []
+        self._kinds: dict[str, str] = {}
         # buildx takes a type's keyword once an expression (docs/differences.md), and the comparison leaves that alone.
         self._conversions = 0
         self.functions: dict[str, str] = {}
@@ -649,11 +658,25 @@ class Generator:
             return self._traversal(depth)
         return getattr(self, f"_of_{kind}")(depth)
 
+    def _sure(self, kind: str, depth: int) -> str:
+        """An expression that mostly has a value, so that a definition has faults now and then and not always."""
+        text = self._closed(self.expression(kind, depth))
+        if self._chance(0.05 + self.nonsense):
+            return text
+        names, self.names = self.names, []
+        otherwise = self._leaf(kind).replace("null", '""' if kind == "s" else "[]" if kind in "lz" else "{}")
+        self.names = names
+        if kind == "s":
+            # No heredoc and no quote can stand within the marks of a template that is on one line.
+            return f'try(join("", [{text}]), {otherwise})'
+        return f"try({text}, {otherwise})"
+
     def _leaf(self, kind: str) -> str:
         if self._chance(0.02):
             return "null"
-        if self.names and self._chance(0.25):
-            return self._pick(self.names)
+        fitting = [name for name in self.names if self._kinds.get(name, kind) == kind]
+        if fitting and self._chance(0.25):
+            return self._pick(fitting)
         if kind == "s":
             return self.quoted(self._pick(STRINGS))
         if kind == "n":
@@ -860,7 +883,7 @@ class Generator:
         parts = [self._variable(name) for name in self._some(["v1", "v2", "v3"])]
         parts += [self._function(name) for name in self._some(["f", "g"], 0.3)]
         for name in self._some(["x1", "x2"], 0.4):
-            parts.append(f"{name} = {self.expression('a', 2)}\n")
+            parts.append(f"{name} = {self._sure(self._pick(list('snblm')), 2)}\n")
             self.names.append(name)
         parts += [self._target(name) for name in self.targets]
         for name in self._some(["default", "all"], 0.5):
@@ -877,20 +900,22 @@ class Generator:
 
     def _variable(self, name: str) -> str:
         lines = []
-        kind = self._pick(list("ssnblma"))
+        kind = self._pick(list("ssnblm"))
         if self._chance(0.4):
-            given = {"s": "string", "n": "number", "b": "bool"}.get(kind)
-            lines.append(f"type = {given if given and self._chance(0.7) else self._pick(TYPES)}")
+            given = FITTING_TYPES.get(kind, TYPES)
+            lines.append(f"type = {self._pick(TYPES if self._chance(self.nonsense) else given)}")
         if self._chance(0.8):
-            lines.append(f"default = {self.expression(kind, 1)}")
+            lines.append(f"default = {self._sure(kind, 1)}")
         if self._chance(0.2):
-            lines.append(f"description = {self._leaf('s')}")
+            odd = self._chance(self.nonsense)
+            lines.append(f"description = {self._leaf('s') if odd else self.quoted(self._pick(STRINGS))}")
         if self._chance(0.2):
-            other, test = self._leaf(kind), self.expression("b", 1)
+            other, test = self._leaf(kind), self._sure("b", 1)
             condition = self._pick([f"{name} != null", "true", f"{name} != {other}", test])
-            message = self.expression("s", 1)
+            message = self._sure("s", 1)
             lines.append(f"validation {{\n    condition = {condition}\n    error_message = {message}\n  }}")
         self.names.append(name)
+        self._kinds[name] = kind
         return f'variable "{name}" {{\n' + "".join(f"  {line}\n" for line in lines) + "}\n"
 
     def _function(self, name: str) -> str:
@@ -909,15 +934,14 @@ class Generator:
         old = self.names
         if self._chance(0.15):
             axes = self._some(["m1", "m2"], 0.6)
-            values = [f"{axis} = {self.expression(self._pick(['l', 'l', 'm', 'z']), 1)}" for axis in axes]
+            values = [f"{axis} = {self._sure(self._pick(['l', 'l', 'l', 'z']), 1)}" for axis in axes]
             lines.append(f"matrix = {{ {', '.join(values)} }}")
             self.names = [*old, *axes * 3]
             if axes or self._chance(0.3):
                 parts = "-".join(f"${{sanitize({axis})}}" for axis in axes)
                 lines.append(f'name = "{name}-{parts}"')
-        lines += [
-            f"{key} = {self.attribute(ATTRIBUTES[key], key)}" for key in self._some(list(ATTRIBUTES), 0.12)
-        ]
+        keys = self._some([key for key in ATTRIBUTES if key != "args"], 0.12)
+        lines += [f"{key} = {self.attribute(ATTRIBUTES[key], key)}" for key in keys]
         if self._chance(0.5):
             lines.append(f"args = {{ x = {self._scalar()}, y = {self._reference()} }}")
         self.names = old
@@ -947,19 +971,19 @@ class Generator:
         if kind in "sb":
             if key == "shm-size":
                 return self.quoted(self._pick(ODD_SIZES if self._chance(self.nonsense) else SIZES))
-            return self.expression(kind, self.random.choice([0, 0, 1, 2]))
+            return self._sure(kind, self.random.choice([0, 0, 1, 2]))
         if kind == "T":
             return json.dumps(self._some(self.targets, 0.4))
         if kind == "M":
             if key == "contexts" and self._chance(0.5):
                 return f'{{ c = "target:{self._pick(self.targets)}" }}'
-            return self.expression("m", self.random.choice([0, 0, 1, 2]))
+            return self._sure("m", self.random.choice([0, 0, 1, 2]))
         if kind == "R":
             return self._pick(RESOURCES)
         if kind == "L":
             pool = ODD_ITEMS if self._chance(self.nonsense) else LISTS.get(key, STRINGS)
             items = [self.quoted(self._pick(pool)) for _ in range(self.random.randint(0, 3))]
-            return f"[{', '.join(items)}]" if self._chance(0.9) or key in LISTS else self.expression("l", 1)
+            return f"[{', '.join(items)}]" if self._chance(0.9) or key in LISTS else self._sure("l", 1)
         items = []
         for _ in range(self.random.randint(0, 3)):
             text = self._pick(ODD_ENTRIES if self._chance(self.nonsense) else ENTRIES[key])

@@ -27,6 +27,7 @@ BATCH = 50
 #: How often buildx is asked again where its first answer is another one: it picks among its findings at random.
 REPEATS = 30
 _HINT = re.compile(r' Did you mean "[^"]*"\?')
+_EMPTY = re.compile(r"; (?=$|, and \d)")
 _KEYWORD_CYCLE = re.compile(r"variable cycle not allowed for (string|number|bool|any)\b")
 
 
@@ -37,8 +38,9 @@ def peers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BakePeer]:
 
 
 def _plain(message: str) -> str:
-    """Without the hint at a similar name: which of several is a matter of chance there."""
-    return _HINT.sub("", message)
+    """Without the hint at a similar name, of which several are picked from at random there, and without the semicolon
+    that announces an empty detail."""
+    return _EMPTY.sub("", _HINT.sub("", message))
 
 
 def _flat(excerpt: str) -> str:

@@ -128,6 +128,8 @@ def expand_matrix(value: Value) -> list[dict[str, Value]]:
         raise Failure("matrix must be a map")
     combinations: list[dict[str, Value]] = [{}]
     for axis, values in value.raw.items():
+        if values.raw is None and values.type.kind in ("tuple", "object") and values.type.weight == 0:
+            return []  # a null that, by its type, would have no elements either
         if not values.can_iterate() or not values.is_known:
             raise Failure("matrix values must be a list")
         spend(STEPS_OF_A_TARGET * len(values.raw) * len(combinations))

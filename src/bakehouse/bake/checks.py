@@ -6,6 +6,7 @@ buildx's. `check_targets` also completes what buildx completes there: the printe
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 
@@ -50,6 +51,9 @@ class Surroundings:
         self.tree = tree if tree is not None and tree.is_directory else None
 
     def stat(self, path: str) -> os.stat_result:
+        """What is at a path. Raises OSError, also for what can be no path."""
+        if "\0" in path:
+            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
         return os.stat(os.path.join(self.cwd, path))
 
 

@@ -10,6 +10,10 @@ from hypothesis import strategies as st
 
 from bakehouse.hcl import EvalContext, parse_expression, parse_json, parse_native, stdlib
 from bakehouse.hcl.expressions import Node
+from bakehouse.hcl.json_scanner import parse as json_tree
+from bakehouse.hcl.lexer import tokenize
+from bakehouse.hcl.loops import AnonymousSymbol
+from bakehouse.hcl.source import Source
 from bakehouse.hcl.syntax import AttributeSchema, BlockSchema, BodySchema, Expression
 
 FILES: dict[str, str] = json.loads((Path(__file__).parent / "cases" / "files.json").read_text())
@@ -180,3 +184,85 @@ def test_mutated_json_never_raises(text: str) -> None:
 def test_any_text_parses_or_is_reported(text: str) -> None:
     parse_native(text.encode("utf-8", "surrogatepass"), "f.hcl")
     parse_json(text.encode("utf-8", "surrogatepass"), "f.json")
+
+
+def _nested(node: Expression) -> None:
+    """Every part lies within what it is a part of."""
+    for child, _ in node.children():
+        assert isinstance(node, Node) and isinstance(child, Node)
+        # What a splat puts in place of each item stands for the star, which the peer counts as before its followers.
+        if child.source is node.source and not isinstance(child, AnonymousSymbol):
+            assert node.start <= child.start <= child.end <= node.end
+        _nested(child)
+
+
+def test_ranges_nest_and_their_texts_parse_again() -> None:
+    parsed = 0
+    for text in NATIVE:
+        body, found = parse_native(text, "f.hcl")
+        if found or "\ufeff" in text:
+            continue
+        data = text.encode()
+        blocks = [body, *(block.body for block in body.blocks)]
+        for block in body.blocks:
+            assert block.def_range.start == block.range.start
+            assert block.def_range.end.byte <= block.open_brace_range.start.byte < block.range.end.byte
+            assert data[block.open_brace_range.start.byte : block.open_brace_range.end.byte] == b"{"
+        for attribute in (one for part in blocks for one in part.attributes.values()):
+            assert attribute.range.end == attribute.expr.range.end
+            name = data[attribute.name_range.start.byte : attribute.name_range.end.byte].decode()
+            assert name == attribute.name
+            _nested(attribute.expr)
+            source = data[attribute.expr.range.start.byte : attribute.expr.range.end.byte].decode()
+            again, found = parse_expression(source, "f.hcl")
+            if found:
+                continue  # a heredoc needs the line end that follows it
+            parsed += 1
+            context = EvalContext({}, stdlib())
+            mine, other = attribute.expr.evaluate(context), again.evaluate(context)
+            assert (mine[0], len(mine[1])) == (other[0], len(other[1]))
+    assert parsed > 50
+
+
+def test_tokens_cover_the_text() -> None:
+    """Nothing but blanks and comments lies between two tokens."""
+    count = 0
+    for text in NATIVE:
+        tokens, found = tokenize(Source(text, "f.hcl"))
+        if found or "\ufeff" in text:
+            continue
+        at = 0
+        for start, end in zip(tokens.starts, tokens.ends, strict=True):
+            between = text[at:start].strip(" \t\r")
+            assert between == "" or between.startswith(("#", "//", "/*"))
+            assert at <= start <= end
+            at = end
+            count += 1
+        assert text[at:].strip(" \t\r") == "" or text[at:].lstrip().startswith(("#", "//", "/*"))
+    assert count > 1000
+
+
+def test_json_ranges_nest() -> None:
+    count = 0
+    for text in JSON:
+        node, found = json_tree(text, "f.json")
+        if found:
+            continue
+        stack = [node]
+        while stack:
+            outer = stack.pop()
+            parts = outer.value if outer.kind in ("array", "object") else []
+            for part in parts:
+                inner = part.value if outer.kind == "object" else part
+                assert (
+                    outer.range.start.byte
+                    < inner.range.start.byte
+                    <= inner.range.end.byte
+                    < outer.range.end.byte
+                )
+                stack.append(inner)
+            count += 1
+            source = text.encode()[outer.range.start.byte : outer.range.end.byte].decode()
+            again, found = json_tree(source, "f.json")
+            assert found == [] and again.kind == outer.kind
+    assert count > 100

@@ -1,0 +1,5 @@
+target "a" {
+  matrix = { x = true ? null : [] }
+  name = "a-${x}"
+}
+target "b" {}
