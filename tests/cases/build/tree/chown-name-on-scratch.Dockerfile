@@ -1,3 +1,3 @@
-#: fails invalid user index: -1
+#: fails invalid user index: -1 || invalid user index -1
 FROM scratch
 COPY --chown=bob f /x
