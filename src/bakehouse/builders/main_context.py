@@ -28,10 +28,8 @@ from bakehouse.builders.fetching import Fetcher
 from bakehouse.dockerfile.ignore import read_ignore_file
 from bakehouse.dockerfile.lowering import InputContext, LowerRequest, main_context_root
 from bakehouse.engine.graph import source_scheme
-from bakehouse.engine.ops.file_archive import begins_archive
-from bakehouse.engine.sources.http_client import redacted
 from bakehouse.errors import BakehouseError, DefinitionError, NotFoundError
-from bakehouse.giturl import is_remote_url
+from bakehouse.giturl import is_remote_url, without_passwords
 from bakehouse.llb import state
 from bakehouse.llb.draft import Constraints
 from bakehouse.llb.ops import Edge
@@ -141,6 +139,8 @@ class MainContexts:
         is_text = False
         root = _root_of(request)
         if source_scheme(root.vertex) in ("http", "https"):
+            from bakehouse.engine.ops.file_archive import begins_archive
+
             with _prefixed_errors("failed to read downloaded context: "):
                 head = self._fetch(target, root, [HTTP_FILE], _HEAD_BYTES).get(HTTP_FILE, b"")
             is_text = not begins_archive(head)
@@ -214,7 +214,7 @@ class MainContexts:
         data = self._fetch(target, edge, [_DEFAULT_NAME], _MAX_DOWNLOAD_BYTES + 1)[_DEFAULT_NAME]
         if len(data) > _MAX_DOWNLOAD_BYTES:
             raise DefinitionError(
-                f"Dockerfile {redacted(url)} bigger than allowed max size (2.097MB)",
+                f"Dockerfile {without_passwords(url)} bigger than allowed max size (2.097MB)",
                 code="dockerfile-too-large",
             )
         return data
@@ -273,7 +273,7 @@ def _prefixed_errors(doing: str) -> Iterator[None]:
 
 def _shown(url: str) -> str:
     """A remote context as messages call it."""
-    return "the archive on standard input" if _is_upload(url) else redacted(url)
+    return "the archive on standard input" if _is_upload(url) else without_passwords(url)
 
 
 def _is_upload(url: str) -> bool:

@@ -7,7 +7,6 @@ import select
 from collections.abc import Callable, Iterator
 
 from bakehouse.builders.context import MAX_DOCKERFILE_BYTES, checked_size
-from bakehouse.engine.ops.file_archive import begins_archive
 from bakehouse.errors import DefinitionError
 from bakehouse.values import dataclass
 
@@ -58,6 +57,8 @@ def read_standard_input(given: StandardInput, check_cancelled: Callable[[], None
 
     Raises `DefinitionError`: `ambiguous-dockerfile`, `dockerfile-too-large`.
     """
+    from bakehouse.engine.ops.file_archive import begins_archive
+
     head = b""
     while len(head) < HEAD_BYTES and (data := _read(given.fd, HEAD_BYTES - len(head), check_cancelled)):
         head += data

@@ -19,7 +19,6 @@ from bakehouse.engine.exporters.model import Exporter, ExportPlatform, ExportRes
 from bakehouse.engine.graph import Graph
 from bakehouse.engine.layer_tree import LayerTree
 from bakehouse.engine.operations import OperationFactory
-from bakehouse.engine.reading import read_files
 from bakehouse.engine.records import TreeRecords
 from bakehouse.engine.shown import ShownVertices
 from bakehouse.engine.tree import EngineContext, Tree
@@ -233,6 +232,8 @@ class Engine:
 
         What the tree takes is done once a command: a later solve finds it done. Symbolic links are followed inside the
         tree. Raises what a solve raises, and `DefinitionError` (code `not-a-file`)."""
+        from bakehouse.engine.reading import read_files
+
         return self.visit(edge, lambda tree: read_files(tree, paths, limit), session, reporter, cancel)
 
     def visit(

@@ -13,6 +13,7 @@ from bakehouse.giturl import (
     parse_git_ref,
     parse_git_url,
     url_path,
+    without_passwords,
 )
 
 
@@ -140,3 +141,21 @@ def test_remote_values(value: str, remote: bool) -> None:
 )
 def test_repositories_that_need_an_agent(value: str, ssh: bool) -> None:
     assert is_git_ssh(value) is ssh
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("https://me:secret@h/x.git", "https://me:xxxxx@h/x.git"),
+        ("load git source https://me:s3:c@h:8/x#r and ssh://u:p@i/y", None),
+        ("https://me@h/x.git", "https://me@h/x.git"),
+        ("https://h:8443/a@b", "https://h:8443/a@b"),
+        ("https://h/x?q=a:b@c", "https://h/x?q=a:b@c"),
+        ("git@h:p", "git@h:p"),
+    ],
+)
+def test_passwords_are_not_shown(text: str, shown: str | None) -> None:
+    """As Go's URL.Redacted prints them."""
+    if shown is None:
+        shown = "load git source https://me:xxxxx@h:8/x#r and ssh://u:xxxxx@i/y"
+    assert without_passwords(text) == shown

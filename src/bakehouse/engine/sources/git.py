@@ -20,7 +20,6 @@ from typing import TYPE_CHECKING
 from bakehouse.engine.answers import question
 from bakehouse.engine.layer_tree import LayerTree
 from bakehouse.engine.sources.git_command import Git, GitAccess, git_access
-from bakehouse.engine.sources.http_client import redacted
 from bakehouse.engine.tree import EngineContext
 from bakehouse.errors import DefinitionError, IntegrityError, NotBuiltYetError, NotFoundError
 from bakehouse.giturl import without_passwords
@@ -227,7 +226,7 @@ class GitSource:
             repository = self._context.store.mounts.open(
                 name,
                 record_type="source.git.checkout",
-                description=f"shared git repo for {redacted(remote)}",
+                description=f"shared git repo for {without_passwords(remote)}",
                 place=f"git/{name}",
             )
             git = Git(context, access, git_dir=repository)
@@ -309,7 +308,7 @@ class GitSource:
         target = f":{found.ref}" if found.ref != found.object else ""
         git.run("fetch", "-u", "--depth=1", "--", "origin", f"{name}{target}")
         git.run("checkout", "FETCH_HEAD")
-        git.run("remote", "set-url", "origin", redacted(self._reference.remote))
+        git.run("remote", "set-url", "origin", without_passwords(self._reference.remote))
         git.run("reflog", "expire", "--all", "--expire=now")
         (own / "FETCH_HEAD").unlink(missing_ok=True)
         return own
@@ -321,7 +320,7 @@ def _update_submodules(git: Git, remote: str) -> None:
     try:
         git.run("submodule", "update", "--init", "--recursive", "--depth=1")
     finally:
-        git.run("config", "remote.origin.url", redacted(remote))
+        git.run("config", "remote.origin.url", without_passwords(remote))
 
 
 def _commit_time(git: Git, found: _Commit) -> int:
@@ -341,12 +340,15 @@ def _default_branch(git: Git, remote: str) -> str:
     try:
         output = git.run("ls-remote", "--symref", "--", remote, "HEAD")
     except DefinitionError as error:
-        error.message = f"error fetching default branch for repository {redacted(remote)}: {error.message}"
+        error.message = (
+            f"error fetching default branch for repository {without_passwords(remote)}: {error.message}"
+        )
         raise
     found = _DEFAULT_BRANCH.search(output)
     if found is None:
         raise NotFoundError(
-            f"could not find default branch for repository: {redacted(remote)}", code="git-ref-not-found"
+            f"could not find default branch for repository: {without_passwords(remote)}",
+            code="git-ref-not-found",
         )
     return found[1]
 

@@ -14,8 +14,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urljoin, urlsplit
 
-from bakehouse.engine.sources.http_client import ask_once, redacted
+from bakehouse.engine.sources.http_client import ask_once
 from bakehouse.errors import CancelledError, DefinitionError, DeniedError, EnvironmentFault, NotFoundError
+from bakehouse.giturl import without_passwords
 from bakehouse.lazy import regex
 from bakehouse.progress.events import STDERR
 from bakehouse.session import Session
@@ -208,10 +209,10 @@ def _followed(access: GitAccess) -> GitAccess:
     moved_to = target.partition("/info/refs")[0]
     if not _same_place(known, moved_to):
         raise DeniedError(
-            f"{redacted(access.remote)} redirects to {urlsplit(moved_to).netloc.rpartition('@')[2]}, "
+            f"{without_passwords(access.remote)} redirects to {urlsplit(moved_to).netloc.rpartition('@')[2]}, "
             "which the credential is not for",
             code="git-redirected",
-            hint=f"Name the repository by its own address, {redacted(moved_to)}, and give that host's credential.",
+            hint=f"Name it by its own address, {without_passwords(moved_to)}, and give that host's credential.",
         )
     return replace(access, moved_to=moved_to)
 

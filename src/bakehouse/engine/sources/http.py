@@ -20,7 +20,7 @@ from urllib.parse import unquote, urlsplit
 
 from bakehouse.engine.answers import question
 from bakehouse.engine.layer_tree import LayerTree
-from bakehouse.engine.sources.http_client import bad_status, body_of, get, redacted
+from bakehouse.engine.sources.http_client import bad_status, body_of, get
 from bakehouse.engine.tree import EngineContext
 from bakehouse.errors import (
     DefinitionError,
@@ -146,7 +146,7 @@ class HttpSource:
                 if known is not None and response.status == 304:
                     resolved = known
                 elif not 200 <= response.status < 300:
-                    raise bad_status(response.status, redacted(self._url))
+                    raise bad_status(response.status, without_passwords(self._url))
                 else:
                     resolved = self._download(context, body_of(response, self._url), response.headers)
                     self._remember(memory_key, resolved, response.headers.get("ETag", ""))
@@ -156,7 +156,7 @@ class HttpSource:
             raise IntegrityError(
                 f"digest mismatch {resolved.digest}: {self._checksum}",
                 code="digest-mismatch",
-                hint=f"{redacted(self._url)} serves other content than the checksum names.",
+                hint=f"{without_passwords(self._url)} serves other content than the checksum names.",
             )
         return resolved
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
 from bakehouse.errors import NotFoundError, TransientError
+from bakehouse.giturl import without_passwords
 from bakehouse.version import __version__
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ def get(url: str, headers: Mapping[str, str], authorization: str = "") -> BaseHT
         return response
     except urllib3.exceptions.HTTPError as error:
         raise TransientError(
-            f"cannot fetch {redacted(url)}: {_reason(error)}", code="http-unreachable"
+            f"cannot fetch {without_passwords(url)}: {_reason(error)}", code="http-unreachable"
         ) from error
 
 
@@ -57,7 +58,7 @@ def ask_once(url: str, headers: Mapping[str, str]) -> str:
         )
     except urllib3.exceptions.HTTPError as error:
         raise TransientError(
-            f"cannot fetch {redacted(url)}: {_reason(error)}", code="http-unreachable"
+            f"cannot fetch {without_passwords(url)}: {_reason(error)}", code="http-unreachable"
         ) from error
     response.release_conn()
     return str(response.headers.get("Location", ""))
@@ -71,7 +72,8 @@ def body_of(response: BaseHTTPResponse, url: str) -> Iterator[bytes]:
         yield from response.stream(_CHUNK, decode_content=False)
     except (urllib3.exceptions.HTTPError, OSError) as error:
         raise TransientError(
-            f"the download of {redacted(url)} ended too early: {_reason(error)}", code="http-cut-short"
+            f"the download of {without_passwords(url)} ended too early: {_reason(error)}",
+            code="http-cut-short",
         ) from error
 
 
@@ -86,15 +88,6 @@ def http_pool(url: str) -> Any:
     if proxy and not proxy_bypass(parts.hostname or ""):
         return urllib3.ProxyManager(proxy)
     return urllib3.PoolManager()
-
-
-def redacted(url: str) -> str:
-    """`url` without its password."""
-    parts = urlsplit(url)
-    if parts.password is None:
-        return url
-    host = parts.netloc.rpartition("@")[2]
-    return urlunsplit(parts._replace(netloc=f"{parts.username}:xxxxx@{host}"))
 
 
 def bad_status(status: int, url: str) -> Exception:
