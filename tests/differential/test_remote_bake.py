@@ -22,13 +22,12 @@ import pytest
 from tests.support.command import Bakehouse
 from tests.support.paths import peer
 from tests.support.pooled import asked
-from tests.support.remotes import SshServer, running_sshd
+from tests.support.remotes import SshServer, running_git_daemon, running_sshd
 from tests.support.services import BuildKit, running_buildkit
 from tests.support.web import (
     Repository,
     WebServer,
     git,
-    running_git_daemon,
     running_web_server,
     write_files,
 )
@@ -151,7 +150,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
             "web": web.url,
             "host": web.host,
             "other": other.url,
-            "git": daemon,
+            "git": f"git://{daemon}",
             "ssh": sshd.url(web.root),
             "agent": str(agent),
             "key": str(sshd.key),
@@ -350,6 +349,54 @@ CASES = [
     _case("no-token", "{web}/secret.git -f a.hcl"),
 ]
 
+#: The cases that are errors, so that two wrong command lines do not pass for agreement.
+_ERRORS = {
+    "no-submodules",
+    "link-out",
+    "link-above",
+    "passwords-of-this-machine",
+    "directory-as-file",
+    "missing-file",
+    "empty-file",
+    "binary-file",
+    "wrong-file",
+    "broken-json",
+    "stdin-is-not-in-the-tree",
+    "missing-local-file",
+    "no-definition",
+    "files-of-the-environment",
+    "absent-files-of-the-environment",
+    "http-not-found",
+    "http-teapot",
+    "http-wrong-file",
+    "http-empty-file",
+    "http-binary-file",
+    "url-as-file",
+    "url-behind-a-name",
+    "unknown-target",
+    "dockerfile-of-the-caller",
+    "agent-missing",
+    "ssh-key-missing",
+    "secret-missing",
+    "query-unknown",
+    "query-empty",
+    "query-twice",
+    "query-conflict",
+    "query-against-fragment",
+    "ssh-with-another-agent",
+    "ssh-missing-repository",
+    "missing-ref",
+    "short-commit",
+    "wrong-checksum",
+    "empty-repository",
+    "ssh-without-agent",
+    "scp-style-without-agent",
+    "missing-repository",
+    "missing-daemon-repository",
+    "wrong-token",
+    "no-token",
+}
+
 
 def _name(case: Case) -> str:
     return case.name
@@ -457,6 +504,7 @@ def _both_build(case: Case, world: World, root: Path) -> tuple[dict[str, object]
 def test_ours_answers_as_buildx_does(case: Case, answers: Answers) -> None:
     ours, theirs = answers[case.name].result()
     assert ours == theirs
+    assert (ours["code"] != 0) == (case.name in _ERRORS)
 
 
 BUILDS = [

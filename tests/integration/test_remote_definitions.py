@@ -338,6 +338,29 @@ def test_credentials_go_to_no_other_host(web: WebServer, other: WebServer, offli
     assert printed(offline, f"{web.url}/p.git")["default"]["context"] == f"{web.url}/p.git"
 
 
+def test_contexts_of_the_same_host_get_the_credential_and_others_do_not(
+    web: WebServer, other: WebServer, offline: Bakehouse, tmp_path: Path
+) -> None:
+    definition = (
+        'target "default" {\n  context = BAKE_CMD_CONTEXT\n  contexts = { x = "." }\n  output = ["out"]\n}\n'
+    )
+    dockerfile = "FROM scratch\nCOPY --from=x docker-bake.hcl /\nCOPY . /\n"
+    web.repository("private.git", password=_SECRET).commit({"docker-bake.hcl": definition})
+    web.repository("app.git", password=_SECRET).commit({"Dockerfile": dockerfile, "a": "x"})
+    other.repository("app.git").commit({"Dockerfile": dockerfile, "b": "x"})
+    other.repository("private.git", password=_SECRET).commit({"Dockerfile": dockerfile})
+    env = {"BUILDX_BAKE_GIT_AUTH_TOKEN": _SECRET}
+    url = f"{web.url}/private.git"
+    offline.run("bake", url, f"{web.url}/app.git", cwd=tmp_path, env=env)
+    assert (tmp_path / "out" / "a").exists()
+    # Nor does the named context, which is private itself, lend it to the main one.
+    done = offline.run("bake", url, f"{other.url}/private.git", cwd=tmp_path, env=env, check=False)
+    assert "could not read Username" in done.stderr
+    offline.run("bake", url, f"{other.url}/app.git", cwd=tmp_path, env=env, check=False)
+    assert other.requests
+    assert {request.authorization for request in other.requests} == {""}
+
+
 def test_credentials_follow_a_repository_that_moved_on_its_host(web: WebServer, offline: Bakehouse) -> None:
     web.repository("new.git", password=_SECRET).commit({"docker-bake.hcl": _DEFINITION})
     web.files["/old.git/info/refs"] = (301, f"{web.url}/new.git/info/refs?service=git-upload-pack")

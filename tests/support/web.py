@@ -1,4 +1,4 @@
-"""Web and git servers on loopback: git's own HTTP backend, plain files, errors, redirections, `git daemon`.
+"""Web servers on loopback: git's own HTTP backend, plain files, errors, redirections.
 
 One `WebServer` is one host; it remembers every request with its credentials, so that tests can say who was told what.
 """
@@ -16,8 +16,6 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
-
-from tests.support.services import free_port, stop, wait_until
 
 _GIT_ENVIRONMENT = {
     "GIT_CONFIG_GLOBAL": os.devnull,
@@ -218,39 +216,3 @@ def running_web_server(root: Path, address: str = "127.0.0.1") -> Iterator[WebSe
         listening.shutdown()
         listening.server_close()
         thread.join()
-
-
-@contextmanager
-def running_git_daemon(root: Path) -> Iterator[str]:
-    """`git daemon` for the repositories below `root`; its `git://` address."""
-    port = free_port()
-    log = root.parent / f"git-daemon-{port}.log"
-    with open(log, "wb") as output:
-        process = subprocess.Popen(
-            [
-                "git",
-                "daemon",
-                "--listen=127.0.0.1",
-                f"--port={port}",
-                f"--base-path={root}",
-                "--export-all",
-                "--reuseaddr",
-                "--verbose",
-            ],
-            stdout=output,
-            stderr=output,
-            env={**os.environ, **_GIT_ENVIRONMENT},
-            start_new_session=True,
-        )
-    try:
-        wait_until(lambda: _connects(port), process, log)
-        yield f"git://127.0.0.1:{port}"
-    finally:
-        stop(process)
-
-
-def _connects(port: int) -> bool:
-    import socket
-
-    with socket.create_connection(("127.0.0.1", port), timeout=1):
-        return True

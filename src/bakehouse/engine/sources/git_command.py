@@ -212,8 +212,7 @@ def _followed(access: GitAccess) -> GitAccess:
             f"{without_passwords(access.remote)} redirects to {urlsplit(moved_to).netloc.rpartition('@')[2]}, "
             "which the credential is not for",
             code="git-redirected",
-            hint=f"Name the repository by its own address, {without_passwords(moved_to)}, and give that host's "
-            "credential.",
+            hint=f"Name it by its own address, {without_passwords(moved_to)}, and give that host's credential.",
         )
     return replace(access, moved_to=moved_to)
 
