@@ -75,6 +75,8 @@ def _int(number: numbers.Number) -> numbers.Number:
 
 def _rounded(up: bool) -> Callable[[numbers.Number], numbers.Number]:
     def operation(number: numbers.Number) -> numbers.Number:
+        if numbers.sign(number) == 0:
+            return numbers.make(False, 0, 0, numbers.precision(number))  # not -0
         if numbers.is_integer(number) or numbers.is_infinite(number):
             return number
         value = numbers.to_int(number)

@@ -278,7 +278,8 @@ def _formattimestamp(arguments: list[Value], result: Type) -> Value:
     layout, when = arguments[0].raw, arguments[1]
     if when.type is NUMBER:
         moment = _from_unix(when, 1)
-        return string(str(moment.epoch_s) if layout == "X" else format_moment(layout, moment))
+        # By way of its text, which not every moment has: years have four digits.
+        return string(str(moment.epoch_s) if layout == "X" else _formatdate(layout, moment.rfc3339()))
     if when.type is not STRING:
         raise ArgumentError(1, "must be a string timestamp or a unix timestamp number")
     if layout != "X":
