@@ -12,7 +12,7 @@ import pytest
 from bakehouse.bake import Definition, LoadOptions, load, print_json
 from bakehouse.bake.remote import RemoteTree
 from bakehouse.diagnostics import DiagnosticsError
-from bakehouse.errors import BakehouseError, NotBuiltYetError, NotFoundError
+from bakehouse.errors import BakehouseError, NotFoundError
 
 
 def _load(folder: Path, text: str, **environ: str) -> Definition:
@@ -152,9 +152,24 @@ def test_a_remote_tree_without_definitions_says_where_it_looked(tmp_path: Path) 
     assert "https://example.com/x.git#r" in (caught.value.hint or "")
 
 
-def test_compose_files_of_a_remote_tree_are_refused_too(tmp_path: Path) -> None:
-    with pytest.raises(NotBuiltYetError):
-        load(LoadOptions(cwd=str(tmp_path), environ={}, tree=FakeTree({"compose.yaml": "services: {}"})))
+def test_compose_files_of_a_remote_tree(tmp_path: Path) -> None:
+    """Contexts are mapped to the tree; files that a service names are the caller's, and known to whoever grants."""
+    outside = tmp_path / "outside.env"
+    outside.write_text("SECRET=s\n")
+    cwd = tmp_path / "cwd"
+    cwd.mkdir()
+    tree = FakeTree(
+        {
+            "compose.yaml": "services:\n  web:\n    build:\n      context: ./app\n      args: [SECRET]\n"
+            "    env_file: ../outside.env\n",
+            "docker-bake.hcl": 'target "web" { tags = ["t"] }',
+        }
+    )
+    definition = load(LoadOptions(cwd=str(cwd), environ={}, tree=tree))
+    target = definition.resolve().targets["web"]
+    assert (target.context, target.tree_path, target.tags) == (f"{tree.url}:app", "app", ["t"])
+    assert definition.compose is not None
+    assert [str((cwd / name).resolve()) for name in definition.compose.files] == [str(outside)]
 
 
 def test_the_platform_can_be_lent(tmp_path: Path) -> None:
