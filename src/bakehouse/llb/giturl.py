@@ -75,14 +75,14 @@ def _parse_url(text: str) -> GitUrl:
     userinfo, at, host = authority.rpartition("@")
     if not _USERINFO.match(userinfo):
         raise ValueError("net/url: invalid userinfo")
-    if not _HOST.match(host):
+    if not _HOST.match(host) or host.rfind("[") > 0:
         raise ValueError("invalid character in host name")
     _unescape(userinfo)
     _check_port(host)
     # Go leaves the slashes out where nothing follows them.
     slashes = "//" if after else ""
     host = _unescape(host)
-    written = percent_encode(host, safe=_HOST_SAFE)
+    written = percent_encode(host, safe=_HOST_SAFE, errors="surrogateescape")
     remote = f"{scheme.lower()}:{slashes}{userinfo}{at}{written}{_escaped_path(slash + raw_path, path)}"
     if question and not query:
         # Go keeps a bare question mark.
@@ -95,7 +95,7 @@ def _escaped_path(raw: str, path: str) -> str:
     """The path as Go prints it: the writer's own escaping when it is a valid one, else Go's."""
     if re.fullmatch(r"(?:[A-Za-z0-9$&+,/:;=@!'()*~._\[\]-]|%[0-9A-Fa-f]{2})*", raw):
         return raw
-    return percent_encode(path, safe=_PATH_SAFE)
+    return percent_encode(path, safe=_PATH_SAFE, errors="surrogateescape")
 
 
 def _check_port(host: str) -> None:
