@@ -106,7 +106,7 @@ def _parse_url(text: str) -> GitUrl:
     userinfo, at, host = authority.rpartition("@")
     if not _USERINFO.match(userinfo):
         raise ValueError("net/url: invalid userinfo")
-    if not _HOST.match(host):
+    if not _HOST.match(host) or host.rfind("[") > 0:
         raise ValueError("invalid character in host name")
     _unescape(userinfo)
     _check_port(host)
@@ -135,7 +135,7 @@ def _percent_encoded(text: str, safe: str) -> str:
         return text
     from urllib.parse import quote as percent_encode
 
-    return percent_encode(text, safe=safe)
+    return percent_encode(text, safe=safe, errors="surrogateescape")
 
 
 def _check_port(host: str) -> None:

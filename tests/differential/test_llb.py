@@ -64,7 +64,7 @@ def test_mutated(peer: Peer) -> None:
     # The peer's gateway cannot download what an epoch may be taken from.
     cases = [case for case in CASES if "build-arg:SOURCE_DATE_EPOCH" not in case.options]
     sound, count = _compare_many(lambda random: mutated_case(random, cases), peer)
-    assert sound > count / 5
+    assert sound > count / 8
 
 
 def _compare_many(make: Callable[[Random], Case], peer: Peer) -> tuple[int, int]:
@@ -90,7 +90,7 @@ def _compare(case: Case, peer: Peer, *, made_up: bool = False) -> bool:
     if "error" in theirs:
         if made_up and ours.error and _is_chance(case, ours.error, theirs["error"]):
             return False
-        assert _comparable(ours.error) == _comparable(theirs["error"])
+        assert _comparable(ours.error, made_up) == _comparable(theirs["error"], made_up)
         # Where BuildKit shows no line we may still do.
         excerpts = dict.fromkeys(theirs.get("excerpts", []))
         if excerpts and not ours.error.startswith("circular dependency"):
@@ -113,10 +113,12 @@ def _is_chance(case: Case, *errors: str) -> bool:
     return all(any(text in error for text in _BASE_ERRORS) for error in errors)
 
 
-def _comparable(error: str) -> str:
-    """An error without what is chance in BuildKit (the order of rules, the hint where several instructions are equally
-    near), and as JSON carries it."""
-    text = re.sub(r"(unknown instruction: .*) \(did you mean .*\?\)", r"\1", _printable(error))
+def _comparable(error: str, made_up: bool) -> str:
+    """An error as JSON carries it, without what is chance in BuildKit: the order of rules, and in made-up input which
+    of equally near names a hint gives."""
+    text = _printable(error)
+    if made_up:
+        text = re.sub(r" \(did you mean .*\?\)", "", text)
     head, found, rules = text.partition("lint violation found for rules: ")
     return head + found + ", ".join(sorted(rules.split(", ")))
 

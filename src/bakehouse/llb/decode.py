@@ -219,7 +219,10 @@ def _metadata(raw: bytes) -> Metadata:
     enabled = [cap.text(1) for cap in map(Fields, entry.messages(5)) if cap.flag(2)]
     return Metadata(
         ignore_cache=entry.flag(1),
-        description=entry.string_map(2),
+        description={
+            pair.text(1): pair.raw(2).decode("utf-8", "surrogateescape")
+            for pair in map(Fields, entry.messages(2))
+        },
         export_cache=entry.optional(4, lambda value: Fields(value).flag(1)),
         caps=frozenset(enabled),
         progress_group=entry.optional(6, _progress_group),
@@ -235,7 +238,7 @@ def _resources(raw: bytes) -> ResourceLimits:
 
 def _progress_group(raw: bytes) -> ProgressGroup:
     entry = Fields(raw)
-    return ProgressGroup(entry.text(1), entry.text(2), entry.flag(3))
+    return ProgressGroup(entry.text(1), entry.raw(2).decode("utf-8", "surrogateescape"), entry.flag(3))
 
 
 def _source_info(raw: bytes) -> SourceInfo:

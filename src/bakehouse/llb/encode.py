@@ -37,6 +37,7 @@ from bakehouse.llb.ops import (
 )
 from bakehouse.llb.wire import (
     append_varint,
+    as_written,
     put_bytes,
     put_int,
     put_int_always,
@@ -114,7 +115,8 @@ def encode_metadata(metadata: Metadata) -> bytes:
     """pb.OpMetadata."""
     out = bytearray()
     put_int(out, 1, metadata.ignore_cache)
-    put_string_map(out, 2, list(metadata.description.items()))
+    # Go checks the texts of ops only, and a description quotes the Dockerfile.
+    put_string_map(out, 2, list(metadata.description.items()), as_written)
     if metadata.export_cache is not None:
         value = bytearray()
         put_int(value, 1, metadata.export_cache)
@@ -127,7 +129,7 @@ def encode_metadata(metadata: Metadata) -> bytes:
     if metadata.progress_group is not None:
         group = bytearray()
         put_string(group, 1, metadata.progress_group.id)
-        put_string(group, 2, metadata.progress_group.name)
+        put_bytes(group, 2, as_written(metadata.progress_group.name))
         put_int(group, 3, metadata.progress_group.weak)
         put_message(out, 6, group)
     if metadata.resources is not None:

@@ -7,7 +7,7 @@ unless a function's name says otherwise.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from bakehouse.errors import DefinitionError, IntegrityError
 
@@ -66,14 +66,21 @@ def put_strings(out: bytearray, field: int, values: tuple[str, ...]) -> None:
         put_message(out, field, utf8(value))
 
 
-def put_string_map(out: bytearray, field: int, entries: list[tuple[str, str]]) -> None:
+def put_string_map(
+    out: bytearray, field: int, entries: list[tuple[str, str]], encode: Callable[[str], bytes] | None = None
+) -> None:
     """A `map<string, string>`. Keys are written in the order of their bytes, as deterministic encoders do; both
-    members of an entry are always written, as Go does."""
+    members of an entry are always written, as Go does. `encode` is for the values, by default `utf8`."""
     for key, value in sorted(entries, key=lambda entry: utf8(entry[0])):
         entry = bytearray()
         put_message(entry, 1, utf8(key))
-        put_message(entry, 2, utf8(value))
+        put_message(entry, 2, (encode or utf8)(value))
         put_message(out, field, entry)
+
+
+def as_written(text: str) -> bytes:
+    """The bytes of a text as they came, be they UTF-8 or not."""
+    return text.encode("utf-8", "surrogateescape")
 
 
 def utf8(text: str) -> bytes:
