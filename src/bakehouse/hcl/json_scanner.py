@@ -6,8 +6,6 @@ meaning of the tree as bodies and expressions is in `json_syntax`.
 
 from __future__ import annotations
 
-import re
-
 from bakehouse.diagnostics import Diagnostic, Position, SourceRange
 from bakehouse.hcl import numbers
 from bakehouse.lazy import regex
@@ -375,6 +373,7 @@ def unescape(token: str) -> tuple[str | None, int]:
     return _scrubbed(joined.encode("utf-16", "surrogatepass").decode("utf-16", "replace")), 0
 
 
+_SURROGATE = regex("[\ud800-\udfff]")
 _HEX = frozenset("0123456789abcdefABCDEF")
 
 
@@ -385,4 +384,4 @@ def _bytes_read(token: str, at: int) -> int:
 
 
 def _scrubbed(text: str) -> str:
-    return text if text.isascii() else re.sub("[\ud800-\udfff]", "\ufffd", text)
+    return text if text.isascii() else _SURROGATE.sub("\ufffd", text)

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
-from urllib.parse import quote as percent_encode
-from urllib.parse import unquote
 
 from bakehouse.errors import DefinitionError
 from bakehouse.go.text import quote
@@ -18,6 +15,7 @@ if TYPE_CHECKING:
     from typing import Self
 
 _PART = regex(r"[A-Za-z0-9_.-]+\Z")
+_ARM64_VARIANT = regex(r"v([89])(?:\.(\d))?")
 _OS_PART = regex(r"([A-Za-z0-9_-]+)(?:\(([A-Za-z0-9_.%-]*)((?:\+[A-Za-z0-9_.%-]+)*)\))?\Z")
 # The patterns as containerd prints them in its errors.
 _PART_SHOWN = r"^[A-Za-z0-9_.-]+$"
@@ -39,6 +37,14 @@ _KNOWN_ARCHITECTURES = frozenset(
 # fmt: on
 # Kernel machine names that differ from Go's architecture names.
 _MACHINES = {"x86_64": "amd64", "aarch64": "arm64", "i686": "386", "i586": "386", "loongarch64": "loong64"}
+
+
+def _unquoted(text: str) -> str:
+    if "%" not in text:
+        return text
+    from urllib.parse import unquote
+
+    return unquote(text)
 
 
 def _invalid(message: str) -> DefinitionError:
@@ -119,8 +125,8 @@ class Platform:
                     f'platform specifier component must match "{_PART_SHOWN}"'
                 )
         system = _normal_os(match[1])
-        version = unquote(match[2] or "")
-        features = tuple(unquote(feature) for feature in (match[3] or "").split("+") if feature)
+        version = _unquoted(match[2] or "")
+        features = tuple(_unquoted(feature) for feature in (match[3] or "").split("+") if feature)
         if len(parts) == 1:
             return cls._of_one_part(text, system, version, features)
         if len(parts) == 2:
@@ -188,6 +194,8 @@ class Platform:
         """As `str`, with OS version and features: `windows(10.0.17763+win32k)/amd64`."""
         if not self.os or not (self.os_version or self.os_features):
             return str(self)
+        from urllib.parse import quote as percent_encode
+
         options = percent_encode(self.os_version, safe="") + "".join(
             f"+{percent_encode(feature, safe='')}" for feature in self.os_features
         )
@@ -268,7 +276,7 @@ def _level(variant: str) -> int:
 def _arm64_versions(variant: str) -> list[tuple[int, int]]:
     """The Arm versions that `variant` includes, newest first; empty for a variant that containerd does not know.
     Armv9.N includes Armv8.(N+5), capped at 8.9."""
-    match = re.fullmatch(r"v([89])(?:\.(\d))?", variant)
+    match = _ARM64_VARIANT.fullmatch(variant)
     if match is None:
         return []
     major, minor = int(match[1]), int(match[2] or 0)
