@@ -22,7 +22,8 @@ _BAD_ESCAPE = regex(r"%(?![0-9A-Fa-f]{2})")
 # The characters of Go's URLs; a host may hold escapes of bytes beyond ASCII only.
 _USERINFO = regex(r"[A-Za-z0-9._:~!$&'()*+,;=%@-]*\Z")
 _HOST = regex(r"""(?:[A-Za-z0-9._~!$&'()*+,;=:\[\]<>"-]|[^\x00-\x7f]|%[89A-Fa-f][0-9A-Fa-f])*\Z""")
-# What Go's url.URL writes unescaped in a host, and in a path.
+# What Go's url.URL writes unescaped in a user name, in a host, and in a path.
+_USER_SAFE = "$&+,;=-._~"
 _HOST_SAFE = "!$&'()*+,;=:[]<>\"~-._"
 _PATH_SAFE = "$&+,/:;=@!'()*~-._"
 _FLAGS = ("submodules", "keep-git-dir", "fetch-by-commit")
@@ -108,7 +109,10 @@ def _parse_url(text: str) -> GitUrl:
         raise ValueError("net/url: invalid userinfo")
     if not _HOST.match(host) or host.rfind("[") > 0:
         raise ValueError("invalid character in host name")
-    _unescape(userinfo)
+    userinfo = ":".join(
+        percent_encode(_unescape(part), safe=_USER_SAFE, errors="surrogateescape")
+        for part in userinfo.split(":", 1)
+    )
     _check_port(host)
     # Go leaves the slashes out where nothing follows them.
     slashes = "//" if after else ""
