@@ -110,7 +110,7 @@ def _parse_url(text: str) -> GitUrl:
     if not _HOST.match(host) or host.rfind("[") > 0:
         raise ValueError("invalid character in host name")
     userinfo = ":".join(
-        percent_encode(_unescape(part), safe=_USER_SAFE, errors="surrogateescape")
+        _percent_encoded(_unescape(part), _USER_SAFE)
         for part in userinfo.split(":", 1)
     )
     _check_port(host)
