@@ -109,10 +109,7 @@ def _parse_url(text: str) -> GitUrl:
         raise ValueError("net/url: invalid userinfo")
     if not _HOST.match(host) or host.rfind("[") > 0:
         raise ValueError("invalid character in host name")
-    userinfo = ":".join(
-        _percent_encoded(_unescape(part), _USER_SAFE)
-        for part in userinfo.split(":", 1)
-    )
+    userinfo = ":".join(_percent_encoded(_unescape(part), _USER_SAFE) for part in userinfo.split(":", 1))
     _check_port(host)
     # Go leaves the slashes out where nothing follows them.
     slashes = "//" if after else ""

@@ -149,7 +149,7 @@ def test_printing_a_definition_imports_no_engine() -> None:
         "bad = [n for n in sys.modules if n.split('.')[0] in ('dataclasses', 'asyncio', 'urllib3', 'sqlite3',"
         " 'subprocess', 'inspect', 'logging', 'yaml') or n.startswith(('bakehouse.engine', 'bakehouse.builders',"
         " 'bakehouse.store', 'bakehouse.registry', 'bakehouse.bake.field_texts', 'bakehouse.bake.recorder',"
-        " 'bakehouse.bake.provenance'))]; sys.exit(' '.join(bad) if bad else 0)"
+        " 'bakehouse.bake.explain'))]; sys.exit(' '.join(bad) if bad else 0)"
     )
     run(
         str(PYTHON),

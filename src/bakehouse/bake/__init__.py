@@ -43,7 +43,7 @@ if TYPE_CHECKING:
         parse_ssh,
         parse_sshs,
     )
-    from bakehouse.bake.explaining import Explainer, parse_address
+    from bakehouse.bake.explain.answers import Explainer, parse_address
     from bakehouse.bake.flags import (
         Arguments,
         CallOption,
@@ -109,7 +109,7 @@ _HOMES = {
         "parse_ssh",
         "parse_sshs",
     ),
-    "explaining": (
+    "explain.answers": (
         "Explainer",
         "parse_address",
     ),

@@ -279,7 +279,9 @@ TEXTS_OF: Mapping[str, Mapping[str, Text]] = {
             entries=_SECRET,
         ),
         "ssh": Text(
-            "SSH agents: `id`, and `paths` with the agent's socket", '[{ id = "default" }]', entries=_SSH
+            "SSH agents: `id`, and `paths`: an agent's socket, or private keys",
+            '[{ id = "default" }]',
+            entries=_SSH,
         ),
         "platforms": Text(
             "Platforms to build for; the machine's own when not given",

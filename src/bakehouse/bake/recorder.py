@@ -2,7 +2,7 @@
 
 A recorder is handed to `LoadOptions`; the code that merges, overrides and completes targets notes each step with it.
 Without one nothing is noted and nothing is paid for. Since a step holds the very values that the step produced, what
-`provenance` tells of them cannot disagree with what is printed. Values are never copied: collections of targets are
+`explain` tells of them cannot disagree with what is printed. Values are never copied: collections of targets are
 replaced, not changed.
 """
 

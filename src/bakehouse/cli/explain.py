@@ -14,9 +14,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from bakehouse.bake.explaining import Answer, Named
-    from bakehouse.bake.provenance import Explained
-    from bakehouse.bake.provenance_names import Origin
+    from bakehouse.bake.explain.answers import Answer, Named
+    from bakehouse.bake.explain.names import Origin
+    from bakehouse.bake.explain.provenance import Explained
     from bakehouse.cli.flags import Parsed
     from bakehouse.diagnostics import SourceRange
 
@@ -172,7 +172,7 @@ def _value_lines(value: Explained) -> _Branch:
 
 
 def _origin_lines(origins: Sequence[Origin]) -> list[_Branch]:
-    from bakehouse.bake.provenance_names import NOTHING
+    from bakehouse.bake.explain.names import NOTHING
 
     out = []
     for origin in origins:

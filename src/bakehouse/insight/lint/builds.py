@@ -8,8 +8,8 @@ from pathlib import Path
 
 from bakehouse.bake import Target, dockerfile_path
 from bakehouse.bake.contexts import local_path, printed_context
+from bakehouse.bake.explain.provenance import Part
 from bakehouse.bake.fields import FIELDS_BY_NAME
-from bakehouse.bake.provenance import Part
 from bakehouse.bake.selection import select
 from bakehouse.bake.suggestions import suggestion
 from bakehouse.builders.context import DockerfileText, read_dockerfile

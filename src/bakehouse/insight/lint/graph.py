@@ -4,8 +4,8 @@ to. `buildable` tells which targets are there to be built, rather than to be inh
 from __future__ import annotations
 
 from bakehouse.bake.contexts import TARGET_PREFIX
+from bakehouse.bake.explain.provenance import Part
 from bakehouse.bake.fields import FIELDS_BY_NAME
-from bakehouse.bake.provenance import Part
 from bakehouse.bake.suggestions import suggestion
 from bakehouse.hcl.traversal import TraverseAttribute
 from bakehouse.insight.lint import rules

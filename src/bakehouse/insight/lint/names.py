@@ -4,7 +4,7 @@ environment makes of them."""
 from __future__ import annotations
 
 from bakehouse.bake.declarations import BUILT_INS, RESERVED
-from bakehouse.bake.provenance_names import called_functions
+from bakehouse.bake.explain.names import called_functions
 from bakehouse.hcl import as_keyword
 from bakehouse.hcl.types import NUMBER
 from bakehouse.hcl.values import UNKNOWN

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from bakehouse.bake.declarations import BLOCK_SCHEMAS, BLOCK_TYPES, has_errors
+from bakehouse.bake.explain.provenance import Provenance
 from bakehouse.bake.fields import BLOCKS
-from bakehouse.bake.provenance import Provenance
 from bakehouse.hcl.syntax import BlockSchema, BodySchema
 
 TYPE_CHECKING = False

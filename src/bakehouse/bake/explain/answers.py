@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from bakehouse.bake.explain.provenance import Explained, Provenance
 from bakehouse.bake.fields import FIELDS, FIELDS_BY_NAME
-from bakehouse.bake.provenance import Explained, Provenance
 from bakehouse.bake.suggestions import suggestion
 from bakehouse.errors import DefinitionError, NotFoundError
 

@@ -15,11 +15,11 @@ from tests.cases.bake.runner import ask_ours, run_ours
 from tests.support.definitions import TARGET_NAMES, definition_texts, override_texts
 
 from bakehouse.bake import Definition, LoadOptions, load
-from bakehouse.bake.explaining import Explainer, parse_address
+from bakehouse.bake.explain.answers import Explainer, parse_address
+from bakehouse.bake.explain.names import Origin
+from bakehouse.bake.explain.provenance import Explained, Provenance
 from bakehouse.bake.fields import FIELDS_BY_NAME
 from bakehouse.bake.printing import target_as_json
-from bakehouse.bake.provenance import Explained, Provenance
-from bakehouse.bake.provenance_names import Origin
 from bakehouse.bake.recorder import Recorder
 from bakehouse.bake.resolution import merge_target
 from bakehouse.bake.target import Target

@@ -8,10 +8,10 @@ expression mentions. It computes no value: values are those that the steps hold 
 from __future__ import annotations
 
 from bakehouse.bake import merge_rules, recorder
+from bakehouse.bake.explain.names import Names, Origin
 from bakehouse.bake.fields import FIELDS, FIELDS_BY_NAME, LIST, OVERRIDE_KEYS, SCALAR
 from bakehouse.bake.override_rules import ALWAYS_APPENDING
 from bakehouse.bake.printing import target_as_json
-from bakehouse.bake.provenance_names import Names, Origin
 from bakehouse.hcl.values import tuple_
 
 TYPE_CHECKING = False
