@@ -15,7 +15,8 @@ from bakehouse.dockerfile.instruction_parser import parse_instruction
 from bakehouse.dockerfile.instructions import ArgCommand, Command, Stage
 from bakehouse.dockerfile.lint import Linter, LintWarning, make_linter
 from bakehouse.dockerfile.parser import ParsedFile, parse_nodes
-from bakehouse.dockerfile.positions import DockerfileError, LineRange, to_diagnostics
+from bakehouse.dockerfile.positions import DockerfileError, LineRange, Word, to_diagnostics
+from bakehouse.dockerfile.splitting import Node
 from bakehouse.go.text import lower, upper
 from bakehouse.values import dataclass, replace
 
@@ -91,7 +92,7 @@ def _build_stages(parsed: ParsedFile, lint: Linter) -> tuple[tuple[Stage, ...], 
             instruction = parse_instruction(node, lint)
         except DockerfileError as error:
             prefix = f"dockerfile parse error on line {node.location.first}: "
-            raise error.at(node.location, prefix=prefix) from None
+            raise error.at(node.location, prefix=prefix, word=_word_at_fault(node, error)) from None
         if isinstance(instruction, Stage):
             heads.append(instruction)
             bodies.append([])
@@ -110,6 +111,14 @@ def _build_stages(parsed: ParsedFile, lint: Linter) -> tuple[tuple[Stage, ...], 
         replace(head, commands=tuple(commands)) for head, commands in zip(heads, bodies, strict=True)
     )
     return stages, tuple(meta_args)
+
+
+def _word_at_fault(node: Node, error: DockerfileError) -> Word | None:
+    if not error.named:
+        return None
+    from bakehouse.dockerfile.word_ranges import find_word
+
+    return find_word(node, error.named)
 
 
 def parse_onbuild_trigger(text: str, location: LineRange) -> Command:

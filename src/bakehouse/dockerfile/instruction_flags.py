@@ -39,16 +39,17 @@ class Flags:
                 did_you_mean(f"unknown flag: {flag}", name, sorted(declared)),
                 code="unknown-flag",
                 hint=_known_flags(declared),
+                named=word,
             )
         if name in seen and kind != STRINGS:
-            raise _error(f"duplicate flag specified: {flag}")
+            raise _error(f"duplicate flag specified: {flag}", word)
         seen.add(name)
         if not separator and kind != BOOL:
-            raise _error(f"missing a value on flag: {flag}")
+            raise _error(f"missing a value on flag: {flag}", word)
         if kind == STRINGS:
             self._strings.setdefault(name, []).append(value)
         elif kind == BOOL:
-            self._values[name] = _bool(flag, separator, value)
+            self._values[name] = _bool(word)
         else:
             self._values[name] = value
 
@@ -70,14 +71,15 @@ def _known_flags(declared: Mapping[str, str]) -> str:
     return f"The instruction takes {', '.join('--' + name for name in sorted(declared))}."
 
 
-def _bool(flag: str, separator: str, value: str) -> str:
+def _bool(word: str) -> str:
+    flag, separator, value = word.partition("=")
     if separator and not value:
-        raise _error(f"missing a value on flag: {flag}")
+        raise _error(f"missing a value on flag: {flag}", word)
     text = lower(value) or "true"
     if text not in ("true", "false"):
-        raise _error(f"expecting boolean value for flag {flag}, not: {value}")
+        raise _error(f"expecting boolean value for flag {flag}, not: {value}", word)
     return text
 
 
-def _error(message: str, *, code: str = "invalid-flag") -> DockerfileError:
-    return DockerfileError(message, code=code)
+def _error(message: str, word: str = "", *, code: str = "invalid-flag") -> DockerfileError:
+    return DockerfileError(message, code=code, named=word)

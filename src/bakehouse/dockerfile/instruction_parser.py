@@ -76,6 +76,7 @@ def parse_instruction(node: Node, lint: Linter) -> typed.Command | typed.Stage:
                 f"unknown instruction: {node.keyword}", node.keyword, KEYWORDS, case_sensitive=False
             ),
             code="unknown-instruction",
+            named=node.keyword,
         )
     command = parse(node)
     if isinstance(command, typed.ArgCommand):

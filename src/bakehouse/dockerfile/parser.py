@@ -96,7 +96,9 @@ class _Reader:
     def _read_instruction(self, first: str) -> None:
         """Reads one blank line, comment or instruction, of which `first` is the first physical line."""
         self._note_comment(first)
-        line = first.rstrip("\r\n").lstrip(SPACES)
+        whole = first.rstrip("\r\n")
+        line = whole.lstrip(SPACES)
+        indent = len(whole) - len(line)
         if self._read_directive(line):
             self._comments.pop()
         self._line += 1
@@ -106,7 +108,7 @@ class _Reader:
         line, ends = self._strip_continuation(line)
         if ends and not line:
             return
-        text = self._join_continuations(line, ends)
+        text, pieces = self._join_continuations(line, ends, indent)
         try:
             node = parse_node(text, self._escape, tuple(self._comments))
             heredocs = heredocs_of_line(text) if "<<" in text and _may_hold_heredocs(node) else []
@@ -119,7 +121,9 @@ class _Reader:
                 code="invalid-trigger",
             ) from None
         bodies = tuple(self._read_heredoc(heredoc, start) for heredoc in heredocs)
-        self._nodes.append(replace(node, heredocs=bodies, location=LineRange(start, self._line)))
+        self._nodes.append(
+            replace(node, heredocs=bodies, location=LineRange(start, self._line), pieces=pieces)
+        )
         self._comments = []
 
     def _note_comment(self, line: str) -> None:
@@ -163,8 +167,13 @@ class _Reader:
             return line, True
         return line[: match.start()] + (match[1] or ""), False
 
-    def _join_continuations(self, line: str, ends: bool) -> str:
+    def _join_continuations(
+        self, line: str, ends: bool, indent: int
+    ) -> tuple[str, tuple[tuple[int, int, int], ...]]:
+        """The text of an instruction, and the pieces of lines that it is made of (`Node.pieces`)."""
         parts = [line]
+        pieces = [(0, self._line, indent + 1)]
+        length = len(line)
         has_blank_line = False
         while not ends:
             following = self._lines.next()
@@ -179,9 +188,11 @@ class _Reader:
                 continue
             following, ends = self._strip_continuation(following)
             parts.append(following)
+            pieces.append((length, self._line, 1))
+            length += len(following)
         if has_blank_line:
             self._empty_continuations.append(self._line)
-        return "".join(parts)
+        return "".join(parts), tuple(pieces)
 
     def _read_heredoc(self, heredoc: Heredoc, start: int) -> Heredoc:
         body: list[str] = []

@@ -28,8 +28,26 @@ class LineRange:
         return str(self.first) if self.first == self.last else f"{self.first}-{self.last}"
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A character of a file: `line` and `column` from 1, columns in code points."""
+
+    line: int
+    column: int
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """A word as written, quotes and escapes included, without continuations. `end` is behind its last character."""
+
+    text: str
+    start: Place
+    end: Place
+
+
 class DockerfileError(DefinitionError):
     """Something in a Dockerfile is wrong; `location` says where, when it is known, `further` what else takes part.
+    `named` is the word of the instruction that is at fault, and `word` that word with its place.
 
     `str(error)` is the text that BuildKit prints.
     """
@@ -44,19 +62,25 @@ class DockerfileError(DefinitionError):
         code: str | None = None,
         hint: str | None = None,
         further: tuple[LineRange, ...] = (),
+        named: str = "",
+        word: Word | None = None,
     ) -> None:
         super().__init__(message, code=code, hint=hint)
         self.location = location
         self.further = further
+        self.named = named
+        self.word = word
 
-    def at(self, location: LineRange, *, prefix: str = "") -> "DockerfileError":
-        """The same error with `prefix` before its message and `location` where it had none."""
+    def at(self, location: LineRange, *, prefix: str = "", word: Word | None = None) -> "DockerfileError":
+        """The same error with `prefix` before its message, and `location` and `word` where it had none."""
         return DockerfileError(
             prefix + self.message,
             location=self.location or location,
             code=self.code,
             hint=self.hint,
             further=self.further,
+            named=self.named,
+            word=self.word or word,
         )
 
 
@@ -73,7 +97,9 @@ def to_diagnostics(error: DockerfileError, filename: str, text: str) -> Diagnost
     """`error` as the project's error for findings in a source file, with an excerpt of each place, and a hint where
     there is a general one. The message stays as it is."""
     subject = None
-    if error.location is not None:
+    if error.word is not None:
+        subject = word_range(filename, text, error.word)
+    elif error.location is not None:
         subject = line_range(filename, text, error.location)
     diagnostic = Diagnostic(error.message, subject=subject, code=error.code)
     result = DiagnosticsError([diagnostic], {filename: text}, message=error.message, code=error.code)
@@ -99,6 +125,17 @@ def line_range(filename: str, text: str, location: LineRange) -> SourceRange:
     end_byte = start_byte + sum(_bytes(line) + 1 for line in lines[first - 1 : last]) - 1
     end_column = len(lines[last - 1]) + 1
     return SourceRange(filename, Position(first, 1, start_byte), Position(last, end_column, end_byte))
+
+
+def word_range(filename: str, text: str, word: Word) -> SourceRange:
+    """The range of `word` in `text`."""
+    lines = text.removeprefix("\ufeff").split("\n")
+
+    def position(place: Place) -> Position:
+        before = sum(_bytes(line) + 1 for line in lines[: place.line - 1])
+        return Position(place.line, place.column, before + _bytes(lines[place.line - 1][: place.column - 1]))
+
+    return SourceRange(filename, position(word.start), position(word.end))
 
 
 def _bytes(line: str) -> int:

@@ -22,7 +22,8 @@ class Node:
     made of.
 
     `args` depends on the instruction: words, one string, or triples of key, value and separator (ENV, LABEL).
-    For ONBUILD they are the inner keyword and its arguments, and `child` is the inner node.
+    For ONBUILD they are the inner keyword and its arguments, and `child` is the inner node. `pieces` say which
+    characters of the file `original` is made of: (offset in it, line, column) of each piece of a line.
     """
 
     keyword: str
@@ -34,6 +35,8 @@ class Node:
     comments: tuple[str, ...] = ()
     heredocs: tuple[Heredoc, ...] = ()
     location: LineRange = _NOWHERE
+    escape: str = "\\"
+    pieces: tuple[tuple[int, int, int], ...] = ((0, 1, 1),)
 
     @property
     def command(self) -> str:
@@ -68,7 +71,16 @@ def parse_node(line: str, escape: str, comments: tuple[str, ...] = ()) -> Node:
         is_json=arguments.is_json,
         child=arguments.child,
         comments=comments,
+        escape=escape,
     )
+
+
+def flags_end(text: str, position: int, escape: str) -> int:
+    """Where the arguments begin in the text of an instruction: behind the keyword, which ends at `position`, and the
+    flags."""
+    rest = text[position:]
+    after = _extract_flags(rest, escape)[1]
+    return position + len(rest) - len(after)
 
 
 def _split_command(line: str, escape: str) -> tuple[str, list[str], str]:
@@ -282,5 +294,7 @@ _SPLITTERS: dict[str, Callable[[str, str], _Arguments]] = {
     "workdir": _whole,
 }
 
+#: Keywords of the instructions in which quotes hold words together.
+QUOTED_KEYWORDS = frozenset({"arg", "cmd", "entrypoint", "env", "healthcheck", "label", "run", "shell"})
 #: The keywords of all instructions, in upper case.
 KEYWORDS = tuple(sorted(name.upper() for name in _SPLITTERS))
