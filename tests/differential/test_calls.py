@@ -6,6 +6,7 @@ target. All cases are targets of one `bake`, so that a form costs one run of eac
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -499,7 +500,7 @@ def _normal_graph(result: dict[str, Any]) -> dict[str, Any]:
             attrs = op.get("source", {}).get("attrs", {})
             if "local.session" in attrs:
                 attrs["local.session"] = "session"
-            names[digest] = json.dumps(op)
+            names[digest] = hashlib.sha256(json.dumps(op).encode()).hexdigest()
         return names[digest]
 
     source = result["source"]

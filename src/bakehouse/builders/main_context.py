@@ -128,8 +128,8 @@ class MainContexts:
             dockerfile=text.data,
             filename=text.name,
             dockerignore=tuple(read_ignore_file(text.ignore)),
-            # Of the context alone: what else a target uses may be another one's too.
-            local_session_ids={**request.local_session_ids, "context": session},
+            # Of these alone: what else a target uses may be another one's too.
+            local_session_ids={**request.local_session_ids, "context": session, _LOCAL_DOCKERFILE: session},
         )
         return MainContext(text, request, digest, {f"{session}:context": directory})
 
@@ -158,9 +158,7 @@ class MainContexts:
             text = self._inside(target, root, name, request.main_context or "")
             request = replace(request, dockerfile=text.data, filename=text.name)
             return MainContext(text, request, root.vertex.digest)
-        request = replace(
-            request, dockerfile=text.data, filename=text.name, dockerfile_local_name=_LOCAL_DOCKERFILE
-        )
+        request = self._read_here(replace(request, dockerfile=text.data, filename=text.name))
         return MainContext(text, request, digest)
 
     def _in_tree(self, target: Target, request: LowerRequest, tree: DefinitionTree) -> MainContext:
@@ -170,20 +168,27 @@ class MainContexts:
         given = self._given_text(target)
         if given is not None:
             text, digest = self._loaded(target, _DEFAULT_NAME, lambda: DockerfileText(_DEFAULT_NAME, given))
-            local: str | None = _LOCAL_DOCKERFILE
+            request = self._read_here(request)
         elif (target.dockerfile or "").startswith(LOCAL_PREFIX):
             path = self._path(target)
             text, digest = self._loaded(
                 target, path.name, lambda: read_dockerfile(path.parent, path).without_ignore_file()
             )
-            local = _LOCAL_DOCKERFILE
+            request = self._read_here(request)
         else:
             name, url = target.dockerfile or _DEFAULT_NAME, tree.url
             text, digest = self._inside(target, root, name, url), root.vertex.digest
             request = replace(request, inputs={**request.inputs, _LOCAL_DOCKERFILE: InputContext(root)})
-            local = None
-        request = replace(request, dockerfile=text.data, filename=text.name, dockerfile_local_name=local)
-        return MainContext(text, request, digest)
+        return MainContext(text, replace(request, dockerfile=text.data, filename=text.name), digest)
+
+    def _read_here(self, request: LowerRequest) -> LowerRequest:
+        """`request` with a Dockerfile of this machine beside a context that is not."""
+        session = context_identity(self._directories.cwd, b"")
+        return replace(
+            request,
+            dockerfile_local_name=_LOCAL_DOCKERFILE,
+            local_session_ids={**request.local_session_ids, _LOCAL_DOCKERFILE: session},
+        )
 
     def _inside(self, target: Target, root: Edge, name: str, url: str) -> DockerfileText:
         """The Dockerfile that a remote context holds. Ignore files in it have no effect, as in BuildKit."""
