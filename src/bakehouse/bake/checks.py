@@ -62,13 +62,14 @@ def _error(message: str, code: str, hint: str | None = None) -> DefinitionError:
 
 
 def check_targets(targets: Iterable[Target], around: Surroundings) -> None:
-    """Checks and completes every target. Raises `DefinitionError` or `NotFoundError` for the first fault, with the
-    target's name in `error.target`."""
+    """Checks and completes every target. Raises `DefinitionError` or `NotFoundError` for the first fault. The message
+    does not name the target, as in buildx; the hint does."""
     for target in targets:
         try:
             _check_target(target, around)
         except (DefinitionError, NotFoundError) as error:
-            error.target = error.target or target.name
+            about = f"This is about target {target.name}."
+            error.hint = f"{about} {error.hint}" if error.hint else about
             raise
 
 

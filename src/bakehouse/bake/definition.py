@@ -24,6 +24,7 @@ from bakehouse.bake.selection import printed_groups, select
 from bakehouse.bake.target import Granted, Group, Resolved, Target
 from bakehouse.bake.variable_values import listed_value
 from bakehouse.errors import DefinitionError
+from bakehouse.hcl import stdlib
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -42,7 +43,8 @@ class LoadOptions:
     and `environ` of the process, a reader of standard input, values of `--var`, the command context of the arguments
     (`flags.split_arguments`), the fetched `tree` of the URL among them (None: the definition is local), and whether
     standard output is a terminal. `local_platform` overrides the machine's (`BAKE_LOCAL_PLATFORM`). `warn` is told of
-    what is doubtful in Compose files, line by line. A `recorder` is told how values come about."""
+    what is doubtful in Compose files, line by line. A `recorder` is told how values come about. `now` is the clock of
+    `timestamp()`, in seconds since 1970 (None: the machine's)."""
 
     __slots__ = (
         "_variables",
@@ -51,6 +53,7 @@ class LoadOptions:
         "environ",
         "files",
         "local_platform",
+        "now",
         "recorder",
         "stdin",
         "stdout_is_terminal",
@@ -72,7 +75,9 @@ class LoadOptions:
         local_platform: str | None = None,
         recorder: Recorder | None = None,
         warn: Callable[[str], None] | None = None,
+        now: Callable[[], float] | None = None,
     ) -> None:
+        self.now = now
         self.recorder = recorder
         self.cwd = cwd
         self.environ = environ
@@ -232,6 +237,7 @@ def _load(options: LoadOptions) -> Definition:
         sources,
         track_bases=rebase,
         recorder=recorder,
+        library=stdlib(home_directory=lambda: _home_directory(options.environ), now=options.now or _now),
     )
     if recorder is not None:
         recorder.evaluator, recorder.bodies = evaluator, parsed.bodies
@@ -314,6 +320,23 @@ def _lookup(given: Mapping[str, str], environ: Mapping[str, str]) -> Callable[[s
         return given[name] if name in given else environ.get(name)
 
     return lookup
+
+
+def _home_directory(environ: Mapping[str, str]) -> str:
+    """The home directory as Go finds it: that of the environment, else that of the user."""
+    home = environ.get("HOME", "")
+    if home:
+        return home
+    import os
+    import pwd
+
+    return pwd.getpwuid(os.getuid()).pw_dir
+
+
+def _now() -> float:
+    import time
+
+    return time.time()
 
 
 def _local_platform() -> str:

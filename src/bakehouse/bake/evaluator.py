@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
     from bakehouse.bake.recorder import Recorder
     from bakehouse.diagnostics import SourceRange
+    from bakehouse.hcl.function import Function
     from bakehouse.hcl.syntax import Attribute, Block, Expression
     from bakehouse.hcl.traversal import Traversal
     from bakehouse.hcl.types import Type
@@ -59,7 +60,8 @@ class Evaluator:
     """Evaluates one set of declarations, once.
 
     `lookup` gives override texts by variable name; `built_ins` are values that nothing can override. `track_bases`
-    records the directories that contexts were written in; `recorder` is told of the blocks that make up a target.
+    records the directories that contexts were written in; `recorder` is told of the blocks that make up a target;
+    `library` are the functions of the language.
     """
 
     def __init__(
@@ -70,6 +72,7 @@ class Evaluator:
         sources: dict[str, str],
         track_bases: bool = False,
         recorder: Recorder | None = None,
+        library: Mapping[str, Function] | None = None,
     ) -> None:
         self._recorder = recorder
         self._declared = declarations
@@ -79,7 +82,8 @@ class Evaluator:
         self._track_bases = track_bases
         self._functions_under_way: set[str] = set()
         self.variables: dict[str, Value] = {}
-        self._functions = FunctionTable(stdlib())
+        self._library = stdlib() if library is None else library
+        self._functions = FunctionTable(self._library)
         self._global = Scope(EvalContext(self.variables, self._functions))
         self._states: dict[int, BlockState] = {}
         self._blocks_known = False
@@ -139,7 +143,7 @@ class Evaluator:
     @property
     def library(self) -> Mapping[str, object]:
         """The functions that definitions cannot replace."""
-        return stdlib()
+        return self._library
 
     @property
     def overridden(self) -> Mapping[str, tuple[str, str]]:

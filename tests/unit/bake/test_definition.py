@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import pwd
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -176,6 +180,25 @@ def test_the_platform_can_be_lent(tmp_path: Path) -> None:
     (tmp_path / "docker-bake.hcl").write_text('target "a" { args = { p = BAKE_LOCAL_PLATFORM } }')
     options = LoadOptions(cwd=str(tmp_path), environ={}, local_platform="linux/arm64/v8")
     assert load(options).resolve(["a"]).targets["a"].args == {"p": "linux/arm64/v8"}
+
+
+def test_the_clock_can_be_lent(tmp_path: Path) -> None:
+    text = """variable "STAMP" { default = formatdate("YYYY-MM-DD", timestamp()) }
+target "a" { args = { stamp = STAMP, now = timestamp() } }
+"""
+    (tmp_path / "docker-bake.hcl").write_text(text)
+    lent = load(LoadOptions(cwd=str(tmp_path), environ={}, now=lambda: 1_600_000_000.9)).resolve(["a"])
+    assert lent.targets["a"].args == {"stamp": "2020-09-13", "now": "2020-09-13T12:26:40Z"}
+    before = int(time.time())
+    own = load(LoadOptions(cwd=str(tmp_path), environ={})).resolve(["a"]).targets["a"].args or {}
+    assert before <= datetime.fromisoformat(own["now"]).timestamp() <= time.time()
+
+
+def test_the_home_directory_is_the_environments_or_the_users(tmp_path: Path) -> None:
+    (tmp_path / "docker-bake.hcl").write_text('target "a" { args = { home = homedir() } }')
+    for environ, wanted in (({"HOME": "/h"}, "/h"), ({}, pwd.getpwuid(os.getuid()).pw_dir)):
+        resolved = load(LoadOptions(cwd=str(tmp_path), environ=environ)).resolve(["a"])
+        assert resolved.targets["a"].args == {"home": wanted}
 
 
 def test_start_up_does_not_import_what_printing_does_not_need(tmp_path: Path) -> None:

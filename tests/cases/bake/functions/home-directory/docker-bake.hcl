@@ -1,0 +1,8 @@
+home = homedir()
+
+target "default" {
+  args = {
+    h = home
+    p = "${homedir()}/.cache"
+  }
+}
