@@ -311,7 +311,7 @@ _FAULTS = [
     _case("--print within --set within.nope=y"),
     _case("--print host --call=outline --check"),
     _case("--print host --call=check --set host.call=x"),
-    _case("--print within --sbom=true --provenance=mode=max --pull=false --no-cache --load --push"),
+    _case("--print within --sbom=true --provenance=mode=max --pull=false --no-cache --push"),
     _case("--print within --provenance=nope"),
     _case("--print within --metadata-file=/nowhere/at/all"),
     _case("--nope"),

@@ -103,7 +103,9 @@ GIVEN = {
 }
 #: Flags that are about the run, not about what is built; elsewhere tested.
 ABOUT_THE_RUN = {
+    "call",
     "cgroup-parent",
+    "check",
     "iidfile",
     "load",
     "metadata-file",
