@@ -403,15 +403,15 @@ def _name(case: Case) -> str:
 
 
 def _error(text: str) -> str:
-    """What stands behind `ERROR: `, without what we add: the target's name, hints."""
-    found = text.rpartition("ERROR: ")[2].partition("\nhint: ")[0].strip()
+    """What stands behind `ERROR: `, without what we add: the target's name, hints, further findings."""
+    found = re.split("\n(?:hint|also): ", text.rpartition("ERROR: ")[2])[0].strip()
     # BuildKit hides who logs in, too.
     found = re.sub(r"ssh://[^@/\s]+@", "ssh://USER@", found)
     return re.sub(r"^target \S+: ", "", found)
 
 
 def _excerpt(text: str) -> list[str]:
-    return [line.rstrip() for line in text.splitlines() if re.match(r" +\d+ \| |\S+:\d+$", line)]
+    return [line.rstrip() for line in text.partition("\nalso: ")[0].splitlines() if re.match(r" +\d+ \| |\S+:\d+$", line)]
 
 
 def _answer(done: subprocess.CompletedProcess[str]) -> dict[str, object]:

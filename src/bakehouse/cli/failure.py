@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
 #: More findings than this do not help at once.
 _MOST_FINDINGS = 20
+_LONGEST_LINE = 200
 
 
 def report(error: BakehouseError, stream: TextIO, *, debug: bool = False) -> int:
@@ -42,11 +43,20 @@ def _other_findings(error: BakehouseError) -> list[str]:
         return []
     others = error.others()
     out = []
+    shown = None
     for finding in others[:_MOST_FINDINGS]:
         out.append(f"also: {finding}")
         where = finding.subject
-        if where is not None and where.filename in error.sources:
-            out += render_lines(error.sources[where.filename], where.start.line, where.start.line)
+        if (
+            where is None
+            or where.filename not in error.sources
+            or shown == (where.filename, where.start.line)
+        ):
+            continue
+        shown = (where.filename, where.start.line)
+        lines = render_lines(error.sources[where.filename], where.start.line, where.start.line)
+        # What is no text, or has no line breaks, helps nobody.
+        out += [line for line in lines if len(line) <= _LONGEST_LINE and line.isprintable()]
     if len(others) > _MOST_FINDINGS:
         out.append(f"and {len(others) - _MOST_FINDINGS} more")
     return out

@@ -45,8 +45,11 @@ def upper_changes(upper: int, lower: int | None, rediff: frozenset[bytes] = froz
     return _walk_upper(upper, lower, b"", rediff)
 
 
-def double_walk(upper: int, lower: int | None, prefix: bytes = b"") -> Iterator[Change]:
-    """Changes between two trees; whiteouts in `upper` count as absent. A removed directory is one change."""
+def double_walk(
+    upper: int, lower: int | None, prefix: bytes = b"", touched_since_ns: int | None = None
+) -> Iterator[Change]:
+    """Changes between two trees; whiteouts in `upper` count as absent. A removed directory is one change. What of
+    `upper` has a change time from `touched_since_ns` on is known to have been touched (see `same_file`)."""
     lower_names = set(_names(lower)) if lower is not None else set()
     upper_statuses = {}
     for name in _names(upper):
@@ -67,7 +70,8 @@ def double_walk(upper: int, lower: int | None, prefix: bytes = b"") -> Iterator[
             yield Change(ADD, path, above)
         else:
             assert lower is not None
-            if not same_file(below, above, lower, upper, name):
+            touched = touched_since_ns is not None and above.st_ctime_ns >= touched_since_ns
+            if not same_file(below, above, lower, upper, name, touched=touched):
                 yield Change(MODIFY, path, above)
             elif not stat.S_ISDIR(above.st_mode) and above.st_nlink > 1:
                 yield Change(UNMODIFIED, path, above)
@@ -75,7 +79,7 @@ def double_walk(upper: int, lower: int | None, prefix: bytes = b"") -> Iterator[
             lower_dir = below is not None and stat.S_ISDIR(below.st_mode)
             with _Directory(upper, name) as child, _Directory(lower if lower_dir else None, name) as base:
                 assert child is not None
-                yield from double_walk(child, base, path + b"/")
+                yield from double_walk(child, base, path + b"/", touched_since_ns)
 
 
 def _walk_upper(upper: int, lower: int | None, prefix: bytes, rediff: frozenset[bytes]) -> Iterator[Change]:
@@ -91,14 +95,14 @@ def _walk_upper(upper: int, lower: int | None, prefix: bytes, rediff: frozenset[
             yield Change(ADD, path, status)
         else:
             assert lower is not None
-            if not same_file(below, status, lower, upper, name):
+            if not same_file(below, status, lower, upper, name, touched=True):
                 yield Change(MODIFY, path, status)
         if stat.S_ISDIR(status.st_mode):
             lower_dir = below is not None and stat.S_ISDIR(below.st_mode)
             with _Directory(upper, name) as child, _Directory(lower if lower_dir else None, name) as base:
                 assert child is not None
                 if path in rediff:
-                    yield from double_walk(child, base, path + b"/")
+                    yield from double_walk(child, base, path + b"/", touched_since_ns=0)
                 else:
                     yield from _walk_upper(child, base, path + b"/", rediff)
 
@@ -139,9 +143,19 @@ def _lower_status(lower: int | None, name: bytes) -> os.stat_result | None:
         raise
 
 
-def same_file(below: os.stat_result, above: os.stat_result, lower: int, upper: int, name: bytes) -> bool:
+def same_file(
+    below: os.stat_result,
+    above: os.stat_result,
+    lower: int,
+    upper: int,
+    name: bytes,
+    *,
+    touched: bool = False,
+) -> bool:
     """continuity's notion of an unchanged file: mode, owner, device, capabilities; and for all but directories size
-    and time. When both times lack a sub-second part (one of them came out of a tar), contents decide."""
+    and time. When both times lack a sub-second part (one of them came out of a tar), contents decide; and always for
+    what is known to have been `touched`: files that were written within one tick of the kernel's clock bear the same
+    time, and one of them may have taken the other's place."""
     if (below.st_dev, below.st_ino) == (above.st_dev, above.st_ino):
         return True
     if (below.st_mode, below.st_uid, below.st_gid, below.st_rdev) != (
@@ -156,7 +170,7 @@ def same_file(below: os.stat_result, above: os.stat_result, lower: int, upper: i
         return False
     if get_xattr(fd_path(lower, name), CAPABILITY) != get_xattr(fd_path(upper, name), CAPABILITY):
         return False
-    if directory or above.st_mtime_ns % 1_000_000_000:
+    if directory or (above.st_mtime_ns % 1_000_000_000 and not touched):
         return True
     if stat.S_ISLNK(above.st_mode):
         return os.readlink(name, dir_fd=lower) == os.readlink(name, dir_fd=upper)

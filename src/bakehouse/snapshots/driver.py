@@ -117,6 +117,9 @@ class OverlayDriver:
         remove_tree(at.with_name(at.name + ".empty"))
 
 
+_COPIED = "copied"
+
+
 class CopyDriver:
     """No mounts: views are trees of hard links to layer files, writable trees are copies."""
 
@@ -132,6 +135,8 @@ class CopyDriver:
         os.chmod(root, 0o755)
         for lower in lowers:
             merge_layer(lower, root, link=False)
+        # When it was made: what has a later change time was touched.
+        (area / _COPIED).touch()
         return root
 
     def finish(self, lowers_view: Path | None, area: Path, at: Path) -> Path:
@@ -141,7 +146,7 @@ class CopyDriver:
         upper = area / "fs"
         upper.mkdir(mode=0o755)
         os.chmod(upper, 0o755)
-        _separate(root, lowers_view, upper)
+        _separate(root, lowers_view, upper, os.stat(area / _COPIED).st_ctime_ns)
         return upper
 
     def close(self, at: Path) -> None:
@@ -154,11 +159,11 @@ def _inherit_owner(lower: Path, upper: Path) -> None:
         os.chown(upper, status.st_uid, status.st_gid)
 
 
-def _separate(root: Path, lower: Path, upper: Path) -> None:
+def _separate(root: Path, lower: Path, upper: Path, copied_ns: int) -> None:
     """Moves what `root` changed upon `lower` into `upper`, as overlayfs would have left it there."""
     fds = [os.open(path, _OPEN_DIR) for path in (root, lower, upper)]
     try:
-        changes = list(double_walk(fds[0], fds[1]))
+        changes = list(double_walk(fds[0], fds[1], touched_since_ns=copied_ns))
         inodes = {change.status.st_ino for change in changes if change.kind not in (DELETE, UNMODIFIED)}
         times: dict[bytes, tuple[os.stat_result, int]] = {}
         for change in changes:

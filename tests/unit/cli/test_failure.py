@@ -72,7 +72,7 @@ def test_every_finding_of_a_definition_is_told_once() -> None:
         evaluator.evaluate()
     code, out = told(caught.value)
     assert code == 1
-    *_, error, first, _, second, _, third, line = out.splitlines()
+    *_, error, first, _, second, third, line = out.splitlines()
     assert error.startswith("ERROR: docker-bake.hcl:2,16-26: Call to unknown function; ")
     assert error.endswith(", and 5 other diagnostic(s)")
     assert first == 'also: docker-bake.hcl:3,11-14: Unknown variable; There is no variable named "one".'

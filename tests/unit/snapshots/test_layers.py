@@ -143,6 +143,21 @@ def test_changes_become_a_layer(store: Store, layers: LayerStore) -> None:
     assert layers.diff_id(chain.layers[1]) == change.diff_id
 
 
+def test_a_file_of_the_same_size_and_time_that_took_anothers_place(store: Store, layers: LayerStore) -> None:
+    """Files that are written within one tick of the kernel's clock bear the same time."""
+    with layers.prepare(SCRATCH) as active:
+        for name in ("one", "two"):
+            (active.root / name).write_text(name)
+            os.utime(active.root / name, ns=(1, 1_600_000_000_123_456_789))
+        chain = SCRATCH.then(active.commit())
+    with layers.prepare(chain) as active:
+        os.rename(active.root / "one", active.root / "two")
+        chain = chain.then(active.commit())
+    assert members(store, layers.blob(chain, 1).descriptor.digest) == [".wh.one", "two"]
+    with layers.view(chain) as root:
+        assert (root / "two").read_text() == "one"
+
+
 def test_unchanged_tree_is_the_canonical_empty_layer(layers: LayerStore) -> None:
     chain = commit(layers, SCRATCH, a="1")
     with layers.prepare(chain) as active:

@@ -1,3 +1,3 @@
 FROM busybox
-RUN touch /proc-like && mkdir /sys2 && touch /dev-file
-RUN ls -a / | grep -vE "^(\.dockerenv)$" > /listing
+RUN touch /proc-like && mkdir /sys2 /out && touch /dev-file
+RUN ls -a / | grep -vE "^(\.dockerenv)$" > /out/listing
