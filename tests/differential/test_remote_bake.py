@@ -411,7 +411,11 @@ def _error(text: str) -> str:
 
 
 def _excerpt(text: str) -> list[str]:
-    return [line.rstrip() for line in text.partition("\nalso: ")[0].splitlines() if re.match(r" +\d+ \| |\S+:\d+$", line)]
+    return [
+        line.rstrip()
+        for line in text.partition("\nalso: ")[0].splitlines()
+        if re.match(r" +\d+ \| |\S+:\d+$", line)
+    ]
 
 
 def _answer(done: subprocess.CompletedProcess[str]) -> dict[str, object]:
