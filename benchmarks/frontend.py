@@ -87,11 +87,13 @@ def _pattern(random: Random, number: int) -> str:
 
 
 def lower_once() -> float:
-    """Seconds from the text of the Dockerfile to the bytes of its definition."""
+    """Seconds from the text of the Dockerfile to the bytes of its definition, once what that takes is loaded: the peer,
+    too, has answered before."""
     from bakehouse.dockerfile.lowering import lower
 
     case = large_dockerfile()
     request, resolver = request_of(case), CaseResolver(case)
+    lower(request, resolver).definition()
     start = time.perf_counter()
     lower(request, resolver).definition()
     return time.perf_counter() - start

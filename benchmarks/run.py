@@ -351,7 +351,7 @@ def cases(bench: Bench) -> list[Case]:
     out.append(
         Case(
             "dockerfile-300",
-            "Dockerfile of 300 lines to LLB, without start-up (beside BuildKit's frontend)",
+            "Dockerfile of 300 lines to LLB, all modules loaded (beside BuildKit's frontend)",
             {
                 OURS: lambda: bench.frontend("lower"),
                 BUILDX: lambda: Sample(peer_lower_once(peers_folder / "dockerfile2llb")),
