@@ -13,9 +13,8 @@ import stat
 from bakehouse.bake.annotations import parse_annotations
 from bakehouse.bake.contexts import mapped_context, printed_context, tree_path
 from bakehouse.bake.entries import SshEntry
-from bakehouse.bake.remote import LOCAL_PREFIX
+from bakehouse.bake.remote import LOCAL_PREFIX, is_git_ssh, is_remote_url
 from bakehouse.errors import DefinitionError, NotFoundError
-from bakehouse.giturl import is_git_ssh, is_remote_url
 from bakehouse.go.paths import clean_path, join_path
 from bakehouse.go.text import os_error_text, plain_list
 from bakehouse.go.values import parse_bool

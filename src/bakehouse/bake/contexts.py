@@ -5,9 +5,8 @@ Lexical only; nothing here looks at the disk.
 
 from __future__ import annotations
 
-from bakehouse.bake.remote import LOCAL_PREFIX
+from bakehouse.bake.remote import LOCAL_PREFIX, is_remote_url
 from bakehouse.bake.target import ContextBase, Target
-from bakehouse.giturl import is_remote_url
 from bakehouse.go.paths import clean_path, join_path
 
 TYPE_CHECKING = False

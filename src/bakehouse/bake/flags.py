@@ -4,8 +4,8 @@ flags stand for (reference bake.md §1)."""
 from __future__ import annotations
 
 from bakehouse.bake.entries import attest_flag, parse_policy
+from bakehouse.bake.remote import is_remote_url
 from bakehouse.errors import DefinitionError
-from bakehouse.giturl import is_remote_url
 from bakehouse.go.csvline import CsvError, split_csv
 from bakehouse.go.text import quote
 from bakehouse.go.values import parse_bool

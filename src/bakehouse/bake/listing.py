@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from bakehouse.go.jsontext import indented_json
-from bakehouse.go.tabwriter import align
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -87,4 +86,6 @@ def _variable_members(variable: ListedVariable) -> dict[str, object]:
 
 def _table(header: list[str], rows: list[list[str]]) -> str:
     """Columns aligned with tabs of width eight."""
+    from bakehouse.go.tabwriter import align
+
     return align("".join("\t".join(row) + "\n" for row in [header, *rows]), padding=1, tab_width=8)

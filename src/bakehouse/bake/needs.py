@@ -4,8 +4,8 @@ they are granted is decided in `entitlements`. Pure: paths are collected as writ
 from __future__ import annotations
 
 from bakehouse.bake.contexts import local_path
+from bakehouse.bake.remote import is_remote_url
 from bakehouse.errors import DefinitionError
-from bakehouse.giturl import is_remote_url
 from bakehouse.go.csvline import CsvError, split_csv
 from bakehouse.go.paths import join_path
 from bakehouse.go.text import quote

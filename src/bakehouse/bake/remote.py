@@ -1,4 +1,4 @@
-"""The files behind the URL of a remote definition (reference bake.md §21), as the rest of the room sees them.
+"""What is remote: the files behind the URL of a remote definition (reference bake.md §21), and which texts name such.
 
 Fetching belongs to the engine, and what a URL is made of to whoever lends a `RemoteTree`.
 """
@@ -11,6 +11,29 @@ if TYPE_CHECKING:
 
 #: What a context that stands for the caller's own files begins with, on the command line and in definitions.
 LOCAL_PREFIX = "cwd://"
+
+
+def is_remote_url(text: str) -> bool:
+    """Whether `text` is an HTTP(S) URL or a git reference, as `giturl` decides it."""
+    if not _could_be_remote(text):
+        return False
+    from bakehouse.giturl import is_remote_url as decide
+
+    return decide(text)
+
+
+def is_git_ssh(text: str) -> bool:
+    """Whether `text` is a git reference fetched over SSH, as `giturl` decides it."""
+    if not _could_be_remote(text):
+        return False
+    from bakehouse.giturl import is_git_ssh as decide
+
+    return decide(text)
+
+
+def _could_be_remote(text: str) -> bool:
+    """Most contexts are plain paths: for those the reader of URLs is not worth its start."""
+    return "://" in text or "@" in text or text.startswith("github.com/")
 
 
 class RemoteTree:
