@@ -188,6 +188,8 @@ def running_buildkit(root: Path, registry: Registry | None) -> Iterator[BuildKit
                 f"--config={config}",
                 f"--root={root / 'state'}",
                 f"--addr={address}",
+                # By default every daemon of root listens on one path, so two that start at once stand in each other's way.
+                f"--otel-socket-path={socket_dir}/otel.sock",
                 "--oci-worker-net=host",
                 "--oci-worker-snapshotter=overlayfs",
                 "--oci-worker-gc=false",
