@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from pathlib import Path
 from typing import BinaryIO
 
 from bakehouse.bake import Target
+from bakehouse.builders.attesting import (
+    PROVENANCE_DISABLED,
+    Attests,
+    FactFinder,
+    attests_of,
+    provenance_responses,
+    with_git_labels,
+)
 from bakehouse.builders.definition_tree import DefinitionTree
 from bakehouse.builders.display import solving
 from bakehouse.builders.fetching import EngineFetcher
@@ -25,6 +34,7 @@ from bakehouse.builders.stdin import StandardInput, StdinContents, read_standard
 from bakehouse.builders.support import refuse_unbuilt
 from bakehouse.dockerfile.lowering import Lowered
 from bakehouse.engine.answers import Answers
+from bakehouse.engine.attest.model import BuildFacts, BuildRun
 from bakehouse.engine.engine import Engine, Job, JobPlatform, SolveOptions
 from bakehouse.engine.exporters.model import Exporter
 from bakehouse.errors import BakehouseError
@@ -33,7 +43,7 @@ from bakehouse.progress.events import Reporter
 from bakehouse.registry.credentials import DockerCredentials
 from bakehouse.session import NoCredentials, Session
 from bakehouse.solver.model import Cancellation
-from bakehouse.values import dataclass, field
+from bakehouse.values import dataclass, field, replace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -48,7 +58,8 @@ class BuildRequest:
     so has what `entitlements` of the request names. `calls` maps targets that are asked about instead of built to the
     question (see `builders.calls`). `stdin` is standard input when the build reads it. `open_stdout` gives the stream
     of an output to `-`; `loads` takes the images that `--load` hands on, and belongs to the caller. `tree` is that of a
-    remote definition, and `engine` the one that fetched it, which stays the caller's.
+    remote definition, and `engine` the one that fetched it, which stays the caller's. `provenance` says how much of it
+    the outcome is to hold: `min`, `max`, or nothing (`disabled`).
     """
 
     targets: Mapping[str, Target]
@@ -62,6 +73,7 @@ class BuildRequest:
     tree: DefinitionTree | None = None
     engine: Engine | None = None
     calls: Mapping[str, str] = field(default_factory=dict)
+    provenance: str = PROVENANCE_DISABLED
 
 
 @dataclass(slots=True)
@@ -88,10 +100,13 @@ def build(
     request: BuildRequest, settings: Settings, reporter: Reporter, cancel: Cancellation
 ) -> BuildOutcome:
     """Builds and exports every target. Raises the first error; what was finished before stays cached."""
+    request = replace(request, targets=with_git_labels(request.targets, request.cwd, request.environ))
     built = {name: target for name, target in request.targets.items() if name not in request.calls}
     for name, target in request.targets.items():
         refuse_unbuilt(target, asked=name in request.calls)
-    exporters = _exporters(request, built, settings)
+    started_ns = time.time_ns()
+    attests = {name: _attests(request, target) for name, target in built.items()}
+    exporters = _exporters(request, built, settings, attests)
     outcome = BuildOutcome()
     with _planning(request, settings, reporter, cancel) as (engine, planner, lender):
         if request.calls:
@@ -100,7 +115,16 @@ def build(
             outcome.answers = answer_calls(planner, request.calls)
         planned = planner.plan(built)
         named = with_target_names(reporter, planned, several=len(request.targets) > 1)
-        jobs = {name: _job(item, exporters[name]) for name, item in planned.items()}
+        finder = FactFinder(request.cwd, request.environ, attests)
+        jobs = {
+            name: _job(
+                item,
+                exporters[name],
+                finder.facts(planned, name, BuildRun(started_ns)),
+                tell_provenance=request.provenance != PROVENANCE_DISABLED,
+            )
+            for name, item in planned.items()
+        }
         for names, session in compatible_groups(planned, lender):
             try:
                 with solving():
@@ -114,7 +138,9 @@ def build(
             except BakehouseError as error:
                 point_at_source(error, [planned[name].lowered for name in names])
                 raise
-            outcome.responses |= {name: result.responses for name, result in results.items()}
+            for name, result in results.items():
+                told = provenance_responses(result.provenance, request.provenance)
+                outcome.responses[name] = {**result.responses, **told}
     return outcome
 
 
@@ -193,15 +219,28 @@ def _granted(request: BuildRequest) -> frozenset[str]:
     return request.entitlements | wanted
 
 
+def _attests(request: BuildRequest, target: Target) -> Attests:
+    """What `target` attests. Raises `DefinitionError` that names it when there are several."""
+    try:
+        return attests_of(target, request.environ)
+    except BakehouseError as error:
+        if len(request.targets) > 1:
+            error.target = target.name
+        raise
+
+
 def _exporters(
-    request: BuildRequest, built: Mapping[str, Target], settings: Settings
+    request: BuildRequest,
+    built: Mapping[str, Target],
+    settings: Settings,
+    attests: Mapping[str, Attests],
 ) -> dict[str, tuple[Exporter, ...]]:
     """The exporters of every target, made before any work is done: what is wrong with an output costs no build."""
     out = {}
     for name, target in built.items():
         try:
             out[name] = exporters_of(
-                target, request.cwd, settings.registries, request.open_stdout, request.loads
+                target, request.cwd, settings.registries, request.open_stdout, request.loads, attests[name]
             )
         except BakehouseError as error:
             if len(request.targets) > 1:
@@ -210,10 +249,12 @@ def _exporters(
     return out
 
 
-def _job(planned: PlannedTarget, exporters: tuple[Exporter, ...]) -> Job:
+def _job(
+    planned: PlannedTarget, exporters: tuple[Exporter, ...], facts: BuildFacts, *, tell_provenance: bool
+) -> Job:
     lowered = planned.lowered
     platforms = tuple(
         JobPlatform(item.platform, item.edge, item.config, item.epoch_s, item.base_config or b"")
         for item in lowered.platforms
     )
-    return Job(planned.target.name, platforms, exporters, lowered.multi_platform)
+    return Job(planned.target.name, platforms, exporters, lowered.multi_platform, facts, tell_provenance)

@@ -24,10 +24,5 @@ def refuse_unbuilt(target: Target, *, asked: bool = False) -> None:
         refuse("cache-from", "the local store is the only cache so far", "cache-from=")
     if target.cache_to:
         refuse("cache-to", "the local store is the only cache so far", "cache-to=")
-    for entry in target.attest or ():
-        if not entry.disabled:
-            refuse(
-                f"attest type={entry.type}",
-                "nothing is attested so far",
-                f"attest=type={entry.type},disabled=true",
-            )
+    if any(entry.type == "sbom" and not entry.disabled for entry in target.attest or ()):
+        refuse("attest type=sbom", "nothing is scanned so far", "attest=type=sbom,disabled=true")

@@ -33,9 +33,11 @@ from bakehouse.solver.model import Cancellation, RunContext
 from bakehouse.solver.solver import Solver
 from bakehouse.solver.tasks import Call, Routine, Task, TaskLoop, WorkerPool
 from bakehouse.store import Store
-from bakehouse.values import dataclass, field
+from bakehouse.values import dataclass, field, replace
 
 if TYPE_CHECKING:
+    from bakehouse.engine.attest.making import ResultFacts
+    from bakehouse.engine.attest.model import BuildFacts
     from bakehouse.engine.sources.image import ImageResolver
     from bakehouse.registry import RegistryClient
     from bakehouse.runtime import OciRuntime
@@ -60,19 +62,25 @@ class JobPlatform:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One target of a solve: `name` is what errors and results are filed under."""
+    """One target of a solve: `name` is what errors and results are filed under. With `facts` its results are attested
+    as they say; `tell_provenance` asks for the fullest provenance in the target's result, too."""
 
     name: str
     platforms: tuple[JobPlatform, ...]
     exporters: tuple[Exporter, ...] = ()
     multi_platform: bool = False
+    facts: BuildFacts | None = None
+    tell_provenance: bool = False
 
 
 @dataclass(slots=True)
 class JobResult:
-    """Response keys of all exporters of a target (engine.md §17.5), merged in the order of the outputs."""
+    """Response keys of all exporters of a target (engine.md §17.5), merged in the order of the outputs. `provenance` is
+    the fullest SLSA v1 predicate of every platform, where it was asked for, by the platform's name; "" names the only
+    one of a result without a platform map."""
 
     responses: dict[str, str] = field(default_factory=dict)
+    provenance: dict[str, dict[str, Any]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -314,6 +322,8 @@ class Engine:
                 platforms.append(
                     ExportPlatform(item.platform, chain, item.config, item.epoch_s, item.base_config)
                 )
+            told = _result_facts(job, run, [item.chain for item in platforms])
+            platforms = _attested(job, platforms, told)
             result = ExportResult(tuple(platforms), job.multi_platform)
             exports = [
                 run.loop.spawn(self._export(exporter, result, run.context, cancel))
@@ -322,6 +332,8 @@ class Engine:
             answer = JobResult()
             for responses in (yield exports):
                 answer.responses |= responses
+            if job.tell_provenance:
+                answer.provenance = yield Call(lambda: _provenance(job, told))
             return answer
         except BakehouseError as error:
             if several and error.target is None:
@@ -332,6 +344,57 @@ class Engine:
         self, exporter: Exporter, result: ExportResult, context: EngineContext, cancel: Cancellation
     ) -> Routine:
         return (yield Call(lambda: exporter.export(result, context, cancel)))
+
+
+def _result_facts(job: Job, run: _Run, chains: Sequence[LayerChain]) -> list[ResultFacts]:
+    """What can be attested of every platform's result; nothing of a target without facts."""
+    facts = job.facts
+    if facts is None:
+        return []
+    from bakehouse.engine.attest.making import ResultFacts
+
+    def known(digest: str, output: int) -> Tree | None:
+        from bakehouse.engine.sources.image import ImageSource
+
+        node = run.graph.nodes.get(digest)
+        if node is None:
+            return None
+        found = run.solver.known(node, output)
+        if found is None and output == 0 and isinstance(node.operation, ImageSource):
+            # An image that nobody had to look into is known by its name all the same.
+            return node.operation.named_tree()
+        return found
+
+    names = [item.platform for item in job.platforms]
+    return [
+        ResultFacts(facts, number, names, item.edge, chains, run.context, known)
+        for number, item in enumerate(job.platforms)
+    ]
+
+
+def _attested(
+    job: Job, platforms: Sequence[ExportPlatform], told: Sequence[ResultFacts]
+) -> list[ExportPlatform]:
+    """`platforms` with the attestations that the target asked for."""
+    wanted = job.facts.options.provenance if job.facts is not None else None
+    if wanted is None:
+        return list(platforms)
+    return [
+        # Of nothing there is nothing to be said, as in BuildKit.
+        item if given.edge is None else replace(item, attestations=(facts.provenance(wanted),))
+        for given, item, facts in zip(job.platforms, platforms, told, strict=True)
+    ]
+
+
+def _provenance(job: Job, told: Sequence[ResultFacts]) -> dict[str, dict[str, Any]]:
+    exported = any(not exporter.reads_files for exporter in job.exporters)
+    return {
+        item.platform.normalized().format_all() if job.multi_platform else "": facts.detailed(
+            layers_exported=exported
+        )
+        for item, facts in zip(job.platforms, told, strict=True)
+        if item.edge is not None
+    }
 
 
 def _private_mounts() -> None:

@@ -168,7 +168,7 @@ def test_what_cannot_be_built_is_refused_by_name() -> None:
     for field, value, named in (
         ("cache_from", [CacheEntry("local")], "cache-from"),
         ("cache_to", [CacheEntry("inline")], "cache-to"),
-        ("attest", [Attest("provenance")], "attest type=provenance"),
+        ("attest", [Attest("sbom")], "attest type=sbom"),
         ("policy", [PolicyEntry(files=[])], "policy"),
     ):
         with pytest.raises(NotBuiltYetError, match=f"^{named} is not supported yet"):
