@@ -188,7 +188,7 @@ def running_buildkit(root: Path, registry: Registry | None) -> Iterator[BuildKit
                 f"--config={config}",
                 f"--root={root / 'state'}",
                 f"--addr={address}",
-                # By default every daemon of root listens on one path, so two that start at once stand in each other's way.
+                # The default is one path for all: two daemons that start at once would stand in each other's way.
                 f"--otel-socket-path={socket_dir}/otel.sock",
                 "--oci-worker-net=host",
                 "--oci-worker-snapshotter=overlayfs",
