@@ -76,7 +76,8 @@ class Answer:
 @dataclass
 class Web:
     """A running HTTP server. `answers` by path; repositories below `root` are at `/git/NAME.git`, those below
-    `/private/` need the credentials `user`, `token` (basic) or `header` (the whole Authorization value)."""
+    `/private/` need the credentials `user`, `token` (basic) or `header` (the whole Authorization value). At
+    `/files/NAME.git` is what a server that knows nothing of git has of them, once `git update-server-info` ran."""
 
     host: str
     root: Path
@@ -121,6 +122,9 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(Answer(b"no", 401, {"WWW-Authenticate": 'Basic realm="private"'}))
         elif path.startswith(("/git/", "/private/")):
             self._backend(path)
+        elif path.startswith("/files/"):
+            file = web.root / path.removeprefix("/files/").replace(".git/", ".git/.git/", 1)
+            self._send(Answer(file.read_bytes()) if file.is_file() else Answer(b"not found", 404))
         else:
             self._send(Answer(b"not found", 404))
 
