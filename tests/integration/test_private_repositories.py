@@ -7,8 +7,10 @@ import json
 import os
 import re
 import shutil
+import socket
 import subprocess
 import tarfile
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -62,15 +64,22 @@ def names(path: Path) -> list[str]:
         return tar.getnames()
 
 
-def agents_of_builds() -> list[str]:
-    """Sockets of agents that builds started and that are still there."""
+@pytest.fixture
+def short() -> Iterator[Path]:
+    """A folder for temporary files of a build of its own, with a name short enough for sockets."""
+    with tempfile.TemporaryDirectory(prefix="bkh-") as directory:
+        yield Path(directory)
+
+
+def agents_below(directory: Path) -> list[str]:
+    """Sockets below `directory` of agents that builds started and that are still there."""
     found = []
     for process in Path("/proc").glob("[0-9]*/cmdline"):
         try:
             words = process.read_bytes().split(b"\0")
         except OSError:
             continue
-        found += [os.fsdecode(word) for word in words if b"bakehouse-ssh-" in word]
+        found += [os.fsdecode(word) for word in words if word.startswith(bytes(directory / "bakehouse-ssh-"))]
     return found
 
 
@@ -80,18 +89,22 @@ def told(bakehouse: Bakehouse, *texts: str) -> bytes:
     return b"".join(files) + "".join(texts).encode()
 
 
-def test_key_files(offline: Bakehouse, tmp_path: Path, ssh: SshServer, repository: SampleRepository) -> None:
+def test_key_files(
+    offline: Bakehouse, tmp_path: Path, short: Path, ssh: SshServer, repository: SampleRepository
+) -> None:
     """An agent of the build's own holds the key, and is gone with the build."""
     url = ssh.url(repository.path) + "#mytag:myfolder"
     done = offline.run(
         *("build", "--progress=plain", "--ssh", f"default={ssh.key}"),
         *("-o", f"type=tar,dest={tmp_path}/o.tar", url),
+        env={"TMPDIR": str(short)},
     )
     assert names(tmp_path / "o.tar") == ["folder", "folder/Dockerfile", "folder/b"]
     secret = ssh.key.read_bytes().split(b"\n")[2]
     assert len(secret) > 40
     assert secret not in told(offline, done.stdout, done.stderr)
-    assert not any(name.startswith("/tmp/bakehouse-ssh-") for name in agents_of_builds())
+    assert agents_below(short) == []
+    assert list(short.iterdir()) == []
 
 
 def test_key_files_in_a_bake_file(
@@ -149,18 +162,23 @@ def test_keys_of_a_step(bakehouse: Bakehouse, tmp_path: Path, ssh: SshServer) ->
 
 
 def test_an_agent_does_not_outlive_a_killed_build(
-    offline: Bakehouse, tmp_path: Path, ssh: SshServer, web: Web
+    offline: Bakehouse, tmp_path: Path, short: Path, ssh: SshServer
 ) -> None:
-    (tmp_path / "Dockerfile").write_text("FROM scratch\nADD ssh://nobody@192.0.2.1/x.git /\n")
-    before = set(agents_of_builds())
-    process = offline.start("build", "--ssh", f"default={ssh.key}", str(tmp_path))
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"ssh://nobody@127.0.0.1:{silent.getsockname()[1]}/x.git"
+        (tmp_path / "Dockerfile").write_text(f"FROM scratch\nADD {url} /\n")
+        _kill_with_an_agent(offline, tmp_path, short, ssh)
+    # The agent looks every ten seconds whether its companion lives.
+    _until(lambda: not agents_below(short), timeout_s=25)
+
+
+def _kill_with_an_agent(offline: Bakehouse, context: Path, short: Path, ssh: SshServer) -> None:
+    process = offline.start("build", "--ssh", f"default={ssh.key}", str(context), env={"TMPDIR": str(short)})
     try:
-        _until(lambda: len(set(agents_of_builds()) - before) >= 1)
+        _until(lambda: agents_below(short))
     finally:
         process.kill()
         process.communicate()
-    # The agent looks every ten seconds whether its companion lives.
-    _until(lambda: set(agents_of_builds()) <= before, timeout_s=25)
 
 
 def _until(ready: object, timeout_s: float = 60) -> None:

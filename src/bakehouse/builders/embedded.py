@@ -18,6 +18,7 @@ from bakehouse.builders.main_context import BuildDirectories
 from bakehouse.builders.naming import with_target_names
 from bakehouse.builders.outputs import exporters_of
 from bakehouse.builders.plan import PlannedTarget, Planner
+from bakehouse.builders.policies import TargetPolicy, rules_of_environment
 from bakehouse.builders.resolving import FrontendResolver
 from bakehouse.builders.sessions import compatible_groups
 from bakehouse.builders.settings import Settings
@@ -33,7 +34,7 @@ from bakehouse.progress.events import Reporter
 from bakehouse.registry.credentials import DockerCredentials
 from bakehouse.session import NoCredentials, Session
 from bakehouse.solver.model import Cancellation
-from bakehouse.values import dataclass, field
+from bakehouse.values import dataclass, field, replace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -98,7 +99,7 @@ def build(
             from bakehouse.builders.calls import answer_calls
 
             outcome.answers = answer_calls(planner, request.calls)
-        planned = planner.plan(built)
+        planned = {name: policed(planner, item) for name, item in planner.plan(built).items()}
         named = with_target_names(reporter, planned, several=len(request.targets) > 1)
         jobs = {name: _job(item, exporters[name]) for name, item in planned.items()}
         for names, session in compatible_groups(planned, lender):
@@ -116,6 +117,12 @@ def build(
                 raise
             outcome.responses |= {name: result.responses for name, result in results.items()}
     return outcome
+
+
+def policed(planner: Planner, planned: PlannedTarget) -> PlannedTarget:
+    """A target with its graphs as its policies leave them. Raises what the policies raise."""
+    with planner.naming(planned.target.name), solving():
+        return replace(planned, lowered=planner.policy_of(planned.target).lowered(planned.lowered))
 
 
 def lower_targets(
@@ -151,8 +158,15 @@ def _planning(
             EngineFetcher(engine, lender.session, reporter, cancel, several_targets=len(request.targets) > 1),
             known_hosts=host_keys(),
             asked=request.calls,
+            policy_of=_policies(request),
         )
         yield engine, planner, lender
+
+
+def _policies(request: BuildRequest) -> Callable[[Target], TargetPolicy]:
+    """What every target's sources are held against. Raises what is wrong with a policy file."""
+    shared = TargetPolicy(rules_of_environment(request.environ, request.cwd))
+    return lambda target: shared
 
 
 def host_keys() -> Callable[[str], str]:

@@ -89,14 +89,12 @@ def _build(
         enter_user_namespace,
         loading,
         metadata_of,
-        refuse_unbuilt_environment,
         settings,
         stdout_stream,
         write_metadata,
     )
     from bakehouse.giturl import is_remote_url
 
-    refuse_unbuilt_environment()
     cwd = Path.cwd()
     check_targets([target], Surroundings(str(cwd), os.environ, sys.stdout.isatty()))
     require_privileges([target], parsed.texts("allow"), check_files=False)
