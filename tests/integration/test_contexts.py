@@ -178,6 +178,19 @@ def test_keeping_the_repository(
     assert git(dest, "remote", "get-url", "origin") == web.url("git/app.git")
 
 
+def test_what_git_prints_is_shown(
+    offline: Bakehouse, tmp_path: Path, web: WebServer, repository: SampleRepository
+) -> None:
+    """The answer to the question which commit it is; git's advice to people only when it is asked for."""
+    keep = ("--build-arg", "BUILDKIT_CONTEXT_KEEP_GIT_DIR=1", "--progress=plain")
+    for advice in ("0", "1"):
+        offline.run("prune", "--all", "--force")
+        wanted = ("--build-arg", f"BUILDKIT_GIT_ADVICE={advice}")
+        shown = offline.run("build", *keep, *wanted, web.url("git/app.git#mytag")).stderr
+        assert f"{repository.first}\trefs/tags/mytag" in shown
+        assert ("You are in 'detached HEAD' state." in shown) == (advice == "1")
+
+
 def test_submodules_name_no_directory_of_the_machine(
     offline: Bakehouse, tmp_path: Path, web: WebServer, repository: SampleRepository
 ) -> None:

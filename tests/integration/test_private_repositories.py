@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import re
+import shutil
 import socket
 import subprocess
 import tarfile
@@ -18,10 +20,10 @@ import pytest
 from bakehouse.engine.sources.known_hosts import scan_host_key
 from tests.integration.test_bad_input import failure
 from tests.support.command import Bakehouse
-from tests.support.gitrepos import SampleRepository, commit, sample_repository
+from tests.support.gitrepos import SampleRepository, commit, git, sample_repository
 from tests.support.services import BuildKit
 from tests.support.sshserver import SshServer, make_key, running_sshd
-from tests.support.web import WebServer, redirect, running_web_server
+from tests.support.web import Answer, WebServer, redirect, running_web_server
 
 TOKEN = "token-8f3a61c2"
 COPY_ALL = "FROM scratch\nCOPY . /\n"
@@ -284,6 +286,60 @@ def test_a_password_in_the_address_is_not_shown(offline: Bakehouse, web: WebServ
     text = failure(offline.run("build", "--progress=plain", url, check=False))
     assert b"pass-99" not in told(offline, text)
     assert "http://me:xxxxx@" in text
+
+
+def test_a_login_in_the_address_opens_the_repository_and_is_no_argument(
+    offline: Bakehouse, tmp_path: Path, web: WebServer
+) -> None:
+    """Arguments of processes can be read by every user of the machine. The submodule has a relative address."""
+    real, programs, seen = shutil.which("git"), tmp_path / "programs", tmp_path / "seen"
+    programs.mkdir()
+    for name in ("git", "sh"):
+        program = programs / name
+        program.write_text(f'#!/bin/bash\necho "$0 $*" >> {seen}\nexec {shutil.which(name)} "$@"\n')
+        program.chmod(0o755)
+    assert real is not None
+    web.authorizations.add("Basic " + base64.b64encode(b"some@one:pass:word-31").decode())
+    with_submodule = commit(web.root / "outer.git", {"Dockerfile": COPY_ALL})
+    (web.root / "outer.git/.gitmodules").write_text('[submodule "m"]\n\tpath = m\n\turl = ../secret.git\n')
+    module = git(web.root / "secret.git", "rev-parse", "HEAD")
+    git(web.root / "outer.git", "update-index", "--add", "--cacheinfo", f"160000,{module},m")
+    (web.root / "outer.git/m").mkdir()
+    assert commit(web.root / "outer.git", {}) != with_submodule
+    done = offline.run(
+        *("build", "--progress=plain", "-o", f"type=tar,dest={tmp_path}/o.tar"),
+        f"http://some%40one:pass%3Aword-31@{web.host}/private/outer.git",
+        env={"PATH": f"{programs}:{os.environ['PATH']}"},
+    )
+    assert "m/f" in names(tmp_path / "o.tar")
+    arguments = seen.read_text()
+    assert f"ls-remote -- http://{web.host}/private/outer.git" in arguments
+    for text in (arguments, told(offline, done.stdout, done.stderr).decode("latin-1")):
+        assert "word-31" not in text
+
+
+def test_a_login_goes_to_no_other_host(
+    offline: Bakehouse, web: WebServer, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Not by a redirect, and not by a submodule elsewhere."""
+    asking = Answer(b"no", 401, {"WWW-Authenticate": 'Basic realm="elsewhere"'})
+    with running_web_server(tmp_path_factory.mktemp("elsewhere")) as elsewhere:
+        target = f"http://localhost:{elsewhere.host.rpartition(':')[2]}/r.git"
+        query = "?service=git-upload-pack"
+        elsewhere.answers[f"/r.git/info/refs{query}"] = asking
+        web.answers[f"/away.git/info/refs{query}"] = redirect(f"{target}/info/refs{query}")
+        failure(offline.run("build", f"http://me:pass-98@{web.host}/away.git", check=False))
+        assert elsewhere.requests
+        before = len(elsewhere.requests)
+        commit(web.root / "linked.git", {"Dockerfile": COPY_ALL})
+        (web.root / "linked.git/.gitmodules").write_text(f'[submodule "m"]\n\tpath = m\n\turl = {target}\n')
+        some_commit = git(web.root / "linked.git", "rev-parse", "HEAD")
+        git(web.root / "linked.git", "update-index", "--add", "--cacheinfo", f"160000,{some_commit},m")
+        (web.root / "linked.git/m").mkdir()
+        commit(web.root / "linked.git", {})
+        failure(offline.run("build", f"http://me:pass-98@{web.host}/git/linked.git", check=False))
+        assert len(elsewhere.requests) > before
+        assert all("authorization" not in request.headers for request in elsewhere.requests)
 
 
 def test_a_token_goes_to_no_other_host(

@@ -52,8 +52,9 @@ class WebServer:
 
     `answers` are settled ones, by path with or without its query. Every other path that names something of a
     repository, `NAME.git/…`, is git's own program on `root`; it may stand below `/git/`, which opens to everybody, or
-    `/private/`, which opens to the Authorization values `authorizations`. What of the paths in `passwords` begins so
-    needs that token; `slow` paths take so many seconds.
+    `/private/`, which opens to the Authorization values `authorizations`. At `/files/NAME.git` is what a server that
+    knows nothing of git has of working trees, once `git update-server-info` ran. What of the paths in `passwords`
+    begins so needs that token; `slow` paths take so many seconds.
     """
 
     host: str
@@ -120,6 +121,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(Answer(b"who is it?\n", 401, {"WWW-Authenticate": 'Basic realm="private"'}))
         elif answer is not None:
             self._send(answer)
+        elif path.startswith("/files/"):
+            self._send(self._file(path.removeprefix("/files/")))
         elif ".git/" in path:
             self._backend(path)
         else:
@@ -137,6 +140,10 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(answer.body)
+
+    def _file(self, path: str) -> Answer:
+        file = self.server.web.root / path.replace(".git/", ".git/.git/", 1)
+        return Answer(file.read_bytes()) if file.is_file() else Answer(b"not here\n", 404)
 
     def _backend(self, path: str) -> None:
         """git's own CGI program on the server's root."""
