@@ -97,7 +97,7 @@ def _place(attrs: Mapping[str, str], environ: Mapping[str, str], url: str) -> Az
 
 
 class AzureStore:
-    """A `CacheStore` in one container, which is made with the first blob that is written."""
+    """A `CacheStore` in one container, which is made before the first write."""
 
     name = "azblob"
     #: Blobs go up one after the other, their blocks side by side.
@@ -107,7 +107,8 @@ class AzureStore:
         self._place = place
         self._blobs = blobs
         self._service = service
-        self._making = threading.Lock()
+        self._lock = threading.Lock()
+        self._has_container = False
 
     def close(self) -> None:
         self._service.close()
@@ -125,8 +126,8 @@ class AzureStore:
         return raw
 
     def put_document(self, name: str, raw: bytes) -> None:
-        url = self._place.manifest_url(name)
-        with self._in_container(lambda: self._blobs.write(url, raw)) as answer:
+        self._make_container()
+        with self._blobs.write(self._place.manifest_url(name), raw) as answer:
             self._blobs.check(answer, f"write the cache {name!r}", 201)
 
     def has_blob(self, digest: Digest) -> bool:
@@ -155,27 +156,26 @@ class AzureStore:
             yield stream
 
     def put_blob(self, digest: Digest, size: int, read: Opener) -> None:
+        self._make_container()
         url = self._place.blob_url(digest)
-
-        def write() -> Answer:
-            return self._blobs.write_blob(url, digest, size, read, only_new=True)
-
-        with self._in_container(write) as answer:
+        with self._blobs.write_blob(url, digest, size, read, only_new=True) as answer:
             if answer.status == 409 and error_code(answer) == "BlobAlreadyExists":
                 return
             self._blobs.check(answer, f"write blob {digest}", 201)
 
-    def _in_container(self, write: Callable[[], Answer]) -> Answer:
-        """The answer of `write`, which is tried again in a container that was not there before."""
-        answer = write()
-        if answer.status != 404 or error_code(answer) != "ContainerNotFound":
-            return answer
-        answer.close()
-        with self._making:
-            with self._blobs.send("PUT", self._place.base, query={"restype": "container"}, body=b"") as made:
-                if made.status != 201 and error_code(made) != "ContainerAlreadyExists":
-                    raise self._blobs.refused(made, f"make container {self._place.container!r}")
-        return write()
+    def _make_container(self) -> None:
+        """Sees to it, once, that the container is there. Who may not look at it may be allowed to write into it."""
+        with self._lock:
+            if self._has_container:
+                return
+            query = {"restype": "container"}
+            with self._blobs.send("HEAD", self._place.base, query=query) as answer:
+                is_there = answer.status != 404
+            if not is_there:
+                with self._blobs.send("PUT", self._place.base, query=query, body=b"") as answer:
+                    if answer.status != 201 and error_code(answer) != "ContainerAlreadyExists":
+                        raise self._blobs.refused(answer, f"make container {self._place.container!r}")
+            self._has_container = True
 
 
 def _is_missing(answer: Answer) -> bool:
