@@ -20,9 +20,5 @@ def refuse_unbuilt(target: Target, *, asked: bool = False) -> None:
         refuse("policy", "source policies are not there")
     if asked:
         return
-    if target.cache_from:
-        refuse("cache-from", "the local store is the only cache so far", "cache-from=")
-    if target.cache_to:
-        refuse("cache-to", "the local store is the only cache so far", "cache-to=")
     if any(entry.type == "sbom" and not entry.disabled for entry in target.attest or ()):
         refuse("attest type=sbom", "nothing is scanned so far", "attest=type=sbom,disabled=true")

@@ -89,7 +89,6 @@ def _build(
         enter_user_namespace,
         loading,
         metadata_of,
-        refuse_unbuilt_environment,
         settings,
         stdout_stream,
         told_provenance,
@@ -97,7 +96,6 @@ def _build(
     )
     from bakehouse.giturl import is_remote_url
 
-    refuse_unbuilt_environment()
     cwd = Path.cwd()
     check_targets([target], Surroundings(str(cwd), os.environ, sys.stdout.isatty()))
     require_privileges([target], parsed.texts("allow"), check_files=False)
@@ -131,7 +129,7 @@ def _build(
 
 def target_of(parsed: Parsed) -> tuple[Target, str]:
     """The flags as a resolved target, and what standard input is: the `dockerfile`, the `context`, or nothing."""
-    from bakehouse.bake import Target, parse_outputs, parse_secrets, parse_sshs
+    from bakehouse.bake import Target, parse_caches, parse_outputs, parse_secrets, parse_sshs
 
     target = Target("default")
     context = parsed.arguments[0]
@@ -167,8 +165,9 @@ def target_of(parsed: Parsed) -> tuple[Target, str]:
     target.shm_size = parsed.text("shm-size") or None
     target.ulimits = parsed.texts("ulimit")
     target.resources = _resources(parsed)
-    target.attest = _attests(parsed)
-    target.cache_from, target.cache_to, target.policy = [], [], []
+    target.cache_from = parse_caches(parsed.texts("cache-from"))
+    target.cache_to = parse_caches(parsed.texts("cache-to"))
+    target.attest, target.policy = _attests(parsed), []
     target.entitlements = ["network.host"] if target.network == "host" else []
     _shorthands(parsed, target)
     if os.environ.get("SOURCE_DATE_EPOCH"):
