@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import re
+import shutil
+import socket
 import subprocess
 import tarfile
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,18 +20,10 @@ import pytest
 from bakehouse.engine.sources.known_hosts import scan_host_key
 from tests.integration.test_bad_input import failure
 from tests.support.command import Bakehouse
-from tests.support.remotes import (
-    Answer,
-    SampleRepository,
-    SshServer,
-    Web,
-    commit,
-    make_key,
-    running_sshd,
-    running_web,
-    sample_repository,
-)
+from tests.support.gitrepos import SampleRepository, commit, git, sample_repository
 from tests.support.services import BuildKit
+from tests.support.sshserver import SshServer, make_key, running_sshd
+from tests.support.web import Answer, WebServer, redirect, running_web_server
 
 TOKEN = "token-8f3a61c2"
 COPY_ALL = "FROM scratch\nCOPY . /\n"
@@ -46,8 +42,8 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> SampleRepository:
 
 
 @pytest.fixture(scope="module")
-def web(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Web]:
-    with running_web(tmp_path_factory.mktemp("web")) as server:
+def web(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebServer]:
+    with running_web_server(tmp_path_factory.mktemp("web")) as server:
         commit(server.root / "secret.git", {"Dockerfile": COPY_ALL, "f": "private\n"})
         server.accept_token(TOKEN)
         server.authorizations.add("Custom header-55")
@@ -59,15 +55,22 @@ def names(path: Path) -> list[str]:
         return tar.getnames()
 
 
-def agents_of_builds() -> list[str]:
-    """Sockets of agents that builds started and that are still there."""
+@pytest.fixture
+def short() -> Iterator[Path]:
+    """A folder for temporary files of a build of its own, with a name short enough for sockets."""
+    with tempfile.TemporaryDirectory(prefix="bkh-") as directory:
+        yield Path(directory)
+
+
+def agents_below(directory: Path) -> list[str]:
+    """Sockets below `directory` of agents that builds started and that are still there."""
     found = []
     for process in Path("/proc").glob("[0-9]*/cmdline"):
         try:
             words = process.read_bytes().split(b"\0")
         except OSError:
             continue
-        found += [os.fsdecode(word) for word in words if b"bakehouse-ssh-" in word]
+        found += [os.fsdecode(word) for word in words if word.startswith(bytes(directory / "bakehouse-ssh-"))]
     return found
 
 
@@ -77,18 +80,22 @@ def told(bakehouse: Bakehouse, *texts: str) -> bytes:
     return b"".join(files) + "".join(texts).encode()
 
 
-def test_key_files(offline: Bakehouse, tmp_path: Path, ssh: SshServer, repository: SampleRepository) -> None:
+def test_key_files(
+    offline: Bakehouse, tmp_path: Path, short: Path, ssh: SshServer, repository: SampleRepository
+) -> None:
     """An agent of the build's own holds the key, and is gone with the build."""
     url = ssh.url(repository.path) + "#mytag:myfolder"
     done = offline.run(
         *("build", "--progress=plain", "--ssh", f"default={ssh.key}"),
         *("-o", f"type=tar,dest={tmp_path}/o.tar", url),
+        env={"TMPDIR": str(short)},
     )
     assert names(tmp_path / "o.tar") == ["folder", "folder/Dockerfile", "folder/b"]
     secret = ssh.key.read_bytes().split(b"\n")[2]
     assert len(secret) > 40
     assert secret not in told(offline, done.stdout, done.stderr)
-    assert not any(name.startswith("/tmp/bakehouse-ssh-") for name in agents_of_builds())
+    assert agents_below(short) == []
+    assert list(short.iterdir()) == []
 
 
 def test_key_files_in_a_bake_file(
@@ -146,18 +153,23 @@ def test_keys_of_a_step(bakehouse: Bakehouse, tmp_path: Path, ssh: SshServer) ->
 
 
 def test_an_agent_does_not_outlive_a_killed_build(
-    offline: Bakehouse, tmp_path: Path, ssh: SshServer, web: Web
+    offline: Bakehouse, tmp_path: Path, short: Path, ssh: SshServer
 ) -> None:
-    (tmp_path / "Dockerfile").write_text("FROM scratch\nADD ssh://nobody@192.0.2.1/x.git /\n")
-    before = set(agents_of_builds())
-    process = offline.start("build", "--ssh", f"default={ssh.key}", str(tmp_path))
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"ssh://nobody@127.0.0.1:{silent.getsockname()[1]}/x.git"
+        (tmp_path / "Dockerfile").write_text(f"FROM scratch\nADD {url} /\n")
+        _kill_with_an_agent(offline, tmp_path, short, ssh)
+    # The agent looks every ten seconds whether its companion lives.
+    _until(lambda: not agents_below(short), timeout_s=25)
+
+
+def _kill_with_an_agent(offline: Bakehouse, context: Path, short: Path, ssh: SshServer) -> None:
+    process = offline.start("build", "--ssh", f"default={ssh.key}", str(context), env={"TMPDIR": str(short)})
     try:
-        _until(lambda: len(set(agents_of_builds()) - before) >= 1)
+        _until(lambda: agents_below(short))
     finally:
         process.kill()
         process.communicate()
-    # The agent looks every ten seconds whether its companion lives.
-    _until(lambda: set(agents_of_builds()) <= before, timeout_s=25)
 
 
 def _until(ready: object, timeout_s: float = 60) -> None:
@@ -243,7 +255,7 @@ def test_buildkit_sees_the_same_host_key(
         ("GIT_AUTH_HEADER.{host}", "Custom header-55"),
     ],
 )
-def test_tokens(offline: Bakehouse, tmp_path: Path, web: Web, name: str, value: str) -> None:
+def test_tokens(offline: Bakehouse, tmp_path: Path, web: WebServer, name: str, value: str) -> None:
     """The secret opens the repository, and is in no layer, cache key, log or message."""
     id = name.replace("{host}", web.host)
     url = web.url("private/secret.git")
@@ -258,7 +270,7 @@ def test_tokens(offline: Bakehouse, tmp_path: Path, web: Web, name: str, value: 
     assert b"eC1hY2Nlc3MtdG9rZW46" not in everything
 
 
-def test_without_a_token_or_with_a_wrong_one(offline: Bakehouse, web: Web) -> None:
+def test_without_a_token_or_with_a_wrong_one(offline: Bakehouse, web: WebServer) -> None:
     url = web.url("private/secret.git")
     text = failure(offline.run("build", url, check=False))
     assert "could not read Username" in text
@@ -269,23 +281,77 @@ def test_without_a_token_or_with_a_wrong_one(offline: Bakehouse, web: Web) -> No
     assert "wrong-token-77" not in text
 
 
-def test_a_password_in_the_address_is_not_shown(offline: Bakehouse, web: Web) -> None:
+def test_a_password_in_the_address_is_not_shown(offline: Bakehouse, web: WebServer) -> None:
     url = f"http://me:pass-99@{web.host}/private/secret.git"
     text = failure(offline.run("build", "--progress=plain", url, check=False))
     assert b"pass-99" not in told(offline, text)
     assert "http://me:xxxxx@" in text
 
 
+def test_a_login_in_the_address_opens_the_repository_and_is_no_argument(
+    offline: Bakehouse, tmp_path: Path, web: WebServer
+) -> None:
+    """Arguments of processes can be read by every user of the machine. The submodule has a relative address."""
+    real, programs, seen = shutil.which("git"), tmp_path / "programs", tmp_path / "seen"
+    programs.mkdir()
+    for name in ("git", "sh"):
+        program = programs / name
+        program.write_text(f'#!/bin/bash\necho "$0 $*" >> {seen}\nexec {shutil.which(name)} "$@"\n')
+        program.chmod(0o755)
+    assert real is not None
+    web.authorizations.add("Basic " + base64.b64encode(b"some@one:pass:word-31").decode())
+    with_submodule = commit(web.root / "outer.git", {"Dockerfile": COPY_ALL})
+    (web.root / "outer.git/.gitmodules").write_text('[submodule "m"]\n\tpath = m\n\turl = ../secret.git\n')
+    module = git(web.root / "secret.git", "rev-parse", "HEAD")
+    git(web.root / "outer.git", "update-index", "--add", "--cacheinfo", f"160000,{module},m")
+    (web.root / "outer.git/m").mkdir()
+    assert commit(web.root / "outer.git", {}) != with_submodule
+    done = offline.run(
+        *("build", "--progress=plain", "-o", f"type=tar,dest={tmp_path}/o.tar"),
+        f"http://some%40one:pass%3Aword-31@{web.host}/private/outer.git",
+        env={"PATH": f"{programs}:{os.environ['PATH']}"},
+    )
+    assert "m/f" in names(tmp_path / "o.tar")
+    arguments = seen.read_text()
+    assert f"ls-remote -- http://{web.host}/private/outer.git" in arguments
+    for text in (arguments, told(offline, done.stdout, done.stderr).decode("latin-1")):
+        assert "word-31" not in text
+
+
+def test_a_login_goes_to_no_other_host(
+    offline: Bakehouse, web: WebServer, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Not by a redirect, and not by a submodule elsewhere."""
+    asking = Answer(b"no", 401, {"WWW-Authenticate": 'Basic realm="elsewhere"'})
+    with running_web_server(tmp_path_factory.mktemp("elsewhere")) as elsewhere:
+        target = f"http://localhost:{elsewhere.host.rpartition(':')[2]}/r.git"
+        query = "?service=git-upload-pack"
+        elsewhere.answers[f"/r.git/info/refs{query}"] = asking
+        web.answers[f"/away.git/info/refs{query}"] = redirect(f"{target}/info/refs{query}")
+        failure(offline.run("build", f"http://me:pass-98@{web.host}/away.git", check=False))
+        assert elsewhere.requests
+        before = len(elsewhere.requests)
+        commit(web.root / "linked.git", {"Dockerfile": COPY_ALL})
+        (web.root / "linked.git/.gitmodules").write_text(f'[submodule "m"]\n\tpath = m\n\turl = {target}\n')
+        some_commit = git(web.root / "linked.git", "rev-parse", "HEAD")
+        git(web.root / "linked.git", "update-index", "--add", "--cacheinfo", f"160000,{some_commit},m")
+        (web.root / "linked.git/m").mkdir()
+        commit(web.root / "linked.git", {})
+        failure(offline.run("build", f"http://me:pass-98@{web.host}/git/linked.git", check=False))
+        assert len(elsewhere.requests) > before
+        assert all("authorization" not in request.headers for request in elsewhere.requests)
+
+
 def test_a_token_goes_to_no_other_host(
-    offline: Bakehouse, tmp_path: Path, web: Web, tmp_path_factory: pytest.TempPathFactory
+    offline: Bakehouse, tmp_path: Path, web: WebServer, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     """A redirect of git's is refused then; that of a download is followed without the token."""
-    with running_web(tmp_path_factory.mktemp("elsewhere")) as elsewhere:
+    with running_web_server(tmp_path_factory.mktemp("elsewhere")) as elsewhere:
         commit(elsewhere.root / "r.git", {"Dockerfile": COPY_ALL})
         query = "?service=git-upload-pack"
         for path in (f"/moved.git/info/refs{query}", "/moved.git/HEAD", "/moved.tar"):
             target = f"http://localhost:{elsewhere.host.rpartition(':')[2]}/git/r.git{path[10:]}"
-            web.answers[path] = Answer(b"", 302, {"Location": target})
+            web.answers[path] = redirect(target)
         secrets = (
             *("--secret", "id=GIT_AUTH_TOKEN,env=T", "--secret", "id=HTTP_AUTH_TOKEN_127.0.0.1,env=T"),
         )

@@ -75,12 +75,14 @@ class Bakehouse:
     def argv(self, *arguments: str) -> list[str]:
         return [sys.executable, "-m", "bakehouse", *arguments]
 
-    def start(self, *arguments: str, cwd: Path | None = None) -> subprocess.Popen[bytes]:
+    def start(
+        self, *arguments: str, cwd: Path | None = None, env: Mapping[str, str] | None = None
+    ) -> subprocess.Popen[bytes]:
         """Starts without waiting, in a process group of its own, for tests that interrupt."""
         return subprocess.Popen(
             self.argv(*arguments),
             cwd=cwd,
-            env=self.environ,
+            env={**self.environ, **(env or {})},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
