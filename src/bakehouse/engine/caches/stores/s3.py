@@ -345,7 +345,8 @@ class S3Store:
         elif code == "SignatureDoesNotMatch":
             hint = "Check secret_access_key and region."
         text = f"{code}: {message}" if code and message else code or message
-        status = 503 if answer.status == 200 else answer.status
+        # An error within an answer 200 is one of the service itself.
+        status = 503 if answer.status == 200 and code else answer.status
         return refusal(_TITLE, answer.url, status, text, doing, hint=hint)
 
 
