@@ -10,7 +10,7 @@ import socket
 import subprocess
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -152,9 +152,11 @@ class BuildKit:
             arguments += [option] if option.startswith("--") else ["--opt", option]
         return self.buildctl(*arguments, check=check)
 
-    def buildx(self, *arguments: str, **options: object) -> subprocess.CompletedProcess[str]:
-        """Runs buildx against this daemon."""
-        environ = dict(os.environ) | {"BUILDX_CONFIG": str(self.buildx_config)}
+    def buildx(
+        self, *arguments: str, env: Mapping[str, str] | None = None, **options: object
+    ) -> subprocess.CompletedProcess[str]:
+        """Runs buildx against this daemon, with `env` besides the environment of the tests."""
+        environ = dict(os.environ) | {"BUILDX_CONFIG": str(self.buildx_config)} | dict(env or {})
         return subprocess.run(
             [str(peer("buildx")), *arguments],
             capture_output=True,
@@ -188,7 +190,7 @@ def running_buildkit(root: Path, registry: Registry | None) -> Iterator[BuildKit
                 f"--config={config}",
                 f"--root={root / 'state'}",
                 f"--addr={address}",
-                # The default is one path for all: two daemons that start at once would stand in each other's way.
+                # By default all daemons of root listen on one path, and two that start at once collide.
                 f"--otel-socket-path={socket_dir}/otel.sock",
                 "--oci-worker-net=host",
                 "--oci-worker-snapshotter=overlayfs",

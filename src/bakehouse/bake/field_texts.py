@@ -263,12 +263,12 @@ TEXTS_OF: Mapping[str, Mapping[str, Text]] = {
         ),
         "tags": Text("Names of the image", '["example/web:1.2", "example/web:latest"]'),
         "cache-from": Text(
-            "Cache sources. Not supported yet: refused when a build starts",
+            "Caches to take results from, in addition to the local store; one that cannot be read is passed over",
             '[{ type = "registry", ref = "example/web:cache" }]',
             entries=_CACHE_FROM,
         ),
         "cache-to": Text(
-            "Cache destinations. Not supported yet: refused when a build starts",
+            "Where a cache of this build is written",
             '[{ type = "local", dest = "cache", mode = "max" }]',
             entries=_CACHE_TO,
         ),

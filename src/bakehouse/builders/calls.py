@@ -52,7 +52,7 @@ def _broken_link(error: BakehouseError) -> LintResult:
 def _answer(planner: Planner, name: str, method: str) -> Answer:
     prepared = planner.prepare(name)
     with planner.naming(name), solving():
-        answer = ask(method, prepared.request, planner.resolver)
+        answer = ask(method, prepared.request, planner.resolver(prepared.target))
     if not isinstance(answer, TargetList | Description):
         # Only a look at the instructions needs it.
         planner.show_ignore_file(prepared)

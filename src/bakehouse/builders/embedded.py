@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TypeVar
 
 from bakehouse.bake import Target
+from bakehouse.builders.caches import TargetCaches, caches_of
 from bakehouse.builders.definition_tree import DefinitionTree
 from bakehouse.builders.display import solving
 from bakehouse.builders.fetching import EngineFetcher
@@ -18,6 +19,7 @@ from bakehouse.builders.main_context import BuildDirectories
 from bakehouse.builders.naming import with_target_names
 from bakehouse.builders.outputs import exporters_of
 from bakehouse.builders.plan import PlannedTarget, Planner
+from bakehouse.builders.policies import TargetPolicy, rules_of_environment
 from bakehouse.builders.resolving import FrontendResolver
 from bakehouse.builders.sessions import compatible_groups
 from bakehouse.builders.settings import Settings
@@ -33,11 +35,13 @@ from bakehouse.progress.events import Reporter
 from bakehouse.registry.credentials import DockerCredentials
 from bakehouse.session import NoCredentials, Session
 from bakehouse.solver.model import Cancellation
-from bakehouse.values import dataclass, field
+from bakehouse.values import dataclass, field, replace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from bakehouse.dockerfile.requests.answer import Answer
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,15 +96,17 @@ def build(
     for name, target in request.targets.items():
         refuse_unbuilt(target, asked=name in request.calls)
     exporters = _exporters(request, built, settings)
+    caches = _caches(request, built, settings)
     outcome = BuildOutcome()
     with _planning(request, settings, reporter, cancel) as (engine, planner, lender):
         if request.calls:
             from bakehouse.builders.calls import answer_calls
 
             outcome.answers = answer_calls(planner, request.calls)
-        planned = planner.plan(built)
-        named = with_target_names(reporter, planned, several=len(request.targets) > 1)
-        jobs = {name: _job(item, exporters[name]) for name, item in planned.items()}
+        planned = {name: policed(planner, item) for name, item in planner.plan(built).items()}
+        vertices = {name: item.vertices() for name, item in caches.items()}
+        named = with_target_names(reporter, planned, vertices, several=len(request.targets) > 1)
+        jobs = {name: _job(item, exporters[name], caches[name]) for name, item in planned.items()}
         for names, session in compatible_groups(planned, lender):
             try:
                 with solving():
@@ -116,6 +122,12 @@ def build(
                 raise
             outcome.responses |= {name: result.responses for name, result in results.items()}
     return outcome
+
+
+def policed(planner: Planner, planned: PlannedTarget) -> PlannedTarget:
+    """A target with its graphs as its policies leave them. Raises what the policies raise."""
+    with planner.naming(planned.target.name), solving():
+        return replace(planned, lowered=planner.policy_of(planned.target).lowered(planned.lowered))
 
 
 def lower_targets(
@@ -151,8 +163,15 @@ def _planning(
             EngineFetcher(engine, lender.session, reporter, cancel, several_targets=len(request.targets) > 1),
             known_hosts=host_keys(),
             asked=request.calls,
+            policy_of=_policies(request),
         )
         yield engine, planner, lender
+
+
+def _policies(request: BuildRequest) -> Callable[[Target], TargetPolicy]:
+    """What every target's sources are held against. Raises what is wrong with a policy file."""
+    shared = TargetPolicy(rules_of_environment(request.environ, request.cwd))
+    return lambda target: shared
 
 
 def host_keys() -> Callable[[str], str]:
@@ -197,12 +216,30 @@ def _exporters(
     request: BuildRequest, built: Mapping[str, Target], settings: Settings
 ) -> dict[str, tuple[Exporter, ...]]:
     """The exporters of every target, made before any work is done: what is wrong with an output costs no build."""
+
+    def make(target: Target) -> tuple[Exporter, ...]:
+        return exporters_of(target, request.cwd, settings.registries, request.open_stdout, request.loads)
+
+    return _of_each(request, built, make)
+
+
+def _caches(
+    request: BuildRequest, built: Mapping[str, Target], settings: Settings
+) -> dict[str, TargetCaches]:
+    """The caches of every target, made as early as the exporters."""
+
+    def make(target: Target) -> TargetCaches:
+        return caches_of(target, request.cwd, request.environ, settings.registries)
+
+    return _of_each(request, built, make)
+
+
+def _of_each(request: BuildRequest, built: Mapping[str, Target], make: Callable[[Target], T]) -> dict[str, T]:
+    """What `make` makes of every target; an error says whose it is, when there are several."""
     out = {}
     for name, target in built.items():
         try:
-            out[name] = exporters_of(
-                target, request.cwd, settings.registries, request.open_stdout, request.loads
-            )
+            out[name] = make(target)
         except BakehouseError as error:
             if len(request.targets) > 1:
                 error.target = name
@@ -210,10 +247,12 @@ def _exporters(
     return out
 
 
-def _job(planned: PlannedTarget, exporters: tuple[Exporter, ...]) -> Job:
+def _job(planned: PlannedTarget, exporters: tuple[Exporter, ...], caches: TargetCaches) -> Job:
     lowered = planned.lowered
     platforms = tuple(
         JobPlatform(item.platform, item.edge, item.config, item.epoch_s, item.base_config or b"")
         for item in lowered.platforms
     )
-    return Job(planned.target.name, platforms, exporters, lowered.multi_platform)
+    return Job(
+        planned.target.name, platforms, exporters, lowered.multi_platform, caches.sources, caches.targets
+    )

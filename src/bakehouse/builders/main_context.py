@@ -25,9 +25,11 @@ from bakehouse.builders.context import (
 from bakehouse.builders.definition_tree import HTTP_FILE, DefinitionTree
 from bakehouse.builders.display import prefixed, solving
 from bakehouse.builders.fetching import Fetcher
+from bakehouse.builders.policies import TargetPolicy
 from bakehouse.dockerfile.ignore import read_ignore_file
 from bakehouse.dockerfile.lowering import InputContext, LowerRequest, main_context_root
 from bakehouse.engine.graph import source_scheme
+from bakehouse.engine.policy.sources import apply_to_graph
 from bakehouse.errors import BakehouseError, DefinitionError, NotFoundError
 from bakehouse.giturl import is_remote_url, without_passwords
 from bakehouse.llb import state
@@ -79,12 +81,20 @@ class MainContexts:
     """Finds the main contexts of a build's targets. What it reads, it shows on the display."""
 
     def __init__(
-        self, directories: BuildDirectories, reporter: Reporter, fetcher: Fetcher | None, *, several: bool
+        self,
+        directories: BuildDirectories,
+        reporter: Reporter,
+        fetcher: Fetcher | None,
+        policy_of: Callable[[Target], TargetPolicy],
+        *,
+        several: bool,
     ) -> None:
-        """Without a `fetcher` only directories can be contexts. `several` targets have their names shown."""
+        """Without a `fetcher` only directories can be contexts. `policy_of` says what a target's sources are held
+        against. `several` targets have their names shown."""
         self._directories = directories
         self._reporter = reporter
         self._fetcher = fetcher
+        self._policy_of = policy_of
         self._several = several
 
     def of(self, target: Target, request: LowerRequest) -> MainContext:
@@ -217,7 +227,10 @@ class MainContexts:
     def _downloaded(self, target: Target, url: str) -> bytes:
         constraints = Constraints().named(f"[internal] load {url}")
         edge = _sealed(state.http(url, filename=_DEFAULT_NAME, constraints=constraints))
-        data = self._fetch(target, edge, [_DEFAULT_NAME], _MAX_DOWNLOAD_BYTES + 1)[_DEFAULT_NAME]
+        # The client's own doing, before there is a build that policies are about.
+        data = self._fetch(target, edge, [_DEFAULT_NAME], _MAX_DOWNLOAD_BYTES + 1, policed=False)[
+            _DEFAULT_NAME
+        ]
         if len(data) > _MAX_DOWNLOAD_BYTES:
             raise DefinitionError(
                 f"Dockerfile {without_passwords(url)} bigger than allowed max size (2.097MB)",
@@ -231,9 +244,14 @@ class MainContexts:
             return Path(os.path.abspath(self._directories.cwd / name.removeprefix("cwd://")))
         return Path(name)
 
-    def _fetch(self, target: Target, edge: Edge, paths: list[str], limit: int) -> dict[str, bytes]:
+    def _fetch(
+        self, target: Target, edge: Edge, paths: list[str], limit: int, *, policed: bool = True
+    ) -> dict[str, bytes]:
         assert self._fetcher is not None, "remote contexts need a fetcher"
         with solving():
+            policy = self._policy_of(target).policy
+            if policed and policy is not None:
+                edge = apply_to_graph(policy, edge)
             return self._fetcher.read(target, edge, paths, limit)
 
     # -- the display ----------------------------------------------------------------------------------------------
@@ -242,6 +260,9 @@ class MainContexts:
         self, target: Target, name: str, read: Callable[[], DockerfileText]
     ) -> tuple[DockerfileText, str]:
         """Reads the Dockerfile `name` of this machine, as a vertex of the display; its digest too."""
+        paths = [name, f"{name}.dockerignore", *([_DEFAULT_NAME.lower()] if name == _DEFAULT_NAME else [])]
+        with solving(), _prefixed_errors("failed to read dockerfile: "):
+            self._policy_of(target).check_client_files(_LOCAL_DOCKERFILE, paths)
         loading = self._vertex(target, f"[internal] load build definition from {name}")
         loading.start()
         try:

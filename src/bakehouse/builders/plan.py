@@ -16,6 +16,7 @@ from bakehouse.builders.fetching import Fetcher, SourceTimes
 from bakehouse.builders.frontend_options import frontend_request
 from bakehouse.builders.main_context import BuildDirectories, MainContext, MainContexts
 from bakehouse.builders.named_contexts import LinkedTarget, NamedContexts, links_of
+from bakehouse.builders.policies import TargetPolicy
 from bakehouse.builders.syntax import require_known_syntax
 from bakehouse.dockerfile.lint import LintWarning
 from bakehouse.dockerfile.lowering import Lowered, LowerRequest, MetaResolver, lower
@@ -64,20 +65,23 @@ class Planner:
         fetcher: Fetcher | None = None,
         known_hosts: Callable[[str], str] | None = None,
         asked: Collection[str] = (),
+        policy_of: Callable[[Target], TargetPolicy] = lambda target: TargetPolicy(),
     ) -> None:
         """`oci_layouts` is told of every OCI layout met, before the resolver is asked for its images; `fetcher` reads
         what of remote contexts must be known to lower; `known_hosts(host)` gives the keys of an SSH server. Of the
-        targets `asked` about no warnings are shown: they belong to the answers."""
+        targets `asked` about no warnings are shown: they belong to the answers. `policy_of` says what a target's
+        sources are held against; graphs come out as they were before that, since others may build on them."""
         self._targets = targets
         self._oci_layouts = {} if oci_layouts is None else oci_layouts
         self._directories = directories
-        self.resolver = resolver
+        self._resolver = resolver
+        self.policy_of = policy_of
         self._reporter = reporter
         self._build_platforms = tuple(build_platforms)
         self._check_cancelled = check_cancelled
         self._known_hosts = known_hosts
         self._fetcher = fetcher
-        self._contexts = MainContexts(directories, reporter, fetcher, several=len(targets) > 1)
+        self._contexts = MainContexts(directories, reporter, fetcher, policy_of, several=len(targets) > 1)
         self._planned: dict[str, PlannedTarget] = {}
         self._prepared: dict[str, PreparedTarget] = {}
         self._asked = asked
@@ -98,6 +102,10 @@ class Planner:
         self._plan_links(target)
         with self.naming(name):
             return self._prepare(target)
+
+    def resolver(self, target: Target) -> MetaResolver:
+        """Looks up images for `target`, as its policies have it."""
+        return self.policy_of(target).resolver(self._resolver)
 
     @contextmanager
     def naming(self, name: str) -> Iterator[None]:
@@ -162,7 +170,9 @@ class Planner:
         request = replace(
             named.applied_to(request),
             known_hosts=self._known_hosts,
-            source_times=None if self._fetcher is None else SourceTimes(self._fetcher, target),
+            source_times=self.policy_of(target).source_times(
+                None if self._fetcher is None else SourceTimes(self._fetcher, target)
+            ),
         )
         main = self._contexts.of(target, request)
         require_known_syntax(main.text, target.args or {})
@@ -172,7 +182,7 @@ class Planner:
         prepared = self._prepare(target)
         named, main = prepared.named, prepared.main
         with solving():
-            lowered = lower(main.request, self.resolver)
+            lowered = lower(main.request, self.resolver(target))
         self.show_ignore_file(prepared)
         if target.name not in self._asked:
             self.warn(prepared, lowered.warnings)

@@ -20,10 +20,6 @@ def refuse_unbuilt(target: Target, *, asked: bool = False) -> None:
         refuse("policy", "source policies are not there")
     if asked:
         return
-    if target.cache_from:
-        refuse("cache-from", "the local store is the only cache so far", "cache-from=")
-    if target.cache_to:
-        refuse("cache-to", "the local store is the only cache so far", "cache-to=")
     for entry in target.attest or ():
         if not entry.disabled:
             refuse(

@@ -174,7 +174,6 @@ def _build(
         enter_user_namespace,
         loading,
         metadata_of,
-        refuse_unbuilt_environment,
         settings,
         stdout_stream,
         write_metadata,
@@ -182,7 +181,6 @@ def _build(
     from bakehouse.giturl import is_remote_url
 
     parsed = line.parsed
-    refuse_unbuilt_environment()
     targets = built_targets(resolved, fetched.files if fetched else None, os.environ)
     flag, calls = parse_call(parsed.text("call")), calls_of(targets)
     require_privileges(

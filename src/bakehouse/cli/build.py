@@ -89,14 +89,12 @@ def _build(
         enter_user_namespace,
         loading,
         metadata_of,
-        refuse_unbuilt_environment,
         settings,
         stdout_stream,
         write_metadata,
     )
     from bakehouse.giturl import is_remote_url
 
-    refuse_unbuilt_environment()
     cwd = Path.cwd()
     check_targets([target], Surroundings(str(cwd), os.environ, sys.stdout.isatty()))
     require_privileges([target], parsed.texts("allow"), check_files=False)
@@ -129,7 +127,7 @@ def _build(
 
 def target_of(parsed: Parsed) -> tuple[Target, str]:
     """The flags as a resolved target, and what standard input is: the `dockerfile`, the `context`, or nothing."""
-    from bakehouse.bake import Target, parse_outputs, parse_secrets, parse_sshs
+    from bakehouse.bake import Target, parse_caches, parse_outputs, parse_secrets, parse_sshs
 
     target = Target("default")
     context = parsed.arguments[0]
@@ -165,7 +163,9 @@ def target_of(parsed: Parsed) -> tuple[Target, str]:
     target.shm_size = parsed.text("shm-size") or None
     target.ulimits = parsed.texts("ulimit")
     target.resources = _resources(parsed)
-    target.cache_from, target.cache_to, target.attest, target.policy = [], [], [], []
+    target.cache_from = parse_caches(parsed.texts("cache-from"))
+    target.cache_to = parse_caches(parsed.texts("cache-to"))
+    target.attest, target.policy = [], []
     target.entitlements = ["network.host"] if target.network == "host" else []
     _shorthands(parsed, target)
     if os.environ.get("SOURCE_DATE_EPOCH"):

@@ -110,10 +110,9 @@ def _lower(parsed: Parsed, mode: str, debug: bool) -> Lowered:
     """The Dockerfile compiled for one platform. Base images are looked up, nothing is built."""
     from bakehouse.builders.embedded import BuildRequest, lower_targets
     from bakehouse.cli.build import standard_input, target_of
-    from bakehouse.cli.session import building, enter_user_namespace, refuse_unbuilt_environment, settings
+    from bakehouse.cli.session import building, enter_user_namespace, settings
     from bakehouse.giturl import is_remote_url
 
-    refuse_unbuilt_environment()
     target, stdin_role = target_of(parsed)
     request = BuildRequest(
         {target.name: target},

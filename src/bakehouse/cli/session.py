@@ -16,7 +16,7 @@ from typing import Any, BinaryIO
 from bakehouse.bake import Target
 from bakehouse.builders.loading import Loads
 from bakehouse.builders.settings import Settings, read_settings
-from bakehouse.errors import BakehouseError, CancelledError, DefinitionError, NotBuiltYetError
+from bakehouse.errors import BakehouseError, CancelledError, DefinitionError
 from bakehouse.go.jsontext import indented_json
 from bakehouse.go.text import os_error_text
 from bakehouse.progress.events import Event, Reporter, WarningEvent
@@ -276,12 +276,3 @@ def loading(targets: Mapping[str, Target]) -> Iterator[Loads]:
         yield loads
     finally:
         loads.close()
-
-
-def refuse_unbuilt_environment() -> None:
-    """Raises `NotBuiltYetError` for variables that would change a build, if their room were there."""
-    if os.environ.get("EXPERIMENTAL_BUILDKIT_SOURCE_POLICY"):
-        raise NotBuiltYetError(
-            "EXPERIMENTAL_BUILDKIT_SOURCE_POLICY is not supported yet: source policies are not there",
-            hint="unset it for this run",
-        )

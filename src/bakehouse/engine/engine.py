@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from bakehouse.engine.answers import Answers, question
 from bakehouse.engine.exporters.model import Exporter, ExportPlatform, ExportResult
-from bakehouse.engine.graph import Graph
+from bakehouse.engine.graph import Graph, post_order
 from bakehouse.engine.layer_tree import LayerTree
 from bakehouse.engine.operations import OperationFactory
 from bakehouse.engine.records import TreeRecords
@@ -36,6 +36,9 @@ from bakehouse.store import Store
 from bakehouse.values import dataclass, field
 
 if TYPE_CHECKING:
+    from bakehouse.engine.caches.gathering import SolvedKeys
+    from bakehouse.engine.caches.model import CacheSource, CacheTarget
+    from bakehouse.engine.caches.solve import SolveCaches
     from bakehouse.engine.sources.image import ImageResolver
     from bakehouse.registry import RegistryClient
     from bakehouse.runtime import OciRuntime
@@ -66,6 +69,8 @@ class Job:
     platforms: tuple[JobPlatform, ...]
     exporters: tuple[Exporter, ...] = ()
     multi_platform: bool = False
+    cache_from: tuple[CacheSource, ...] = ()
+    cache_to: tuple[CacheTarget, ...] = ()
 
 
 @dataclass(slots=True)
@@ -91,6 +96,7 @@ class _Run:
     graph: Graph
     loop: TaskLoop
     solver: Solver[Tree]
+    caches: SolveCaches | None = None
 
     def results(self, roots: Callable[[], list[Task]]) -> list[Any]:
         """Announces every vertex, then drives what `roots()` starts to its end."""
@@ -212,10 +218,14 @@ class Engine:
                 if platform.edge is not None:
                     edges.append(platform.edge)
                     wanted.append(files)
-        run = self._run(edges, wanted, session, reporter, cancel, options)
-        results = run.results(
-            lambda: [run.loop.spawn(self._job(job, run, cancel, len(jobs) > 1)) for job in jobs]
-        )
+        with_caches = any(job.cache_from or job.cache_to for job in jobs)
+        run = self._run(edges, wanted, session, reporter, cancel, options, with_caches=with_caches)
+
+        def roots() -> list[Task]:
+            imports = self._imports(jobs, run)
+            return [run.loop.spawn(self._job(job, run, cancel, len(jobs) > 1, imports)) for job in jobs]
+
+        results = run.results(roots)
         return {job.name: result for job, result in zip(jobs, results, strict=True)}
 
     def read_files(
@@ -275,6 +285,8 @@ class Engine:
         reporter: Reporter,
         cancel: Cancellation,
         options: SolveOptions | None,
+        *,
+        with_caches: bool = False,
     ) -> _Run:
         reporter = self._shown.reporter(reporter)
         context = self.context(session, reporter)
@@ -285,10 +297,23 @@ class Engine:
         )
         graph = Graph(edges, wanted, factory.operation)
         loop = TaskLoop(self._pool, cancel, self._max_parallelism)
-        solver: Solver[Tree] = Solver(
-            loop, self.store.cachekeys, TreeRecords(context), reporter, cancel, self.store.locks
-        )
-        return _Run(context, factory, graph, loop, solver)
+        caches = _solve_caches(context, cancel) if with_caches else None
+        keys = caches.keys if caches else self.store.cachekeys
+        records = caches or TreeRecords(context)
+        solver: Solver[Tree] = Solver(loop, keys, records, reporter, cancel, self.store.locks)
+        return _Run(context, factory, graph, loop, solver, caches)
+
+    def _imports(self, jobs: Sequence[Job], run: _Run) -> list[Task]:
+        """The imports of all jobs, each cache once. Nothing is looked up before they are done, so that what is found
+        does not hang on chance."""
+        sources = {source.name: source for job in jobs for source in job.cache_from}
+        caches = run.caches
+
+        def load(source: CacheSource) -> Routine:
+            assert caches is not None
+            return (yield Call(lambda: caches.load_cache(source)))
+
+        return [run.loop.spawn(load(source)) for source in sources.values()]
 
     def _job(
         self,
@@ -296,8 +321,10 @@ class Engine:
         run: _Run,
         cancel: Cancellation,
         several: bool,
+        imports: Sequence[Task],
     ) -> Routine:
         try:
+            yield list(imports)
             waits: list[Task] = [
                 run.solver.result(run.graph.node(item.edge), item.edge.index)
                 for item in job.platforms
@@ -322,16 +349,53 @@ class Engine:
             answer = JobResult()
             for responses in (yield exports):
                 answer.responses |= responses
+            for responses in (yield [run.loop.spawn(item) for item in self._cache_exports(job, run)]):
+                answer.responses |= responses
             return answer
         except BakehouseError as error:
             if several and error.target is None:
                 error.target = job.name
             raise
 
+    def _cache_exports(self, job: Job, run: _Run) -> list[Routine]:
+        """The caches of a job, written once its images are: their layer blobs are there then."""
+        caches = run.caches
+        if caches is None or not job.cache_to:
+            return []
+        solved = _solved_keys(job, run)
+
+        def export(target: CacheTarget) -> Routine:
+            return (yield Call(lambda: caches.export_cache(target, solved)))
+
+        return [export(target) for target in job.cache_to]
+
     def _export(
         self, exporter: Exporter, result: ExportResult, context: EngineContext, cancel: Cancellation
     ) -> Routine:
         return (yield Call(lambda: exporter.export(result, context, cancel)))
+
+
+def _solve_caches(context: EngineContext, cancel: Cancellation) -> SolveCaches:
+    from bakehouse.engine.caches.solve import SolveCaches
+
+    return SolveCaches(context, cancel)
+
+
+def _solved_keys(job: Job, run: _Run) -> SolvedKeys:
+    """The keys of a job's results and of everything below them."""
+    from bakehouse.engine.caches.gathering import SolvedKeys
+
+    edges = [item.edge for item in job.platforms if item.edge is not None]
+    below: dict[str, int] = {}
+    outputs = {(edge.vertex.digest, edge.index) for edge in edges}
+    for vertex in reversed(post_order(edges)):
+        outputs |= {(source.vertex.digest, source.index) for source in vertex.inputs}
+    for digest, index in outputs:
+        node = run.graph.nodes[digest]
+        for key in run.solver.keys_of(node, index):
+            below[key] = len(node.inputs)
+    tops = [run.solver.keys_of(run.graph.node(edge), edge.index)[:1] for edge in edges]
+    return SolvedKeys(tuple(dict.fromkeys(key for top in tops for key in top)), below)
 
 
 def _private_mounts() -> None:

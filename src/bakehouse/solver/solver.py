@@ -10,8 +10,9 @@ Per vertex output, on demand only:
 
 1. `fast`: keys found without completing any input. A consumer that is found by them ends the search: nothing below
    it is touched.
-2. `keys`: inputs are resolved in turn; those with a content function are completed and their content key is looked
-   up. Still no id: the vertex runs, and its result is saved under a new id linked from all keys known of its inputs.
+2. `keys`: inputs are resolved in turn, and what their keys lead to is looked up. Only when that is nothing, inputs with
+   a content function are completed and their content key is looked up. Still no id: the vertex runs, and its result is
+   saved under a new id linked from all keys known of its inputs.
 3. `result`: the newest record of the keys is loaded; when there is none, or its files have vanished, the vertex runs.
 
 What runs, and how two equal steps become one, is `execution`; the look-ups and links are `lookup`.
@@ -184,6 +185,11 @@ class Solver(Generic[R]):
             state.results[output] = self._loop.spawn(self._result(state, output))
         return state.results[output]
 
+    def keys_of(self, node: Node[R], output: int = 0) -> list[str]:
+        """The keys that an output turned out to have, the one with the newest result first; none when nobody asked."""
+        state = self._states.get(node.digest)
+        return [] if state is None else list(state.found.get(output, ()))
+
     def finish(self, cancelled: bool) -> None:
         """Settles the display: vertices that never ran because a consumer was cached show as cached, and, when the
         solve was cancelled, started ones as canceled."""
@@ -286,14 +292,34 @@ class Solver(Generic[R]):
             if output in state.recorded or not node.inputs:
                 return fast
             cache_map: CacheMap = yield from self._mapped(state)
-            own, content = yield from self._known_keys(state, cache_map)
-            matched = self._index.match(cache_map, _usable(node, own), content, output)
+            own = yield [self._keys(self._state(source), index) for source, index in node.inputs]
+            matched, content = yield from self._matched(state, cache_map, own, output)
             keys = self._note(state, output, list(dict.fromkeys([*fast, *matched])))
             if keys:
                 yield from self._linked(cache_map, own, content, output, keys[0])
                 return keys
         yield [self._run(state)]
         return state.found.get(output, [])
+
+    def _matched(self, state: _State[R], cache_map: CacheMap, own: list[list[str]], output: int) -> Routine:
+        """(ids found, the content keys that it took). Content comes last, for an input must be completed to have it,
+        which may mean running what is known by its key alone: first that of inputs whose own keys lead nowhere, then
+        that of the others."""
+        usable = _usable(state.node, own)
+        content: list[list[str]] = [[] for _ in own]
+        astray = self._index.leads_nowhere(cache_map, usable, output)
+        if any(cache_map.inputs[number].content is None for number in astray):
+            return [], content
+        others = [number for number in range(len(own)) if number not in astray]
+        for numbers in ([], astray, others):
+            wanted = [number for number in numbers if cache_map.inputs[number].content is not None]
+            found = yield [self._content(state, number, cache_map) for number in wanted]
+            for number, key in zip(wanted, found, strict=True):
+                content[number] = [key]
+            matched = self._index.match(cache_map, usable, content, output)
+            if matched:
+                return matched, content
+        return [], content
 
     def _linked(
         self, cache_map: CacheMap, own: list[list[str]], content: list[list[str]], output: int, target: str
@@ -361,6 +387,9 @@ class Solver(Generic[R]):
         cache_map: CacheMap = yield from self._mapped(state)
         trees = yield [self.result(source, index) for source, index in node.inputs]
         own, content = yield from self._known_keys(state, cache_map)
+        for number, (source, index) in enumerate(node.inputs):
+            # An input that had to be completed may have been found under another key than it was known by.
+            own[number] = list(dict.fromkeys([*own[number], *self._state(source).found.get(index, ())]))
         ready: _Ready[R] = _Ready(cache_map, trees, own, content, self._index.step(cache_map, own, content))
         outcome = (yield from self._follow(state, ready)) or (yield from self._lead(state, ready))
         state.found |= outcome.keys

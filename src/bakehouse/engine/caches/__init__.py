@@ -1,1 +1,1 @@
-"""Build caches outside of the local store: written after a build, asked before a step runs (engine.md §19)."""
+"""Build caches outside the local store: their format, where they are kept, and how a solve reads and writes them."""

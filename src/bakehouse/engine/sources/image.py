@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from bakehouse.engine.layer_fetching import LayerFetcher
 from bakehouse.engine.sources.image_content import (
     ImageContent,
     LayoutContent,
@@ -30,12 +31,9 @@ from bakehouse.oci.reference import Reference
 from bakehouse.oci.timestamps import parse_time_ns
 
 if TYPE_CHECKING:
-    from concurrent.futures import Future
-
     from bakehouse.engine.layer_tree import LayerTree
     from bakehouse.engine.tree import EngineContext, Tree
     from bakehouse.llb.ops import LlbPlatform, SourceOp, Vertex
-    from bakehouse.progress.events import VertexReporter
     from bakehouse.registry import RegistryClient
     from bakehouse.solver.model import CacheMap, RunContext
 
@@ -43,7 +41,6 @@ IMAGE_SCHEME = "docker-image://"
 MODES = ("default", "pull", "local")
 #: Where a layer blob was seen, for cross-repository mounts when pushing: digest → registry/repository.
 SOURCES_SPACE = "distribution.source.v1"
-_PARALLEL_FETCHES = 4
 
 
 class _Answer:
@@ -231,48 +228,6 @@ def _platform(platform: Platform | LlbPlatform | None) -> Platform:
     )
 
 
-class _LayerFetcher:
-    """Brings the layers of one image into the store. The first layer that is needed starts all of them, a few at a
-    time: a merged tree needs them all."""
-
-    def __init__(self, image: ResolvedImage, layers: Sequence[Descriptor], context: RunContext) -> None:
-        self._image = image
-        self._layers = layers
-        self._reporter: VertexReporter = context.reporter
-        self._cancel = context.cancel
-        self._lock = threading.Lock()
-        self._running: dict[Digest, Future[None]] = {}
-
-    def fetch(self, descriptor: Descriptor) -> None:
-        """Returns when the blob is in the store; raises what its download raised."""
-        with self._lock:
-            pending = self._running.get(descriptor.digest)
-            if pending is None or (pending.done() and pending.exception() is not None):
-                self._start()
-                pending = self._running[descriptor.digest]
-        pending.result()
-
-    def _start(self) -> None:
-        from concurrent.futures import ThreadPoolExecutor
-
-        pool = ThreadPoolExecutor(_PARALLEL_FETCHES, thread_name_prefix="fetch")
-        for layer in self._layers:
-            previous = self._running.get(layer.digest)
-            if previous is None or (previous.done() and previous.exception() is not None):
-                self._running[layer.digest] = pool.submit(self._download, layer)
-        pool.shutdown(wait=False)
-
-    def _download(self, layer: Descriptor) -> None:
-        self._cancel.check()
-        with self._reporter.status(str(layer.digest), layer.size) as status:
-
-            def on_bytes(count: int) -> None:
-                self._cancel.check()
-                status.advance(count)
-
-            self._image.content.fetch(layer, on_bytes)
-
-
 class ImageSource:
     """The source ops `docker-image://REF` and `oci-layout://STORE@DIGEST` for the solver.
 
@@ -373,7 +328,7 @@ def adopt_image(
     from bakehouse.snapshots import LayerChain
 
     layers = image.layers[:limit]
-    fetcher = _LayerFetcher(image, layers, run)
+    fetcher = LayerFetcher(image.content.fetch, layers, run.reporter, run.cancel)
     created = layer_times(image, len(layers))
     ids = []
     for layer, diff_id, time in zip(layers, image.config.diff_ids, created, strict=False):

@@ -1,0 +1,43 @@
+"""Finds the backend of a cache type. Modules are imported when their type is asked for."""
+
+from __future__ import annotations
+
+from bakehouse.engine.caches.model import (
+    SERVICES,
+    SOURCE_TYPES,
+    TARGET_TYPES,
+    CacheSource,
+    CacheSpec,
+    CacheTarget,
+)
+from bakehouse.errors import DefinitionError, NotBuiltYetError
+
+
+def make_source(spec: CacheSpec) -> CacheSource:
+    """The entry of `cache-from`, its attributes checked.
+
+    Raises `DefinitionError` for bad attributes or an unknown type (code `unknown-cache-type`)."""
+    if spec.type == "local":
+        from bakehouse.engine.caches.local import LocalSource
+
+        return LocalSource(spec)
+    raise _unknown(spec, "importer", SOURCE_TYPES)
+
+
+def make_target(spec: CacheSpec) -> CacheTarget:
+    """The entry of `cache-to`, its attributes checked; not for `inline`, which is a part of images. Raises as above."""
+    if spec.type == "local":
+        from bakehouse.engine.caches.local import LocalTarget
+
+        return LocalTarget(spec)
+    raise _unknown(spec, "exporter", TARGET_TYPES)
+
+
+def _unknown(spec: CacheSpec, role: str, known: tuple[str, ...]) -> DefinitionError:
+    if spec.type in (*SERVICES, *known):
+        return NotBuiltYetError(f"cache type {spec.type} is not supported yet")  # type: ignore[return-value]
+    return DefinitionError(
+        f'unknown cache {role}: "{spec.type}"',
+        code="unknown-cache-type",
+        hint=f"Use one of {', '.join(known)}.",
+    )

@@ -1,0 +1,520 @@
+"""A build under a source policy ends as it does with buildx and BuildKit: with the same files, or the same words.
+
+Every situation is one build with both tools, four at a time.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import re
+import tarfile
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support import bases
+from tests.support.command import Bakehouse
+from tests.support.remotes import SampleRepository, Web, running_web, sample_repository
+from tests.support.services import BuildKit, Registry
+
+pytestmark = [pytest.mark.peer, pytest.mark.privileged]
+
+BUSYBOX = "docker-image://docker.io/library/busybox:latest"
+ALPINE = "docker-image://docker.io/library/alpine:latest"
+REPOSITORY = "http://{web}/git/app.git"
+FROM_BUSYBOX = "FROM busybox\n"
+ADD_FILE = "FROM scratch\nADD http://{web}/one /\n"
+ADD_GIT = f"FROM scratch\nADD {REPOSITORY}#mytag /\n"
+COPY_ALL = "FROM scratch\nCOPY . /\n"
+
+
+@dataclass(frozen=True)
+class Situation:
+    """A build: `fields` are those of a Bake target, `policy` what stands in a file of rules. Where
+    both tools refuse, but ours in `own_words`, these are not compared. `{web}` is the server."""
+
+    id: str
+    policy: Any
+    dockerfile: str | None = FROM_BUSYBOX
+    fields: dict[str, Any] = field(default_factory=dict)
+    own_words: bool = False
+
+
+def rule(action: str | int | None, identifier: Any, to: Any = None, **selector: Any) -> dict[str, Any]:
+    out: dict[str, Any] = {"selector": {"identifier": identifier, **selector}}
+    if action is not None:
+        out["action"] = action
+    if isinstance(to, str):
+        out["updates"] = {"identifier": to}
+    elif to is not None:
+        out["updates"] = to
+    return out
+
+
+def deny(identifier: str, **selector: Any) -> dict[str, Any]:
+    return rule("DENY", identifier, **selector)
+
+
+def allow(identifier: str, **selector: Any) -> dict[str, Any]:
+    return rule("ALLOW", identifier, **selector)
+
+
+def convert(identifier: str, to: Any, **selector: Any) -> dict[str, Any]:
+    return rule("CONVERT", identifier, to, **selector)
+
+
+def having(key: str, value: str, condition: str | int = "EQUAL") -> dict[str, Any]:
+    return {"key": key, "value": value, "condition": condition}
+
+
+def rules(*given: dict[str, Any]) -> dict[str, Any]:
+    return {"version": 1, "rules": list(given)}
+
+
+def situation(
+    id: str, *given: dict[str, Any], dockerfile: str | None = FROM_BUSYBOX, **fields: Any
+) -> Situation:
+    return Situation(id, rules(*given), dockerfile, fields)
+
+
+EVERYTHING = deny("*")
+SITUATIONS = [
+    # Which rule counts.
+    situation("no-rules"),
+    situation("deny-exactly", deny(BUSYBOX, match_type="EXACT")),
+    situation("deny-equal-text", deny(BUSYBOX)),
+    situation("deny-another", deny(ALPINE)),
+    situation("deny-wildcard", deny("docker-image://*")),
+    situation("deny-wildcard-inside", deny("docker-image://*/library/busybox:*")),
+    situation(
+        "deny-wildcard-is-anchored", deny("docker.io/library/*"), deny("docker-image://docker.io/library/")
+    ),
+    situation("deny-exact-is-no-wildcard", deny("docker-image://*", match_type="EXACT")),
+    situation("deny-regex", deny("busy.ox", match_type="REGEX")),
+    situation("deny-regex-anchored", deny("^busybox", match_type="REGEX")),
+    situation("deny-then-allow", EVERYTHING, allow(BUSYBOX), allow("local://*")),
+    situation("allow-then-deny", allow(BUSYBOX), deny(BUSYBOX)),
+    situation("allow-deny-allow", allow(BUSYBOX), deny(BUSYBOX), allow("*")),
+    situation("action-left-out", deny(BUSYBOX), rule(None, BUSYBOX)),
+    situation("action-by-number", rule(1, BUSYBOX)),
+    situation("match-type-by-number", deny("busyb.x", match_type=2)),
+    situation("match-type-null", deny("docker-image://*", match_type=None)),
+    Situation("names-in-any-case", {"RULES": [{"Action": "DENY", "SELECTOR": {"Identifier": BUSYBOX}}]}),
+    Situation("unknown-members", {"comment": {}, "rules": [{"why": 1, **deny(BUSYBOX)}]}),
+    Situation("null-rules", {"rules": None}),
+    Situation("null", None),
+    Situation("empty-file", ""),
+    Situation("in-protobuf", b"\x12\x35\x08\x01\x12\x31\x0a\x2f" + BUSYBOX.encode()),
+    # Constraints on attributes.
+    situation(
+        "constraint-holds", deny("http*", constraints=[having("http.filename", "one")]), dockerfile=ADD_FILE
+    ),
+    situation(
+        "constraint-fails", deny("http*", constraints=[having("http.filename", "two")]), dockerfile=ADD_FILE
+    ),
+    situation(
+        "constraint-not-equal",
+        deny("http*", constraints=[having("http.filename", "two", "NOTEQUAL")]),
+        dockerfile=ADD_FILE,
+    ),
+    situation(
+        "constraint-matches",
+        deny("http*", constraints=[having("http.filename", "^o.e$", "MATCHES")]),
+        dockerfile=ADD_FILE,
+    ),
+    situation(
+        "constraints-all", deny("http*", constraints=[having("a", ""), having("b", "c")]), dockerfile=ADD_FILE
+    ),
+    situation(
+        "constraint-of-a-missing-attribute", deny("http*", constraints=[having("a", "")]), dockerfile=ADD_FILE
+    ),
+    situation("constraint-by-number", deny("http*", constraints=[having("a", "", 1)]), dockerfile=ADD_FILE),
+    situation("constraint-null", deny(BUSYBOX, constraints=[None])),
+    situation("constraint-no-regex", deny(BUSYBOX, constraints=[having("a", "(", "MATCHES")])),
+    # What is used instead.
+    situation("convert-image", convert(BUSYBOX, ALPINE)),
+    situation(
+        "convert-wildcard",
+        convert("docker-image://docker.io/library/busybox:*", "docker-image://docker.io/library/alpine:${1}"),
+    ),
+    situation(
+        "convert-wildcard-group",
+        convert("docker-image://*/busy*:latest", "docker-image://$1/alpine:latest", match_type="WILDCARD"),
+    ),
+    situation(
+        "convert-regex",
+        convert(r"^(docker-image://.*)/busybox(:latest).*$", "$1/alpine$2", match_type="REGEX"),
+    ),
+    situation("convert-regex-name", convert(r"/(?P<n>busy)box", "/alpine", match_type="REGEX")),
+    situation("convert-regex-in-the-middle", convert("busybox", "alpine", match_type="REGEX")),
+    situation(
+        "convert-exact-keeps-dollars",
+        convert(BUSYBOX, "docker-image://docker.io/library/$1", match_type="EXACT"),
+    ),
+    situation("convert-pin", convert(BUSYBOX, "docker-image://docker.io/library/alpine:latest@{alpine}")),
+    situation(
+        "convert-wrong-pin",
+        convert(BUSYBOX, "docker-image://{registry}/library/alpine:latest@sha256:" + "0" * 64),
+    ),
+    situation(
+        "convert-chain",
+        convert(BUSYBOX, "docker-image://docker.io/library/nowhere:v1"),
+        convert("docker-image://*/nowhere:*", ALPINE),
+    ),
+    situation(
+        "convert-then-deny", convert(BUSYBOX, ALPINE), deny("docker-image://docker.io/library/alpine*")
+    ),
+    situation("deny-then-convert", deny(BUSYBOX), convert(BUSYBOX, ALPINE)),
+    situation("convert-allow-deny", deny("*busybox*"), convert(BUSYBOX, ALPINE), deny(ALPINE), allow(ALPINE)),
+    situation("convert-to-itself", convert(BUSYBOX, BUSYBOX), deny(ALPINE)),
+    situation("convert-in-circles", convert(BUSYBOX, ALPINE), convert(ALPINE, BUSYBOX)),
+    situation("convert-growing", convert("docker-image://*", "docker-image://a/${1}")),
+    situation("convert-without-updates", rule("CONVERT", BUSYBOX)),
+    situation("convert-with-empty-updates", convert(BUSYBOX, {})),
+    situation("convert-no-regex", convert("(", ALPINE, match_type="REGEX")),
+    situation("convert-two-stars", convert("docker-image://**", ALPINE)),
+    situation(
+        "convert-two-stars-equal", convert("docker-image://docker.io/library/bus**", ALPINE), deny(ALPINE)
+    ),
+    situation("convert-without-a-tag", convert(BUSYBOX, "docker-image://docker.io/library/alpine")),
+    situation("convert-unknown-image", convert(BUSYBOX, "docker-image://{registry}/nowhere:v1")),
+    Situation("convert-no-reference", rules(convert(BUSYBOX, "docker-image://UPPER:x")), own_words=True),
+    Situation(
+        "convert-no-image", rules(convert(BUSYBOX, "docker-image://docker.io/library/a b:x")), own_words=True
+    ),
+    situation("convert-image-to-file", convert(BUSYBOX, "http://{web}/one")),
+    situation("convert-unused-rule", rule("CONVERT", ALPINE)),
+    situation("unknown-scheme", convert("http://{web}/one", "ftp://{web}/one"), dockerfile=ADD_FILE),
+    # Files and repositories.
+    situation("convert-file", convert("http://{web}/one", "http://{web}/two"), dockerfile=ADD_FILE),
+    situation(
+        "file-checksum",
+        convert("http://{web}/one", {"attrs": {"http.checksum": "{one}"}}),
+        dockerfile=ADD_FILE,
+    ),
+    situation(
+        "file-wrong-checksum",
+        convert("http://{web}/one", {"attrs": {"http.checksum": f"sha256:{'0' * 64}"}}),
+        dockerfile=ADD_FILE,
+    ),
+    situation(
+        "file-name",
+        convert("http://{web}/*", {"identifier": "http://{web}/${1}", "attrs": {"http.filename": "f"}}),
+        dockerfile="FROM scratch\nADD http://{web}/one /x\n",
+    ),
+    situation("deny-file", deny("http://{web}/*"), dockerfile=ADD_FILE),
+    situation("deny-git", deny("git://{web}/git/app.git#mytag"), dockerfile=ADD_GIT),
+    situation("deny-git-by-scheme", deny("git://http*"), dockerfile=ADD_GIT),
+    situation(
+        "deny-git-by-url",
+        deny("git://*", constraints=[having("git.fullurl", REPOSITORY)]),
+        dockerfile=ADD_GIT,
+    ),
+    situation(
+        "convert-git-ref",
+        convert("git://{web}/git/app.git#mytag", "git://{web}/git/app.git#mybranch"),
+        dockerfile=ADD_GIT,
+    ),
+    situation(
+        "convert-git-other",
+        convert("git://{web}/git/app.git#mytag", "git://{web}/git/module.git"),
+        dockerfile=ADD_GIT,
+    ),
+    situation(
+        "convert-git-other-and-url",
+        convert(
+            "git://{web}/git/app.git#mytag",
+            {
+                "identifier": "git://{web}/git/module.git",
+                "attrs": {"git.fullurl": "http://{web}/git/module.git"},
+            },
+        ),
+        dockerfile=ADD_GIT,
+    ),
+    situation(
+        "git-checksum",
+        convert("git://*", {"identifier": "git://$1", "attrs": {"git.checksum": "{commit}"}}),
+        dockerfile=ADD_GIT,
+    ),
+    situation(
+        "git-wrong-checksum",
+        convert("git://*", {"identifier": "git://$1", "attrs": {"git.checksum": "0" * 40}}),
+        dockerfile=ADD_GIT,
+    ),
+    # What the frontend and the client read.
+    situation("deny-dockerfile", deny("local://dockerfile"), dockerfile=COPY_ALL),
+    situation("deny-context", deny("local://context"), dockerfile=COPY_ALL),
+    situation("deny-context-unused", deny("local://context")),
+    situation(
+        "deny-named-directory",
+        deny("local://src"),
+        dockerfile="FROM scratch\nCOPY --from=src . /\n",
+        contexts={"src": "dir"},
+    ),
+    situation("deny-everything", EVERYTHING),
+    situation("deny-all-but-images", EVERYTHING, allow("docker-image://*")),
+    situation("deny-remote-context", deny("git://*"), dockerfile=None, context=REPOSITORY + "#mytag"),
+    situation(
+        "convert-remote-context",
+        convert("git://*#mytag", "git://$1#main"),
+        dockerfile=None,
+        context=REPOSITORY + "#mytag",
+    ),
+    situation("deny-archive", deny("http://*"), dockerfile=None, context="http://{web}/context.tar"),
+    situation(
+        "convert-archive",
+        convert("http://{web}/context.tar", "http://{web}/other.tar"),
+        dockerfile=None,
+        context="http://{web}/context.tar",
+    ),
+    situation(
+        "deny-named-image",
+        deny("*busybox*"),
+        dockerfile="FROM scratch\nCOPY --from=src /etc/passwd /\n",
+        contexts={"src": "docker-image://busybox"},
+    ),
+    situation(
+        "convert-named-image",
+        convert(BUSYBOX, ALPINE),
+        dockerfile="FROM scratch\nCOPY --from=src /etc /\n",
+        contexts={"src": "docker-image://busybox"},
+    ),
+    situation(
+        "deny-layout",
+        deny("oci-layout://*"),
+        dockerfile="FROM scratch\nCOPY --from=src /etc/passwd /\n",
+        contexts={"src": "oci-layout://layout:latest"},
+    ),
+    situation("deny-copied-image", deny(ALPINE), dockerfile="FROM busybox\nCOPY --from=alpine /etc /etc\n"),
+    situation("deny-unused-stage", deny(ALPINE), dockerfile="FROM alpine AS unused\nFROM busybox\n"),
+    situation(
+        "deny-mounted-image",
+        deny(ALPINE),
+        dockerfile='FROM busybox\nRUN --mount=from=alpine,target=/m ["true"]\n',
+    ),
+    situation(
+        "convert-and-run",
+        convert(BUSYBOX, ALPINE),
+        dockerfile='FROM busybox\nRUN ["touch", "/made"]\nCOPY f /\n',
+    ),
+    situation("failing-step", convert(BUSYBOX, ALPINE), dockerfile='FROM busybox\n# why\nRUN ["false"]\n'),
+    situation("deny-one-of-two-platforms", deny("*busybox*"), platforms=["linux/amd64"]),
+    situation("deny-syntax-image", deny("*dockerfile*"), dockerfile="FROM busybox\n"),
+]
+
+#: Files that are no policies, and what ours says is wrong with them.
+BROKEN = {
+    "no-json": ("{", "line 1, column 2: Expecting property name"),
+    "no-object": ([], "the policy must be an object, not a list"),
+    "rules-no-list": ({"rules": {}}, "rules must be a list, not an object"),
+    "rule-no-object": ({"rules": ["DENY"]}, "rules[0] must be an object, not a string"),
+    "rule-null": ({"rules": [None]}, "rules[0] has no selector"),
+    "unknown-action": (
+        rules(rule("deny", BUSYBOX)),
+        'rules[0].action must be ALLOW, DENY or CONVERT, not "deny"',
+    ),
+    "action-out-of-range": (rules(rule(7, BUSYBOX)), "rules[0].action must be ALLOW, DENY or CONVERT, not 7"),
+    "unknown-match-type": (
+        rules(deny(BUSYBOX, match_type="GLOB")),
+        'rules[0].selector.match_type must be WILDCARD, EXACT or REGEX, not "GLOB"',
+    ),
+    "unknown-condition": (
+        rules(deny(BUSYBOX, constraints=[having("a", "b", "LESS")])),
+        'rules[0].selector.constraints[0].condition must be EQUAL, NOTEQUAL or MATCHES, not "LESS"',
+    ),
+    "identifier-no-text": (
+        rules(rule("DENY", 1)),
+        "rules[0].selector.identifier must be a string, not a number",
+    ),
+    "attribute-no-text": (
+        rules(rule("CONVERT", BUSYBOX, {"attrs": {"a": 1}})),
+        "rules[0].updates.attrs.a must be a string, not a number",
+    ),
+    "version-no-number": ({"version": "1"}, "version must be a number, not a string"),
+    "no-selector": ({"rules": [{"action": "DENY"}]}, "rules[0] has no selector, which every rule needs"),
+    "something-behind": ('{"rules": []} x', "line 1, column 15: Extra data"),
+}
+SITUATIONS += [Situation(id, policy, own_words=True) for id, (policy, _) in BROKEN.items()]
+
+
+@dataclass(frozen=True)
+class Servers:
+    """What the situations are about, running."""
+
+    web: Web
+    repository: SampleRepository
+    root: Path
+    alpine: str
+    registry: str
+
+    def filled(self, value: Any) -> Any:
+        """`value` with the placeholders replaced."""
+        if isinstance(value, dict):
+            return {key: self.filled(item) for key, item in value.items()}
+        if isinstance(value, list):
+            return [self.filled(item) for item in value]
+        if not isinstance(value, str):
+            return value
+        return (
+            value.replace("{web}", self.web.host)
+            .replace("{commit}", self.repository.first)
+            .replace("{alpine}", self.alpine)
+            .replace("{registry}", self.registry)
+            .replace("{one}", "sha256:" + hashlib.sha256(b"1\n").hexdigest())
+        )
+
+
+def archive(files: dict[str, str]) -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.GNU_FORMAT) as tar:
+        for name, text in files.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(text)
+            tar.addfile(member, io.BytesIO(text.encode()))
+    return buffer.getvalue()
+
+
+@pytest.fixture(scope="module")
+def servers(registry: Registry, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
+    root = tmp_path_factory.mktemp("policies")
+    work = root / "work"
+    (work / "dir").mkdir(parents=True)
+    (work / "dir/f").write_text("f\n")
+    layouts = {base.key: bases.layout(base) for base in bases.IMAGES if base.key in ("busybox", "alpine")}
+    (work / "layout").symlink_to(layouts["busybox"])
+    alpine = json.loads((layouts["alpine"] / "index.json").read_text())["manifests"][0]["digest"]
+    with running_web(root / "repositories") as web:
+        repository = sample_repository(root / "repositories", web.url("git/module.git"))
+        web.serve("one", b"1\n")
+        web.serve("two", b"2\n")
+        web.serve("context.tar", archive({"Dockerfile": COPY_ALL, "c": "context\n"}))
+        web.serve("other.tar", archive({"Dockerfile": COPY_ALL, "o": "other\n"}))
+        yield Servers(web, repository, work, alpine, registry.host)
+
+
+@dataclass(frozen=True)
+class Ran:
+    """One tool's run: exit code, standard error, and the tar that it exported or would have."""
+
+    code: int
+    stderr: str
+    tar: Path
+    policy: Path
+
+
+@dataclass(frozen=True)
+class Tools:
+    """Both tools on the same situation."""
+
+    servers: Servers
+    buildkit: BuildKit
+    bakehouse: Bakehouse
+    out: Path
+
+    def run(self, item: Situation) -> tuple[Ran, Ran]:
+        """(ours, theirs)"""
+        policy = self.out / f"{item.id}.policy"
+        if isinstance(item.policy, bytes):
+            policy.write_bytes(item.policy)
+        else:
+            filled = self.servers.filled(item.policy)
+            policy.write_text(filled if isinstance(filled, str) else json.dumps(filled))
+        results = []
+        for tool in ("ours", "theirs"):
+            tar = self.out / f"{tool}-{item.id}.tar"
+            target = {
+                "context": "dir",
+                **({} if item.dockerfile is None else {"dockerfile-inline": item.dockerfile}),
+                **item.fields,
+                "output": [f"type=tar,dest={tar}"],
+            }
+            definition = self.out / f"{tool}-{item.id}.json"
+            definition.write_text(json.dumps({"target": {"default": self.servers.filled(target)}}))
+            arguments = ("bake", "-f", str(definition), "--allow=fs=*", "--progress=plain")
+            results.append(self._start(tool, arguments, policy, tar))
+        return results[0], results[1]
+
+    def _start(self, tool: str, arguments: tuple[str, ...], policy: Path, tar: Path) -> Ran:
+        environ = {"EXPERIMENTAL_BUILDKIT_SOURCE_POLICY": str(policy)}
+        if tool == "ours":
+            done = self.bakehouse.run(*arguments, cwd=self.servers.root, env=environ, check=False)
+        else:
+            done = self.buildkit.buildx(*arguments, cwd=self.servers.root, env=environ)
+        return Ran(done.returncode, done.stderr, tar, policy)
+
+
+@pytest.fixture(scope="module")
+def ran(
+    servers: Servers, buildkit: BuildKit, registry: Registry, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, tuple[Ran, Ran]]:
+    """All situations, several at once: they wait for each other's servers most of the time."""
+    out = tmp_path_factory.mktemp("ran")
+    tools = Tools(servers, buildkit, Bakehouse(out / "home", registry), out)
+    with ThreadPoolExecutor(4) as pool:
+        results = list(pool.map(tools.run, SITUATIONS))
+    return {item.id: result for item, result in zip(SITUATIONS, results, strict=True)}
+
+
+def members(path: Path) -> dict[str, tuple[object, ...]]:
+    """Every member of a tar but for its time."""
+    with tarfile.open(path) as tar:
+        return {
+            member.name: (
+                member.type,
+                member.mode,
+                member.uid,
+                member.gid,
+                member.linkname,
+                _hash(tar, member),
+            )
+            for member in tar
+            # BuildKit's checkouts of submodules name the directory of the daemon that made them.
+            if member.name != "m/.git"
+        }
+
+
+def _hash(tar: tarfile.TarFile, member: tarfile.TarInfo) -> str:
+    file = tar.extractfile(member) if member.isreg() else None
+    return hashlib.sha256(file.read() if file is not None else b"").hexdigest()
+
+
+#: What is said differently on purpose, and what stands for it in the comparison.
+SAME = {
+    # The image is named once more behind it.
+    r"failed to resolve source metadata for \S+: (?=\S+: not found)": "",
+    r"checksum of ref \S+:": "checksum of ref:",
+}
+
+
+def last_words(stderr: str) -> str:
+    if "ERROR: " not in stderr:
+        return ""
+    text = stderr[stderr.rindex("ERROR: ") :].partition("\nhint:")[0].strip()
+    for pattern, replacement in SAME.items():
+        text = re.sub(pattern, replacement, text)
+    return text
+
+
+@pytest.mark.parametrize("id", [item.id for item in SITUATIONS])
+def test_ends_as_with_buildkit(id: str, ran: dict[str, tuple[Ran, Ran]]) -> None:
+    ours, theirs = ran[id]
+    if next(item for item in SITUATIONS if item.id == id).own_words:
+        assert (ours.code, theirs.code) == (1, 1)
+    else:
+        assert (ours.code, last_words(ours.stderr)) == (theirs.code, last_words(theirs.stderr))
+    assert ours.tar.exists() == theirs.tar.exists()
+    if theirs.tar.exists():
+        assert members(ours.tar) == members(theirs.tar)
+        assert members(ours.tar), "an empty result compares nothing"
+
+
+@pytest.mark.parametrize("id", BROKEN)
+def test_says_what_is_wrong_with_a_file(id: str, ran: dict[str, tuple[Ran, Ran]]) -> None:
+    ours, _ = ran[id]
+    assert f"ERROR: failed to parse source policy: {ours.policy}: {BROKEN[id][1]}" in ours.stderr

@@ -1,0 +1,203 @@
+"""Caches as a user meets them: attributes, absent and damaged caches, and what a later build does without them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.differential.test_caching import steps_of
+from tests.support.command import Bakehouse
+
+DOCKERFILE = """\
+FROM scratch AS part
+COPY a.txt /part
+FROM scratch
+COPY b.txt /first
+COPY --from=part /part /second
+"""
+
+
+@pytest.fixture
+def context(tmp_path: Path) -> Path:
+    folder = tmp_path / "context"
+    folder.mkdir()
+    (folder / "Dockerfile").write_text(DOCKERFILE)
+    (folder / "a.txt").write_text("a")
+    (folder / "b.txt").write_text("b")
+    return folder
+
+
+@pytest.fixture
+def fresh(tmp_path: Path) -> Bakehouse:
+    """Another machine: the command with a store of its own."""
+    return Bakehouse(tmp_path / "other", None)
+
+
+def build(command: Bakehouse, context: Path, *arguments: str, check: bool = True) -> str:
+    """The progress of a build in `context`, as JSON lines."""
+    flags = ("build", "--progress=rawjson", "--output=type=oci,dest=../image.tar")
+    return command.run(*flags, *arguments, ".", cwd=context, check=check).stderr
+
+
+def ran(progress: str) -> list[str]:
+    """The steps that were not cached, without the reading of files and caches."""
+    others = (" internal] ", "] importing cache ", "] exporting ")
+    return [
+        name
+        for name, cached in steps_of(progress).items()
+        if not cached and not any(part in name for part in others)
+    ]
+
+
+def errors(progress: str) -> dict[str, str]:
+    """The error of every vertex that has one, by its name."""
+    found = {}
+    for line in progress.splitlines():
+        for vertex in json.loads(line).get("vertexes", ()) if line.startswith("{") else ():
+            if vertex.get("error"):
+                found[vertex["name"]] = vertex["error"]
+    return found
+
+
+def test_a_cache_serves_another_machine_and_is_needed_once(
+    offline: Bakehouse, fresh: Bakehouse, context: Path
+) -> None:
+    build(offline, context, "--cache-to", "type=local,dest=../cache,mode=max")
+    assert len(ran(build(fresh, context))) == 3
+    fresh.run("prune", "--all", "--force")
+    assert ran(build(fresh, context, "--cache-from", "type=local,src=../cache")) == []
+    # What was taken from the cache is in the store now, layers and all.
+    assert ran(build(fresh, context)) == []
+
+
+def test_an_absent_cache_is_passed_over(offline: Bakehouse, context: Path) -> None:
+    progress = build(
+        offline,
+        context,
+        *("--cache-from", "type=local,src=nowhere"),
+        *("--cache-from", f"type=local,src=nowhere,digest=sha256:{'0' * 64}"),
+    )
+    assert len(ran(progress)) == 3
+    assert sorted(errors(progress).values()) == [
+        "local cache import at nowhere skipped due to err: could not read nowhere/index.json: "
+        "open nowhere/index.json: no such file or directory",
+        f"local cache import at nowhere skipped: digest sha256:{'0' * 64} unavailable",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("flag", "entry", "message"),
+    [
+        ("--cache-to", "type=local,dest=c,mode=most", 'invalid cache export mode "most"'),
+        ("--cache-to", "type=local", "local cache exporter requires dest"),
+        ("--cache-from", "type=local", "local cache importer requires src"),
+        ("--cache-from", "type=local,src=c,digest=sha256:1", "invalid digest sha256:1"),
+        ("--cache-to", "type=local,dest=c,reset=maybe", "non-bool value specified for reset"),
+        ("--cache-to", "type=local,dest=c,compression=lzma", "unsupported compression type lzma"),
+        (
+            "--cache-to",
+            "type=local,dest=c,oci-mediatypes=false,image-manifest=true",
+            "OCI mediatypes are required",
+        ),
+        ("--cache-from", "type=cupboard", 'unknown cache importer: "cupboard"'),
+        ("--cache-to", "type=cupboard", 'unknown cache exporter: "cupboard"'),
+    ],
+)
+def test_wrong_attributes(offline: Bakehouse, context: Path, flag: str, entry: str, message: str) -> None:
+    done = offline.run("build", flag, entry, ".", cwd=context, check=False)
+    assert done.returncode == 1
+    assert message in done.stderr
+    assert not (context / "c").exists()
+
+
+def test_two_caches_in_one_place(offline: Bakehouse, context: Path) -> None:
+    entry = ("--cache-to", "type=local,dest=c")
+    done = offline.run("build", *entry, *entry, ".", cwd=context, check=False)
+    assert done.returncode == 1
+    assert "duplicate cache exports [local]" in done.stderr
+
+
+def test_reset_deletes_what_no_tag_needs(offline: Bakehouse, context: Path, tmp_path: Path) -> None:
+    blobs = tmp_path / "cache" / "blobs" / "sha256"
+
+    def export(*attributes: str) -> set[str]:
+        build(offline, context, "--cache-to", ",".join(["type=local,dest=../cache,mode=max", *attributes]))
+        return {path.name for path in blobs.iterdir()}
+
+    export("tag=kept")
+    (blobs / "notes.txt").write_text("of another program")
+    (context / "a.txt").write_text("changed")
+    stale = export()
+    (context / "a.txt").write_text("changed again")
+    left = export("reset=true")
+    assert stale - left
+    assert {entry["digest"].partition(":")[2] for entry in _tags(tmp_path / "cache")} <= left
+    assert "notes.txt" in left
+    for tag in ("kept", "latest"):
+        other = Bakehouse(tmp_path / tag, None)
+        progress = build(other, context, "--cache-from", f"type=local,src=../cache,tag={tag}")
+        assert errors(progress) == {}
+        assert len(ran(progress)) == (0 if tag == "latest" else 2)
+
+
+def _tags(layout: Path) -> list[dict[str, str]]:
+    manifests: list[dict[str, str]] = json.loads((layout / "index.json").read_text())["manifests"]
+    assert len(manifests) == 2
+    return manifests
+
+
+def test_an_export_that_may_fail(offline: Bakehouse, context: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    done = build(offline, context, "--cache-to", "type=local,dest=../file/cache", check=False)
+    assert "cannot write" in done
+    progress = build(offline, context, "--cache-to", "type=local,dest=../file/cache,ignore-error=true")
+    assert list(errors(progress)) == ["exporting cache to client directory"]
+
+
+def test_the_response_names_the_cache(offline: Bakehouse, context: Path, tmp_path: Path) -> None:
+    build(offline, context, "--cache-to", "type=local,dest=../cache", "--metadata-file", "../meta.json")
+    described = json.loads((tmp_path / "meta.json").read_text())["cache.manifest"]
+    stored = json.loads((tmp_path / "cache" / "index.json").read_text())["manifests"][0]
+    assert json.loads(described)["digest"] == stored["digest"]
+
+
+def test_caches_of_a_bake(offline: Bakehouse, fresh: Bakehouse, context: Path) -> None:
+    """Two targets with a cache each; an import of one serves the steps that both have."""
+    (context / "docker-bake.hcl").write_text(
+        """\
+group "default" { targets = ["part", "whole"] }
+target "part" {
+  target = "part"
+  output = ["type=cacheonly"]
+  cache-to = ["type=local,dest=../part"]
+}
+target "whole" {
+  output = ["type=cacheonly"]
+  cache-to = ["type=local,dest=../whole"]
+}
+"""
+    )
+    offline.run("bake", "--allow=fs=..", cwd=context)
+    arguments = ("bake", "--progress=rawjson", "--allow=fs=..", "--set=*.cache-to=")
+    first = fresh.run(*arguments, "--set=part.cache-from=type=local,src=../part", cwd=context).stderr
+    assert sorted(ran(first)) == [
+        "[whole stage-1 1/2] COPY b.txt /first",
+        "[whole stage-1 2/2] COPY --from=part /part /second",
+    ]
+    names = {vertex["name"] for line in first.splitlines() for vertex in json.loads(line).get("vertexes", ())}
+    assert any(name.startswith("[part] importing cache manifest from local:") for name in names)
+
+
+def test_a_place_outside_needs_a_word(offline: Bakehouse, context: Path, tmp_path: Path) -> None:
+    """Directories outside the working one are read and written only when that was granted."""
+    for name in ("in", "out"):
+        (tmp_path / name).mkdir()
+    (context / "docker-bake.hcl").write_text(
+        'target "default" {\n cache-from = ["type=local,src=../in"]\n cache-to = ["type=local,dest=../out"]\n}\n'
+    )
+    done = offline.run("bake", cwd=context, check=False)
+    assert done.returncode == 1
+    assert " - Read access to path ../in\n" in done.stderr
+    assert " - Write access to path ../out\n" in done.stderr
