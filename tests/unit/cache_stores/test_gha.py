@@ -433,6 +433,16 @@ def test_a_commit_that_fails_is_an_error(opened: OpenStore, actions: ActionsCach
 
 
 @BOTH
+def test_an_index_that_fails_on_its_way_up_is_an_error(
+    version: int, opened: OpenStore, actions: ActionsCache
+) -> None:
+    store, (name,) = opened(version)
+    actions.next_reply(Reply(403, b"{}"), when=lambda call: call.method in ("PUT", "PATCH"))
+    with pytest.raises(DeniedError):
+        store.put_document(name, b"{}")
+
+
+@BOTH
 def test_a_key_that_only_begins_so_is_another(version: int, opened: OpenStore, actions: ActionsCache) -> None:
     entry = ActionsEntry(1, f"{BLOB_KEY}-sig", gha_service.ENTRY_VERSION, MAIN[0], committed=True)
     actions.entries.append(entry)
