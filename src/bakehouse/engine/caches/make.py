@@ -21,6 +21,10 @@ def make_source(spec: CacheSpec) -> CacheSource:
         from bakehouse.engine.caches.local import LocalSource
 
         return LocalSource(spec)
+    if spec.type in SERVICES:
+        from bakehouse.engine.caches.services import ServiceSource
+
+        return ServiceSource(spec)
     raise _unknown(spec, "importer", SOURCE_TYPES)
 
 
@@ -30,6 +34,10 @@ def make_target(spec: CacheSpec) -> CacheTarget:
         from bakehouse.engine.caches.local import LocalTarget
 
         return LocalTarget(spec)
+    if spec.type in SERVICES:
+        from bakehouse.engine.caches.services import ServiceTarget
+
+        return ServiceTarget(spec)
     raise _unknown(spec, "exporter", TARGET_TYPES)
 
 
