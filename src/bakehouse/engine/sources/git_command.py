@@ -34,7 +34,7 @@ _NOT_SHALLOW = ("--depth", "shallow")
 #: A credential helper as git runs it, by a shell: what it says comes from the environment alone.
 _HELPER = (
     '!answer() { [ "$1" != get ] || printf "username=%s\\npassword=%s\\n" '
-    '"$BAKEHOUSE_GIT_USERNAME" "$BAKEHOUSE_GIT_PASSWORD"; }; answer'
+    '"$LOGIN_USERNAME" "$LOGIN_PASSWORD"; }; answer'
 )
 
 
@@ -231,7 +231,7 @@ class Git:
                 environment[name] = os.environ[name]
         # By the environment: an argument could be read by every user of the machine.
         if access.login is not None:
-            environment["BAKEHOUSE_GIT_USERNAME"], environment["BAKEHOUSE_GIT_PASSWORD"] = access.login
+            environment["LOGIN_USERNAME"], environment["LOGIN_PASSWORD"] = access.login
         settings = _authorized(access)
         environment["GIT_CONFIG_COUNT"] = str(len(settings))
         for number, (name, value) in enumerate(settings):
