@@ -25,6 +25,10 @@ def make_source(spec: CacheSpec) -> CacheSource:
         from bakehouse.engine.caches.services import ServiceSource
 
         return ServiceSource(spec)
+    if spec.type == "registry":
+        from bakehouse.engine.caches.registry import RegistrySource
+
+        return RegistrySource(spec)
     raise _unknown(spec, "importer", SOURCE_TYPES)
 
 
@@ -38,6 +42,10 @@ def make_target(spec: CacheSpec) -> CacheTarget:
         from bakehouse.engine.caches.services import ServiceTarget
 
         return ServiceTarget(spec)
+    if spec.type == "registry":
+        from bakehouse.engine.caches.registry import RegistryTarget
+
+        return RegistryTarget(spec)
     raise _unknown(spec, "exporter", TARGET_TYPES)
 
 
