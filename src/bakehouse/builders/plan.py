@@ -181,11 +181,15 @@ class Planner:
     def _lower(self, target: Target) -> PlannedTarget:
         prepared = self._prepare(target)
         named, main = prepared.named, prepared.main
-        with solving():
-            lowered = lower(main.request, self.resolver(target))
-        self.show_ignore_file(prepared)
-        if target.name not in self._asked:
-            self.warn(prepared, lowered.warnings)
+        findings: list[LintWarning] = []
+        try:
+            with solving():
+                lowered = lower(main.request, self.resolver(target), findings)
+            self.show_ignore_file(prepared)
+        finally:
+            # What was found before an error is often what led to it.
+            if target.name not in self._asked:
+                self.warn(prepared, findings)
         return PlannedTarget(target, lowered, named.local_dirs | main.local_dirs, named.oci_layouts)
 
     def _linked(self, name: str) -> LinkedTarget:

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from tests.support.gitrepos import commit
+from tests.support.web import running_web_server
 from tests.unit.engine_files.engine import small_engine
 from tests.unit.engine_files.trees import run_context
 
@@ -175,6 +177,36 @@ def test_git_directory_is_kept_when_asked(tmp_path: Path, remote: Remote) -> Non
             assert git(root, "-c", "safe.directory=*", "remote", "get-url", "origin") == remote.url
         key = f"buildkit.source.v0:{remote.tag_object}.git#refs/tags/v1"
         assert engine.keys[edge.vertex.digest] == "sha256:" + hashlib.sha256(key.encode()).hexdigest()
+
+
+def test_a_server_that_knows_nothing_of_git_gives_whole_histories(tmp_path: Path) -> None:
+    """It hands out files, so that nothing can be left out; BuildKit asks it again without a depth."""
+    with running_web_server(tmp_path / "web") as web:
+        names = ("repo", "module")
+        module = commit(web.root / "module.git", {"inner": "inner"})
+        first = commit(web.root / "repo.git", {"f": "one"})
+        git(web.root / "repo.git", "tag", "v1")
+        (web.root / "repo.git/.gitmodules").write_text('[submodule "m"]\n\tpath = m\n\turl = ../module.git\n')
+        git(web.root / "repo.git", "update-index", "--add", "--cacheinfo", f"160000,{module},m")
+        (web.root / "repo.git/m").mkdir()
+        last = commit(web.root / "repo.git", {"f": "two"})
+        for name in names:
+            git(web.root / f"{name}.git", "update-server-info")
+        remote = Remote(web.url("files/repo.git"), first, last, "")
+        with small_engine(tmp_path / "store") as engine:
+            with engine.run(source(remote)).mounted() as root:
+                assert files(root) == {
+                    "f": "two",
+                    "m/inner": "inner",
+                    ".gitmodules": '[submodule "m"]\n\tpath = m\n\turl = ../module.git\n',
+                }
+            for fragment in ("v1", first):
+                with engine.run(source(remote, fragment)).mounted() as root:
+                    assert files(root) == {"f": "one"}
+            with engine.run(source(remote, "v1", keepgitdir="true")).mounted() as root:
+                assert git(root, "-c", "safe.directory=*", "rev-parse", "HEAD") == first
+            with pytest.raises(NotFoundError, match="commit can not be found in the repository"):
+                engine.run(source(remote, "f" * 40))
 
 
 def test_commit_times_and_skipped_submodules(tmp_path: Path, remote: Remote) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 from bakehouse.dockerfile import instructions as typed
 from bakehouse.dockerfile.document import Dockerfile, parse_dockerfile
 from bakehouse.dockerfile.instructions import Command, Stage
-from bakehouse.dockerfile.lint import Linter, make_linter
+from bakehouse.dockerfile.lint import Linter, LintWarning, make_linter
 from bakehouse.dockerfile.lowering import checks, metadata_commands
 from bakehouse.dockerfile.lowering.arg_command import lower_arg
 from bakehouse.dockerfile.lowering.base_images import resolve_bases
@@ -87,13 +87,16 @@ _SIMPLE: dict[type[Command], _Handler] = {
 }
 
 
-def lower(request: LowerRequest, resolver: MetaResolver) -> Lowered:
+def lower(
+    request: LowerRequest, resolver: MetaResolver, findings: list[LintWarning] | None = None
+) -> Lowered:
     """The graphs and image configs of `request`, one a platform, equal to those of BuildKit's frontend.
 
-    Raises `DiagnosticsError` with the message and the lines that BuildKit would show, and what `resolver` raises, with
-    the lines of the FROM added.
+    What the build checks find is added to `findings` as well, and is there also when the lowering fails. Raises
+    `DiagnosticsError` with the message and the lines that BuildKit would show, and what `resolver` raises, with the
+    lines of the FROM added.
     """
-    file = parse(request)
+    file = parse(request, findings)
     resolver = CachingResolver(resolver)
     used: set[str] = set()
     out: list[LoweredPlatform] = []
@@ -120,11 +123,13 @@ def evaluate(
     return _lower_platform(request, CachingResolver(resolver), file, file.linter, None)[:2]
 
 
-def parse(request: LowerRequest) -> Dockerfile:
-    """The Dockerfile of `request`, with the linter that its options or its own directive ask for. Raises
-    `DiagnosticsError`."""
+def parse(request: LowerRequest, findings: list[LintWarning] | None = None) -> Dockerfile:
+    """The Dockerfile of `request`, with the linter that its options or its own directive ask for, which adds what it
+    finds to `findings`. Raises `DiagnosticsError`."""
     text = request.dockerfile.decode("utf-8", "surrogateescape")
     linter = make_linter(text, request.lint_control)
+    if findings is not None:
+        linter = replace(linter, warnings=findings)
     return parse_dockerfile(request.dockerfile, request.filename, linter)
 
 

@@ -174,9 +174,8 @@ class GitSource:
         return _Commit(ref or reference.checksum, reference.checksum, reference.checksum)
 
     def _asked(self, git: Git) -> _Commit:
-        remote = self._reference.remote
-        ref = self._reference.ref or _default_branch(git, remote)
-        output = git.run("ls-remote", "--", remote, ref, ref + "^{}")
+        ref = self._reference.ref or _default_branch(git)
+        output = git.run("ls-remote", "--", git.remote, ref, ref + "^{}")
         lines = [line.partition("\t") for line in output.splitlines()]
         offered = {name: object_name for object_name, tab, name in lines if tab}
         tag = "refs/tags/" + ref.removeprefix("refs/tags/")
@@ -238,28 +237,30 @@ class GitSource:
             shutil.rmtree(repository, ignore_errors=True)
             repository.mkdir(parents=True)
             form = ["--object-format=sha256"] if len(found.object) == 64 else []
-            git.run("-c", "init.defaultBranch=master", "init", "--bare", *form)
+            git.run("-c", "init.defaultBranch=master", "init", "--quiet", "--bare", *form)
         if git.succeeds("cat-file", "-e", found.object + "^{commit}"):
             self._verify(git, found)
             return
         (repository / "shallow.lock").unlink(missing_ok=True)
-        remote = self._reference.remote
         target = f"refs/bakehouse/{found.object}"
         try:
-            git.run("fetch", "--depth=1", "--no-tags", "--force", "--", remote, f"{found.object}:{target}")
+            git.run(
+                "fetch", "--depth=1", "--no-tags", "--force", "--", git.remote, f"{found.object}:{target}"
+            )
         except DefinitionError:
             self._fetch_by_name(git, repository, found, target)
         self._verify(git, found)
 
     def _fetch_by_name(self, git: Git, repository: Path, found: _Commit, target: str) -> None:
         """For servers that hand out only what they advertise."""
-        remote = self._reference.remote
         if found.ref != found.object:
-            git.run("fetch", "--depth=1", "--no-tags", "--force", "--", remote, f"{found.ref}:{target}")
+            git.run("fetch", "--depth=1", "--no-tags", "--force", "--", git.remote, f"{found.ref}:{target}")
             if git.succeeds("cat-file", "-e", found.object):
                 return
         deepen = ["--unshallow"] if (repository / "shallow").exists() else []
-        git.run("fetch", "--force", "--tags", *deepen, "--", remote, "+refs/heads/*:refs/bakehouse/heads/*")
+        git.run(
+            "fetch", "--force", "--tags", *deepen, "--", git.remote, "+refs/heads/*:refs/bakehouse/heads/*"
+        )
         if not git.succeeds("cat-file", "-e", found.object):
             raise NotFoundError(
                 f"fetched ref {found.ref} does not match expected commit {found.object} and commit can not be found "
@@ -285,7 +286,7 @@ class GitSource:
                 git.run("checkout", "--force", "--no-overlay", found.object, "--", ".")
             git = Git(context, access, git_dir=repository, work_tree=work)
             if not reference.skip_submodules and (work / ".gitmodules").exists():
-                _update_submodules(git, reference.remote)
+                _update_submodules(git)
                 if not reference.keep_git_dir:
                     _forget_repository(work)
             if reference.subdir:
@@ -298,9 +299,9 @@ class GitSource:
     ) -> Path:
         """A repository of its own in the checkout, with the one commit and the remote's address."""
         own = root / ".git"
-        git = Git(context, replace(access, authorization=""), git_dir=own, work_tree=root)
+        git = Git(context, replace(access, authorization="", login=None), git_dir=own, work_tree=root)
         form = ["--object-format=sha256"] if len(found.object) == 64 else []
-        git.run("-c", "init.defaultBranch=master", "init", *form)
+        git.run("-c", "init.defaultBranch=master", "init", "--quiet", *form)
         git.run("remote", "add", "origin", f"file://{repository}")
         shared = Git(context, access, git_dir=repository)
         shared.run("update-ref", f"refs/bakehouse/{found.object}", found.object)
@@ -324,13 +325,10 @@ def _names_in_clone(asked: str, found: _Commit) -> list[str]:
     return [found.ref]
 
 
-def _update_submodules(git: Git, remote: str) -> None:
-    """Fetches submodules. Relative addresses start from the origin's, which is kept without its password."""
-    git.run("config", "remote.origin.url", remote)
-    try:
-        git.run("submodule", "update", "--init", "--recursive", "--depth=1")
-    finally:
-        git.run("config", "remote.origin.url", without_passwords(remote))
+def _update_submodules(git: Git) -> None:
+    """Fetches submodules. Relative addresses start from the origin's."""
+    git.run("config", "remote.origin.url", git.remote)
+    git.run("submodule", "update", "--init", "--recursive", "--depth=1")
 
 
 def _commit_time(git: Git, found: _Commit) -> int:
@@ -346,18 +344,16 @@ def _check_commit(wanted: str, *found: str) -> None:
         )
 
 
-def _default_branch(git: Git, remote: str) -> str:
+def _default_branch(git: Git) -> str:
     try:
-        output = git.run("ls-remote", "--symref", "--", remote, "HEAD")
+        output = git.run("ls-remote", "--symref", "--", git.remote, "HEAD")
     except DefinitionError as error:
-        error.message = (
-            f"error fetching default branch for repository {without_passwords(remote)}: {error.message}"
-        )
+        error.message = f"error fetching default branch for repository {git.remote}: {error.message}"
         raise
     found = _DEFAULT_BRANCH.search(output)
     if found is None:
         raise NotFoundError(
-            f"could not find default branch for repository: {without_passwords(remote)}",
+            f"could not find default branch for repository: {git.remote}",
             code="git-ref-not-found",
         )
     return found[1]

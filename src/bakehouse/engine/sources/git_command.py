@@ -12,13 +12,13 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import unquote, urljoin, urlsplit
 
 from bakehouse.engine.sources.http_client import ask_once
 from bakehouse.errors import CancelledError, DefinitionError, DeniedError, EnvironmentFault, NotFoundError
 from bakehouse.giturl import without_passwords
 from bakehouse.lazy import regex
-from bakehouse.progress.events import STDERR
+from bakehouse.progress.events import STDERR, STDOUT
 from bakehouse.session import Session
 from bakehouse.solver.model import RunContext
 from bakehouse.values import dataclass, field, replace
@@ -28,24 +28,39 @@ _GITHUB = ("https://github.com/", "https://www.github.com/")
 _REDIRECTED = regex(r"requested URL returned error: 30[1278]")
 _INFO = "/info/refs?service=git-upload-pack"
 _MAX_REDIRECTIONS = 5
+_SHALLOW = "--depth=1"
+#: How servers that hand out nothing but files refuse to leave out a repository's history.
+_NOT_SHALLOW = ("--depth", "shallow")
+#: A credential helper as git runs it, by a shell: what it says comes from the environment alone.
+_HELPER = (
+    '!answer() { [ "$1" != get ] || printf "username=%s\\npassword=%s\\n" '
+    '"$LOGIN_USERNAME" "$LOGIN_PASSWORD"; }; answer'
+)
 
 
 @dataclass(frozen=True, slots=True)
 class GitAccess:
-    """How to get at a remote: `authorization` is an HTTP header value for addresses below `scope`. `moved_to` is where
-    the server said that the repository is now."""
+    """How to get at a remote: `authorization` is an HTTP header value for addresses below `scope`, `login` the user's
+    name and password of its server, which were part of the address. `moved_to` is where the server said that the
+    repository is now. With `advice` git tells people what they could do."""
 
     remote: str
     scope: str
     authorization: str = field(default="", repr=False)
+    login: tuple[str, str] | None = field(default=None, repr=False)
     ssh_agent: str = ""
     known_hosts: str = ""
     moved_to: str = ""
+    advice: bool = False
 
 
 @contextmanager
 def git_access(attrs: Mapping[str, str], remote: str, session: Session) -> Iterator[GitAccess]:
-    """Access to `remote` with what `session` lends: secrets in BuildKit's order, an SSH agent, known hosts."""
+    """Access to `remote` with what `session` lends: secrets in BuildKit's order, an SSH agent, known hosts.
+
+    Raises `DefinitionError` (`invalid-git-reference`), `NotFoundError` (`ssh-not-forwarded`)."""
+    authorization = _authorization(attrs, remote, session)
+    remote, login = _without_login(remote)
     scope = next((prefix for prefix in _GITHUB if remote.startswith(prefix)), remote)
     agent = ""
     wanted = attrs.get("git.mountsshsock")
@@ -58,8 +73,29 @@ def git_access(attrs: Mapping[str, str], remote: str, session: Session) -> Itera
         hosts = attrs.get("git.knownsshhosts", "")
         file.write(hosts)
         file.flush()
-        authorization = _authorization(attrs, remote, session)
-        yield GitAccess(remote, scope, authorization, agent, file.name if hosts else "")
+        yield GitAccess(
+            remote,
+            scope,
+            authorization,
+            login,
+            agent,
+            file.name if hosts else "",
+            advice=attrs.get("git.advice") == "true",
+        )
+
+
+def _without_login(remote: str) -> tuple[str, tuple[str, str] | None]:
+    """A web address without the user and the password in it, and these. Git would be given them as an argument."""
+    parts = urlsplit(remote)
+    if parts.scheme not in ("http", "https") or "@" not in parts.netloc:
+        return remote, None
+    login = unquote(parts.username or ""), unquote(parts.password or "")
+    if any(character in word for word in login for character in "\n\r\0"):
+        raise DefinitionError(
+            "the user or the password in the address of the git repository holds a line break",
+            code="invalid-git-reference",
+        )
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl(), login
 
 
 def _authorization(attrs: Mapping[str, str], remote: str, session: Session) -> str:
@@ -99,16 +135,26 @@ class Git:
         self._git_dir = git_dir
         self._work_tree = work_tree
 
+    @property
+    def remote(self) -> str:
+        """The address to call the remote by, without any credential."""
+        return self._access.remote
+
     def run(self, *args: str) -> str:
-        """Runs one command; its standard output. Messages go to the vertex's log."""
+        """Runs one command; its standard output. What it prints goes to the vertex's log.
+
+        A server that cannot leave out history is asked for all of it."""
         code, output, messages = self._execute(args)
         hops = 0
-        while (
-            code and self._access.authorization and _REDIRECTED.search(messages) and hops < _MAX_REDIRECTIONS
-        ):
-            self._access = _followed(self._access)
+        while code:
+            if self._access.authorization and _REDIRECTED.search(messages) and hops < _MAX_REDIRECTIONS:
+                self._access = _followed(self._access)
+                hops += 1
+            elif _SHALLOW in args and any(text in messages for text in _NOT_SHALLOW):
+                args = tuple(word for word in args if word != _SHALLOW)
+            else:
+                break
             code, output, messages = self._execute(args)
-            hops += 1
         if code:
             raise DefinitionError(
                 f"git stderr:\n{messages.strip()}\n: exit status {code}",
@@ -116,8 +162,9 @@ class Git:
                 hint="Check the address. Private repositories take a token (secret GIT_AUTH_TOKEN) or an SSH agent "
                 "(ssh default).",
             )
-        if messages:
-            self._context.reporter.log(STDERR, messages.encode("utf-8", "replace"))
+        for stream, text in ((STDOUT, output), (STDERR, messages)):
+            if text:
+                self._context.reporter.log(stream, text.encode("utf-8", "replace"))
         return output
 
     def succeeds(self, *args: str) -> bool:
@@ -125,7 +172,9 @@ class Git:
 
     def _execute(self, args: tuple[str, ...]) -> tuple[int, str, str]:
         self._context.cancel.check()
-        command = ["git", "-c", "protocol.file.allow=user", "-c", "advice.detachedHead=false"]
+        command = ["git", "-c", "protocol.file.allow=user"]
+        if not self._access.advice:
+            command += ["-c", "advice.detachedHead=false"]
         if self._work_tree is not None:
             command += ["--work-tree", str(self._work_tree)]
         if self._git_dir is not None:
@@ -167,6 +216,7 @@ class Git:
             "GIT_CONFIG_NOSYSTEM": "1",
             "GIT_CONFIG_GLOBAL": os.devnull,
             "GIT_TERMINAL_PROMPT": "0",
+            "GIT_ADVICE": "1" if access.advice else "0",
         }
         ssh = f"ssh -F {os.devnull}"
         if access.known_hosts:
@@ -180,6 +230,8 @@ class Git:
             if name in os.environ:
                 environment[name] = os.environ[name]
         # By the environment: an argument could be read by every user of the machine.
+        if access.login is not None:
+            environment["LOGIN_USERNAME"], environment["LOGIN_PASSWORD"] = access.login
         settings = _authorized(access)
         environment["GIT_CONFIG_COUNT"] = str(len(settings))
         for number, (name, value) in enumerate(settings):
@@ -189,12 +241,16 @@ class Git:
 
 
 def _authorized(access: GitAccess) -> list[tuple[str, str]]:
-    """Git's settings for the credential. Redirections are not left to git then: it would send the header along to
-    whatever host it was sent to."""
+    """Git's settings for the credential. With a header redirections are not left to git: it would send it along to
+    whatever host it was sent to. A login it gives to its own server alone."""
+    settings: list[tuple[str, str]] = []
+    if access.login is not None:
+        parts = urlsplit(access.remote)
+        settings.append((f"credential.{parts.scheme}://{parts.netloc}.helper", _HELPER))
     if not access.authorization:
-        return []
+        return settings
     header = f"Authorization: {access.authorization}"
-    settings = [(f"http.{access.scope}.extraheader", header), ("http.followRedirects", "false")]
+    settings += [(f"http.{access.scope}.extraheader", header), ("http.followRedirects", "false")]
     if access.moved_to:
         settings.append((f"url.{access.moved_to}.insteadOf", access.remote))
         if not access.moved_to.startswith(access.scope):
