@@ -10,7 +10,7 @@ from bakehouse.engine.caches.model import (
     CacheSpec,
     CacheTarget,
 )
-from bakehouse.errors import DefinitionError, NotBuiltYetError
+from bakehouse.errors import DefinitionError
 
 
 def make_source(spec: CacheSpec) -> CacheSource:
@@ -25,6 +25,10 @@ def make_source(spec: CacheSpec) -> CacheSource:
         from bakehouse.engine.caches.registry import RegistrySource
 
         return RegistrySource(spec)
+    if spec.type in SERVICES:
+        from bakehouse.engine.caches.stored import StoredSource
+
+        return StoredSource(spec)
     raise _unknown(spec, "importer", SOURCE_TYPES)
 
 
@@ -38,12 +42,14 @@ def make_target(spec: CacheSpec) -> CacheTarget:
         from bakehouse.engine.caches.registry import RegistryTarget
 
         return RegistryTarget(spec)
+    if spec.type in SERVICES:
+        from bakehouse.engine.caches.stored import StoredTarget
+
+        return StoredTarget(spec)
     raise _unknown(spec, "exporter", TARGET_TYPES)
 
 
 def _unknown(spec: CacheSpec, role: str, known: tuple[str, ...]) -> DefinitionError:
-    if spec.type in (*SERVICES, *known):
-        return NotBuiltYetError(f"cache type {spec.type} is not supported yet")  # type: ignore[return-value]
     return DefinitionError(
         f'unknown cache {role}: "{spec.type}"',
         code="unknown-cache-type",
