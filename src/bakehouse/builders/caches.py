@@ -78,12 +78,9 @@ def _active(spec: CacheSpec) -> bool:
     """Whether a service's cache can be reached at all: outside a GitHub Actions job there is none of theirs."""
     if spec.type != "gha":
         return True
-    token = spec.attrs.get("token") or spec.environ.get("ACTIONS_RUNTIME_TOKEN")
-    variables = ("ACTIONS_CACHE_URL", "ACTIONS_RESULTS_URL")
-    url = (
-        spec.attrs.get("url") or spec.attrs.get("url_v2") or any(spec.environ.get(name) for name in variables)
-    )
-    return bool(token and url)
+    from bakehouse.engine.caches.stores.model import is_active
+
+    return is_active(spec.type, spec.attrs, spec.environ)
 
 
 def _refuse_doubles(entries: Sequence[CacheEntry]) -> None:

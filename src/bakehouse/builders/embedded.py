@@ -293,5 +293,11 @@ def _job(planned: PlannedTarget, exporters: tuple[Exporter, ...], caches: Target
         for item, scan in zip(lowered.platforms, scans, strict=True)
     )
     return Job(
-        planned.target.name, platforms, exporters, lowered.multi_platform, caches.sources, caches.targets
+        planned.target.name,
+        platforms,
+        exporters,
+        lowered.multi_platform,
+        caches.sources,
+        caches.targets,
+        inline_cache=caches.inline,
     )

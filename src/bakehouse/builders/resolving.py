@@ -2,10 +2,46 @@
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from bakehouse.dockerfile.lowering import MetaResolver
 from bakehouse.engine.attest.model import ImageMaterial
 from bakehouse.engine.sources.image import ImageResolver
+from bakehouse.errors import BakehouseError
 from bakehouse.oci.platform import Platform
+from bakehouse.values import dataclass
+
+
+@contextmanager
+def naming(ref: str) -> Iterator[None]:
+    """Says in front of an error's message, as BuildKit's frontend does, for which image it asked. The error is a copy:
+    others that ask for the same image get it, too."""
+    try:
+        yield
+    except BakehouseError as error:
+        if error.category == "cancelled":
+            raise
+        named = copy.copy(error)
+        named.message = f"failed to resolve source metadata for {ref}: {error.message}"
+        named.args = (named.message,)
+        raise named from error.__cause__
+
+
+@dataclass(frozen=True, slots=True)
+class NamingResolver:
+    """A resolver whose errors name the image that was asked for."""
+
+    resolver: MetaResolver
+
+    def resolve_image_config(
+        self, ref: str, platform: Platform | None, mode: str, *, log_name: str = "", oci_store: str = ""
+    ) -> tuple[str, str, bytes]:
+        with naming(ref):
+            return self.resolver.resolve_image_config(
+                ref, platform, mode, log_name=log_name, oci_store=oci_store
+            )
 
 
 class FrontendResolver:
