@@ -162,15 +162,9 @@ def test_contexts(tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_built_is_refused_by_name() -> None:
-    refuse_unbuilt(
-        target("x", attest=[Attest("sbom", disabled=True)], policy=[PolicyEntry(disabled=True)], call="build")
-    )
-    for field, value, named in (
-        ("attest", [Attest("sbom")], "attest type=sbom"),
-        ("policy", [PolicyEntry(files=[])], "policy"),
-    ):
-        with pytest.raises(NotBuiltYetError, match=f"^{named} is not supported yet"):
-            refuse_unbuilt(target("x", **{field: value}))
+    refuse_unbuilt(target("x", attest=[Attest("sbom")], policy=[PolicyEntry(disabled=True)], call="build"))
+    with pytest.raises(NotBuiltYetError, match=r"^policy is not supported yet"):
+        refuse_unbuilt(target("x", policy=[PolicyEntry(files=[])]))
 
 
 def test_container_engines(tmp_path: Path) -> None:
