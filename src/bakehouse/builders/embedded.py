@@ -39,6 +39,7 @@ from bakehouse.engine.answers import Answers
 from bakehouse.engine.attest.model import BuildRun
 from bakehouse.engine.engine import Engine, Job, JobPlatform, SolveOptions
 from bakehouse.engine.exporters.model import Exporter
+from bakehouse.engine.tree import INPUT_LIMIT_BYTES, InputLimits
 from bakehouse.errors import BakehouseError
 from bakehouse.oci.platform import Platform
 from bakehouse.progress.events import Reporter
@@ -97,6 +98,9 @@ def open_engine(settings: Settings, environ: Mapping[str, str]) -> Engine:
         registries=settings.registries,
         snapshotter=settings.snapshotter,
         max_parallelism=settings.max_parallelism,
+        limits=InputLimits(
+            settings.max_download or INPUT_LIMIT_BYTES, settings.max_unpacked or INPUT_LIMIT_BYTES
+        ),
     )
 
 

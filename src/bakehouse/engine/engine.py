@@ -22,7 +22,7 @@ from bakehouse.engine.layer_tree import LayerTree
 from bakehouse.engine.operations import OperationFactory
 from bakehouse.engine.records import TreeRecords
 from bakehouse.engine.shown import ShownVertices
-from bakehouse.engine.tree import EngineContext, Tree
+from bakehouse.engine.tree import EngineContext, InputLimits, Tree
 from bakehouse.errors import BakehouseError, EnvironmentFault
 from bakehouse.llb.ops import Edge, SourceOp
 from bakehouse.oci.platform import Platform
@@ -138,8 +138,10 @@ class Engine:
         registries: RegistryConfig,
         snapshotter: str = "auto",
         max_parallelism: int = 64,
+        limits: InputLimits | None = None,
     ) -> None:
         self._environ = environ
+        self._limits = limits or InputLimits()
         self._registries = registries
         self._max_parallelism = max_parallelism
         self.store = Store.open(store_root)
@@ -175,7 +177,7 @@ class Engine:
         self.store.close()
 
     def context(self, session: Session, reporter: Reporter) -> EngineContext:
-        return EngineContext(self.store, self.layers, session, reporter, self._answers)
+        return EngineContext(self.store, self.layers, session, reporter, self._answers, self._limits)
 
     def resolver(self, context: EngineContext) -> ImageResolver:
         """Looks up images for this engine's builds; one for all, so that an image is asked for once."""

@@ -201,9 +201,12 @@ def test_settings(tmp_path: Path) -> None:
     settings = read_settings(environ, root_user=False, home=Path("/home/u"))
     assert settings.store_root == Path("/home/u/.local/share/bakehouse")
     assert read_settings(environ, root_user=True, home=Path("/root")).store_root == Path("/var/lib/bakehouse")
-    config.write_text('root = "/s"\nmax-parallelism = 3\n[registry."docker.io"]\nmirrors = ["m:1"]\n')
+    config.write_text(
+        'root = "/s"\nmax-parallelism = 3\nmax-unpacked = "2MiB"\n[registry."docker.io"]\nmirrors = ["m:1"]\n'
+    )
     settings = read_settings(environ, root_user=False, home=Path("/home/u"))
     assert (settings.store_root, settings.max_parallelism) == (Path("/s"), 3)
+    assert (settings.max_download, settings.max_unpacked) == (None, 1 << 21)
     assert settings.registries.host("docker.io").mirrors == ("m:1",)
     assert read_settings(
         environ | {"BAKEHOUSE_ROOT": "/e"}, root_user=False, home=Path("/")
@@ -211,6 +214,9 @@ def test_settings(tmp_path: Path) -> None:
     for text in (
         "rot = 1\n",
         "max-parallelism = 0\n",
+        'max-download = "much"\n',
+        "max-unpacked = 0\n",
+        "max-unpacked = true\n",
         "snapshotter = 'zfs'\n",
         "registry = 1\n",
         "x = \n",
