@@ -220,7 +220,7 @@ def test_print_shows_flags_that_cannot_be_built_yet(offline: Bakehouse, buildx: 
             check=True,
         )
         assert offline.run("bake", "--print", *flags, cwd=project).stdout == theirs.stdout
-    for flag in ("--sbom=true", "--provenance=mode=max", "--policy=strict=true"):
+    for flag in ("--sbom=true", "--provenance=mode=max"):
         text = failure(offline.run("bake", flag, cwd=project, check=False))
         assert f"{flag.partition('=')[0]} is not supported yet" in text
     offline.run(
@@ -234,15 +234,12 @@ def test_print_shows_flags_that_cannot_be_built_yet(offline: Bakehouse, buildx: 
         ('cache-from = ["type=local,src=x"]', "cache-from"),
         ('cache-to = ["type=inline"]', "cache-to"),
         ('attest = ["type=sbom"]', "attest type=sbom"),
-        ('policy = ["filename=p.rego"]', "policy"),
     ],
 )
 def test_target_fields_without_a_room_are_refused_by_name(
     offline: Bakehouse, tmp_path: Path, line: str, named: str
 ) -> None:
-    project = write(
-        tmp_path / "p", PROJECT | {"docker-bake.hcl": f'target "default" {{\n  {line}\n}}\n', "p.rego": ""}
-    )
+    project = write(tmp_path / "p", PROJECT | {"docker-bake.hcl": f'target "default" {{\n  {line}\n}}\n'})
     text = failure(offline.run("bake", cwd=project, check=False))
     assert named in text
     assert "not supported yet" in text

@@ -16,8 +16,6 @@ def refuse_unbuilt(target: Target, *, asked: bool = False) -> None:
         error.target = target.name
         raise error
 
-    if any(not entry.disabled for entry in target.policy or ()):
-        refuse("policy", "source policies are not there")
     if asked:
         return
     if target.cache_from:

@@ -14,7 +14,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bakehouse.bake import CallOption, Resources, Target
+    from bakehouse.bake import CallOption, PolicyEntry, Resources, Target
     from bakehouse.builders.embedded import BuildOutcome
     from bakehouse.builders.stdin import StandardInput
 
@@ -163,7 +163,8 @@ def target_of(parsed: Parsed) -> tuple[Target, str]:
     target.shm_size = parsed.text("shm-size") or None
     target.ulimits = parsed.texts("ulimit")
     target.resources = _resources(parsed)
-    target.cache_from, target.cache_to, target.attest, target.policy = [], [], [], []
+    target.cache_from, target.cache_to, target.attest = [], [], []
+    target.policy = _policies(parsed.texts("policy"))
     target.entitlements = ["network.host"] if target.network == "host" else []
     _shorthands(parsed, target)
     if os.environ.get("SOURCE_DATE_EPOCH"):
@@ -184,6 +185,15 @@ def _is_local_file(dockerfile: str, context: str) -> bool:
     return not dockerfile.startswith(("http://", "https://")) and (
         os.path.isdir(context) or not is_remote_url(context)
     )
+
+
+def _policies(texts: list[str]) -> list[PolicyEntry]:
+    from bakehouse.bake import parse_policies
+
+    try:
+        return parse_policies(texts)
+    except BakehouseError as error:
+        raise UsageError(error.message) from None
 
 
 def _resources(parsed: Parsed) -> Resources | None:
