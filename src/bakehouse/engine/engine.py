@@ -284,12 +284,26 @@ class Engine:
         """The time of a remote source in seconds since the epoch, shown as the vertex `name`; None when it has none."""
         from bakehouse.engine.source_times import source_time
 
+        return self.ask(
+            op, name, lambda context, run: source_time(op, context, run), session, reporter, cancel
+        )
+
+    def ask(
+        self,
+        op: SourceOp,
+        name: str,
+        function: Callable[[EngineContext, RunContext], T],
+        session: Session,
+        reporter: Reporter,
+        cancel: Cancellation,
+    ) -> T:
+        """What `function` finds out about a source, in a worker thread, shown as the vertex `name`."""
         digest = "sha256:" + hashlib.sha256(f"{name}\0{question(op)}".encode()).hexdigest()
         vertex = reporter.vertex(digest, name)
         run = RunContext(vertex, cancel)
         vertex.start()
         try:
-            found = self.call(lambda: source_time(op, self.context(session, reporter), run), cancel)
+            found = self.call(lambda: function(self.context(session, reporter), run), cancel)
         except BakehouseError as error:
             vertex.fail(error.message)
             raise

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bakehouse.bake import Attest, Output, PolicyEntry, SecretEntry, Target
+from bakehouse.bake import Output, SecretEntry, Target
 from bakehouse.builders.context import context_identity, read_dockerfile, require_directory
 from bakehouse.builders.display import prefixed
 from bakehouse.builders.frontend_options import extra_hosts
@@ -17,7 +17,6 @@ from bakehouse.builders.main_context import BuildDirectories
 from bakehouse.builders.plan import PlannedTarget, Planner
 from bakehouse.builders.sessions import compatible_groups, linked_first
 from bakehouse.builders.settings import read_settings
-from bakehouse.builders.support import refuse_unbuilt
 from bakehouse.errors import (
     BakehouseError,
     DefinitionError,
@@ -159,12 +158,6 @@ def test_contexts(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to("dir")
     assert context_identity(tmp_path / "link", b"") == context_identity(tmp_path / "dir", b"")
     assert context_identity(tmp_path / "dir", b"a") != context_identity(tmp_path / "dir", b"")
-
-
-def test_what_cannot_be_built_is_refused_by_name() -> None:
-    refuse_unbuilt(target("x", attest=[Attest("sbom")], policy=[PolicyEntry(disabled=True)], call="build"))
-    with pytest.raises(NotBuiltYetError, match=r"^policy is not supported yet"):
-        refuse_unbuilt(target("x", policy=[PolicyEntry(files=[])]))
 
 
 def test_container_engines(tmp_path: Path) -> None:

@@ -109,6 +109,10 @@ class HttpSource:
         text = self._fetched(context).last_modified
         return int(parsedate_to_datetime(text).timestamp()) if text else None
 
+    def digest(self, context: RunContext) -> str:
+        """The digest of the file, which is fetched."""
+        return self._fetched(context).digest
+
     def _key(self, resolved: _Resolved) -> dict[str, Any]:
         key: dict[str, Any] = {
             "Filename": resolved.filename,
