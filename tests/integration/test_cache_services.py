@@ -181,21 +181,37 @@ def test_wrong_attributes_cost_no_build(flag: str, words: str, bakehouse: Bakeho
     assert "COPY" not in done.stderr
 
 
-def test_a_damaged_layer_is_not_used(
-    bakehouse: Bakehouse, fresh: Bakehouse, context: Path, azure: AzureStorage
-) -> None:
-    attrs = entry("azblob", azure.attrs())
-    build(bakehouse, context, f"--cache-to={attrs},mode=max")
+def damage(azure: AzureStorage) -> None:
+    """Turns a bit of every layer."""
     for name, blob in azure.containers["buildkit-cache"].items():
         if name.startswith("blobs/"):
             assert blob.content is not None
             blob.content = blob.content[:-1] + bytes([blob.content[-1] ^ 1])
+
+
+def test_a_damaged_layer_costs_the_step_that_made_it(
+    bakehouse: Bakehouse, fresh: Bakehouse, context: Path, azure: AzureStorage
+) -> None:
+    attrs = entry("azblob", azure.attrs())
+    build(bakehouse, context, f"--cache-to={attrs},mode=max")
+    damage(azure)
     (context / "b.txt").write_text("another")
-    flags = ("build", "--output=type=oci,dest=../image.tar", f"--cache-from={attrs}", ".")
+    progress = build(fresh, context, f"--cache-from={attrs}")
+    assert STEPS[0] in ran(progress)
+    assert STEPS[2] in ran(progress)
+
+
+def test_a_damaged_layer_never_gets_into_an_output(
+    bakehouse: Bakehouse, fresh: Bakehouse, context: Path, azure: AzureStorage
+) -> None:
+    attrs = entry("azblob", azure.attrs())
+    build(bakehouse, context, f"--cache-to={attrs},mode=max")
+    damage(azure)
     (context.parent / "image.tar").unlink()
+    flags = ("build", "--output=type=oci,dest=../image.tar", f"--cache-from={attrs}", ".")
     done = fresh.run(*flags, cwd=context, check=False)
     assert done.returncode == 1
-    assert "sha256:" in done.stderr
+    assert "content has digest sha256:" in done.stderr
     assert not (context.parent / "image.tar").exists()
 
 

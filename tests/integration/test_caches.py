@@ -9,6 +9,9 @@ import pytest
 
 from tests.differential.test_caching import steps_of
 from tests.support.command import Bakehouse
+from tests.support.services import Registry
+
+OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 
 DOCKERFILE = """\
 FROM scratch AS part
@@ -49,6 +52,11 @@ def ran(progress: str) -> list[str]:
         for name, cached in steps_of(progress).items()
         if not cached and not any(part in name for part in others)
     ]
+
+
+def blob(command: Bakehouse, digest: str) -> Path:
+    """Where the store of `command` has a blob."""
+    return command.home / "store" / "blobs" / digest.replace(":", "/")
 
 
 def errors(progress: str) -> dict[str, str]:
@@ -201,3 +209,44 @@ def test_a_place_outside_needs_a_word(offline: Bakehouse, context: Path, tmp_pat
     assert done.returncode == 1
     assert " - Read access to path ../in\n" in done.stderr
     assert " - Write access to path ../out\n" in done.stderr
+
+
+@pytest.mark.privileged
+def test_a_push_beside_the_cache_downloads_nothing(
+    bakehouse: Bakehouse, registry: Registry, context: Path, tmp_path: Path
+) -> None:
+    """Everything is found in a cache of the registry that the image goes to: its layers are mounted there."""
+    (context / "Dockerfile").write_text("FROM busybox\nCOPY a.txt /\nRUN cat /a.txt >/b\n")
+    place = f"{registry.host}/lazy"
+    bakehouse.run("build", "--cache-to", f"{place}/cache", "-o", "type=cacheonly", ".", cwd=context)
+    other = Bakehouse(tmp_path / "other", registry)
+    arguments = ("--cache-from", f"{place}/cache", "-t", f"{place}/image", "--push")
+    progress = other.run("build", "--progress=rawjson", *arguments, ".", cwd=context).stderr
+    assert [step for step in ran(progress) if " FROM " not in step] == []
+    layers = json.loads(registry.get("lazy/image/manifests/latest", OCI_MANIFEST))["layers"]
+    assert len(layers) == 3
+    assert [layer["digest"] for layer in layers if blob(other, layer["digest"]).exists()] == []
+
+
+def damage(layout: Path, what: str) -> None:
+    """Spoils the layer blobs of a cache: `lost`, or `changed` to others of the same size."""
+    index = json.loads((layout / "index.json").read_text())
+    manifest = json.loads((layout / "blobs" / index["manifests"][0]["digest"].replace(":", "/")).read_text())
+    for layer in manifest["layers"]:
+        path = layout / "blobs" / layer["digest"].replace(":", "/")
+        if path.exists() and what == "lost":
+            path.unlink()
+        elif path.exists():
+            path.write_bytes(bytes(byte ^ 1 for byte in path.read_bytes()))
+
+
+@pytest.mark.parametrize("what", ["lost", "changed"])
+def test_damaged_layers_cost_time_and_not_the_build(
+    offline: Bakehouse, fresh: Bakehouse, context: Path, tmp_path: Path, what: str
+) -> None:
+    build(offline, context, "--cache-to", "type=local,dest=../cache,mode=max")
+    damage(tmp_path / "cache", what)
+    arguments = ("--cache-from", "type=local,src=../cache", "--output", f"type=local,dest={tmp_path / 'out'}")
+    fresh.run("build", *arguments, ".", cwd=context)
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"first", "second"}
+    assert ran(build(fresh, context)) == []

@@ -254,5 +254,11 @@ def _job(planned: PlannedTarget, exporters: tuple[Exporter, ...], caches: Target
         for item in lowered.platforms
     )
     return Job(
-        planned.target.name, platforms, exporters, lowered.multi_platform, caches.sources, caches.targets
+        planned.target.name,
+        platforms,
+        exporters,
+        lowered.multi_platform,
+        caches.sources,
+        caches.targets,
+        caches.inline,
     )

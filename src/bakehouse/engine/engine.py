@@ -7,6 +7,7 @@ result is there. Nothing durable is half-made when it raises.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import os
 import threading
@@ -15,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from bakehouse.engine.answers import Answers, question
-from bakehouse.engine.exporters.model import Exporter, ExportPlatform, ExportResult
+from bakehouse.engine.exporters.model import Exporter, ExportPlatform, ExportResult, InlineCache
 from bakehouse.engine.graph import Graph, post_order
 from bakehouse.engine.layer_tree import LayerTree
 from bakehouse.engine.operations import OperationFactory
@@ -71,6 +72,7 @@ class Job:
     multi_platform: bool = False
     cache_from: tuple[CacheSource, ...] = ()
     cache_to: tuple[CacheTarget, ...] = ()
+    inline_cache: bool = False
 
 
 @dataclass(slots=True)
@@ -139,6 +141,7 @@ class Engine:
         self._resolver: ImageResolver | None = None
         self._answers = Answers()
         self._shown = ShownVertices()
+        self._caches: list[SolveCaches] = []
 
     def __enter__(self) -> Engine:
         return self
@@ -156,6 +159,8 @@ class Engine:
             self.call(runtime.close)
         if resolver is not None:
             resolver.close()
+        while self._caches:
+            self._caches.pop().close()
         self._pool.close()
         self.layers.close()
         self.store.close()
@@ -213,12 +218,12 @@ class Engine:
         """Builds and exports every job. Raises the first error, with its target's name when there are several."""
         edges, wanted = [], []
         for job in jobs:
-            files = any(exporter.reads_files for exporter in job.exporters)
+            files = _reads_files(job)
             for platform in job.platforms:
                 if platform.edge is not None:
                     edges.append(platform.edge)
                     wanted.append(files)
-        with_caches = any(job.cache_from or job.cache_to for job in jobs)
+        with_caches = any(job.cache_from or job.cache_to or job.inline_cache for job in jobs)
         run = self._run(edges, wanted, session, reporter, cancel, options, with_caches=with_caches)
 
         def roots() -> list[Task]:
@@ -297,11 +302,18 @@ class Engine:
         )
         graph = Graph(edges, wanted, factory.operation)
         loop = TaskLoop(self._pool, cancel, self._max_parallelism)
-        caches = _solve_caches(context, cancel) if with_caches else None
+        caches = self._solve_caches(context, cancel) if with_caches else None
         keys = caches.keys if caches else self.store.cachekeys
         records = caches or TreeRecords(context)
         solver: Solver[Tree] = Solver(loop, keys, records, reporter, cancel, self.store.locks)
         return _Run(context, factory, graph, loop, solver, caches)
+
+    def _solve_caches(self, context: EngineContext, cancel: Cancellation) -> SolveCaches:
+        """Caches of one solve. They stay open: layers that were taken from them may be fetched by a later one."""
+        from bakehouse.engine.caches.solve import SolveCaches
+
+        self._caches.append(SolveCaches(context, cancel))
+        return self._caches[-1]
 
     def _imports(self, jobs: Sequence[Job], run: _Run) -> list[Task]:
         """The imports of all jobs, each cache once. Nothing is looked up before they are done, so that what is found
@@ -325,8 +337,9 @@ class Engine:
     ) -> Routine:
         try:
             yield list(imports)
+            wanted = run.solver.files if _reads_files(job) else run.solver.result
             waits: list[Task] = [
-                run.solver.result(run.graph.node(item.edge), item.edge.index)
+                wanted(run.graph.node(item.edge), item.edge.index)
                 for item in job.platforms
                 if item.edge is not None
             ]
@@ -339,7 +352,14 @@ class Engine:
                     # A hop to a worker is for trees that must first be made into layers.
                     chain = tree.chain() if isinstance(tree, LayerTree) else (yield Call(tree.chain))
                 platforms.append(
-                    ExportPlatform(item.platform, chain, item.config, item.epoch_s, item.base_config)
+                    ExportPlatform(
+                        item.platform,
+                        chain,
+                        item.config,
+                        item.epoch_s,
+                        item.base_config,
+                        _inline_cache(job, item, run),
+                    )
                 )
             result = ExportResult(tuple(platforms), job.multi_platform)
             exports = [
@@ -362,7 +382,7 @@ class Engine:
         caches = run.caches
         if caches is None or not job.cache_to:
             return []
-        solved = _solved_keys(job, run)
+        solved = _solved_keys(job.platforms, run)
 
         def export(target: CacheTarget) -> Routine:
             return (yield Call(lambda: caches.export_cache(target, solved)))
@@ -375,17 +395,23 @@ class Engine:
         return (yield Call(lambda: exporter.export(result, context, cancel)))
 
 
-def _solve_caches(context: EngineContext, cancel: Cancellation) -> SolveCaches:
-    from bakehouse.engine.caches.solve import SolveCaches
-
-    return SolveCaches(context, cancel)
+def _reads_files(job: Job) -> bool:
+    return any(exporter.reads_files for exporter in job.exporters)
 
 
-def _solved_keys(job: Job, run: _Run) -> SolvedKeys:
-    """The keys of a job's results and of everything below them."""
+def _inline_cache(job: Job, item: JobPlatform, run: _Run) -> InlineCache | None:
+    """What makes the cache that the image of one platform carries, when the job asks for it."""
+    caches = run.caches
+    if caches is None or not job.inline_cache:
+        return None
+    return functools.partial(caches.inline_cache, _solved_keys([item], run))
+
+
+def _solved_keys(platforms: Sequence[JobPlatform], run: _Run) -> SolvedKeys:
+    """The keys of results and of everything below them."""
     from bakehouse.engine.caches.gathering import SolvedKeys
 
-    edges = [item.edge for item in job.platforms if item.edge is not None]
+    edges = [item.edge for item in platforms if item.edge is not None]
     below: dict[str, int] = {}
     outputs = {(edge.vertex.digest, edge.index) for edge in edges}
     for vertex in reversed(post_order(edges)):

@@ -122,11 +122,13 @@ class LayerRecords:
         return True
 
     def _obtainable(self, layer_id: str) -> bool:
-        if layer_id in self._fetchers or self._store.path(SNAPSHOTS, layer_id).is_dir():
+        return layer_id in self._fetchers or self.is_here(layer_id) or self._fetcher(layer_id) is not None
+
+    def is_here(self, layer_id: str) -> bool:
+        """Whether the store has the layer's files, as a directory or in a blob."""
+        if self._store.path(SNAPSHOTS, layer_id).is_dir():
             return True
-        if any(self._store.blobs.has(row.digest) for row in self._store.layers.blobs(layer_id)):
-            return True
-        return self._fetcher(layer_id) is not None
+        return any(self._store.blobs.has(row.digest) for row in self._store.layers.blobs(layer_id))
 
     # Holding ---------------------------------------------------------------------------------------------------
 

@@ -53,6 +53,9 @@ class LayoutBlobs:
     def fetch(self, descriptor: Descriptor, on_bytes: OnBytes) -> None:
         self._content.fetch(descriptor, on_bytes)
 
+    def close(self) -> None:
+        pass
+
 
 class LocalSource:
     """`type=local,src=DIR[,digest=DIGEST][,tag=TAG]`. A directory without such a cache is passed over."""

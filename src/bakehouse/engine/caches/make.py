@@ -10,7 +10,7 @@ from bakehouse.engine.caches.model import (
     CacheSpec,
     CacheTarget,
 )
-from bakehouse.errors import DefinitionError, NotBuiltYetError
+from bakehouse.errors import DefinitionError
 
 
 def make_source(spec: CacheSpec) -> CacheSource:
@@ -21,6 +21,10 @@ def make_source(spec: CacheSpec) -> CacheSource:
         from bakehouse.engine.caches.local import LocalSource
 
         return LocalSource(spec)
+    if spec.type == "registry":
+        from bakehouse.engine.caches.registry import RegistrySource
+
+        return RegistrySource(spec)
     if spec.type in SERVICES:
         from bakehouse.engine.caches.services import ServiceSource
 
@@ -34,6 +38,10 @@ def make_target(spec: CacheSpec) -> CacheTarget:
         from bakehouse.engine.caches.local import LocalTarget
 
         return LocalTarget(spec)
+    if spec.type == "registry":
+        from bakehouse.engine.caches.registry import RegistryTarget
+
+        return RegistryTarget(spec)
     if spec.type in SERVICES:
         from bakehouse.engine.caches.services import ServiceTarget
 
@@ -42,8 +50,6 @@ def make_target(spec: CacheSpec) -> CacheTarget:
 
 
 def _unknown(spec: CacheSpec, role: str, known: tuple[str, ...]) -> DefinitionError:
-    if spec.type in (*SERVICES, *known):
-        return NotBuiltYetError(f"cache type {spec.type} is not supported yet")  # type: ignore[return-value]
     return DefinitionError(
         f'unknown cache {role}: "{spec.type}"',
         code="unknown-cache-type",

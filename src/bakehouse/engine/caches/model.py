@@ -57,6 +57,10 @@ class CacheBlobs(Protocol):
         """Puts the blob into the store, verified. Idempotent."""
         ...
 
+    def close(self) -> None:
+        """Ends connections. Idempotent."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class ImportedCache:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from bakehouse.engine.caches.chains import CachedResult
     from bakehouse.engine.tree import EngineContext, Tree
     from bakehouse.progress.events import VertexReporter
+    from bakehouse.snapshots import Compression
     from bakehouse.solver.model import Cancellation
 
 _PARALLEL_QUESTIONS = 8
@@ -70,6 +71,13 @@ class SolveCaches:
             with self._lock:
                 self._blobs[self.keys.add(index)] = blobs
 
+    def close(self) -> None:
+        """Ends the connections of all imports. Idempotent."""
+        with self._lock:
+            blobs, self._blobs = self._blobs, {}
+        for item in blobs.values():
+            item.blobs.close()
+
     # -- ResultStore ---------------------------------------------------------------------------------------------
 
     def save(self, result: Tree) -> str | None:
@@ -78,6 +86,9 @@ class SolveCaches:
     def load(self, record: str) -> Tree | None:
         found = Found.of_record(record)
         return self._local.load(record) if found is None else self._adopted(found)
+
+    def make_ready(self, result: Tree) -> bool:
+        return self._local.make_ready(result)
 
     def _adopted(self, found: Found) -> Tree | None:
         """An imported result as a tree of layers, which are fetched when somebody needs them; it is a result of the
@@ -140,6 +151,15 @@ class SolveCaches:
             return {}
         vertex.done()
         return response
+
+    def inline_cache(
+        self, solved: SolvedKeys, layers: Sequence[Digest], compression: Compression
+    ) -> bytes | None:
+        """The cache for an image of these layers to carry; None when there is nothing to say."""
+        from bakehouse.engine.caches.inline import inline_records
+
+        gatherer = Gatherer(self.keys, self.load, self._context, compression, self._cancel.check)
+        return inline_records(gatherer.gather(solved, all_results=False), layers)
 
     def _write(self, target: CacheTarget, solved: SolvedKeys, vertex: VertexReporter) -> dict[str, str]:
         options = target.options

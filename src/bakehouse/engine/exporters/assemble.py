@@ -100,12 +100,13 @@ def assemble(
     with vertex.status("exporting layers"):
         blobs = _export_layers(result.platforms, options, context)
     cancel.check()
+    caches = _inline_caches(result.platforms, blobs, options, vertex)
     if options.rewrite_timestamp:
         blobs = _rewrite_layers(result.platforms, blobs, options, context, vertex)
     if result.multi_platform:
-        image = _indexed(result.platforms, blobs, options, context, vertex)
+        image = _indexed(result.platforms, blobs, caches, options, context, vertex)
     else:
-        image = _single(result.platforms[0], blobs[0], options, context, vertex)
+        image = _single(result.platforms[0], blobs[0], caches[0], options, context, vertex)
     return replace(image, layer_ids=_layer_ids(result.platforms, blobs))
 
 
@@ -131,6 +132,24 @@ def _export_layers(
         return [blobs(platforms[0])]
     with ThreadPoolExecutor(_PARALLEL_PLATFORMS, thread_name_prefix="export") as pool:
         return list(pool.map(blobs, platforms))
+
+
+def _inline_caches(
+    platforms: Sequence[ExportPlatform],
+    blobs: Sequence[Sequence[LayerBlob]],
+    options: ImageOptions,
+    vertex: VertexReporter,
+) -> list[bytes | None]:
+    """The cache that each platform's image carries, where one was asked for."""
+    if all(item.inline_cache is None for item in platforms):
+        return [None] * len(platforms)
+    with vertex.status("preparing layers for inline cache"):
+        return [
+            item.inline_cache([blob.descriptor.digest for blob in layers], options.compression)
+            if item.inline_cache is not None
+            else None
+            for item, layers in zip(platforms, blobs, strict=True)
+        ]
 
 
 def _rewrite_layers(
@@ -170,6 +189,7 @@ def _base_diff_ids(item: ExportPlatform) -> tuple[Digest, ...]:
 def _image_of(
     item: ExportPlatform,
     blobs: Sequence[LayerBlob],
+    inline_cache: bytes | None,
     options: ImageOptions,
     context: EngineContext,
     vertex: VertexReporter,
@@ -184,6 +204,7 @@ def _image_of(
         _facts(item, blobs, context),
         epoch_s=options.epoch_for(item.epoch_s),
         base_config=item.base_config,
+        inline_cache=inline_cache,
     )
     config = Descriptor.of(OCI_CONFIG if options.oci_types else DOCKER_CONFIG, config_raw)
     manifest = Manifest.build(
@@ -225,11 +246,12 @@ def _facts(item: ExportPlatform, blobs: Sequence[LayerBlob], context: EngineCont
 def _single(
     item: ExportPlatform,
     blobs: Sequence[LayerBlob],
+    inline_cache: bytes | None,
     options: ImageOptions,
     context: EngineContext,
     vertex: VertexReporter,
 ) -> AssembledImage:
-    manifest, config, config_raw = _image_of(item, blobs, options, context, vertex, None)
+    manifest, config, config_raw = _image_of(item, blobs, inline_cache, options, context, vertex, None)
     platform = Platform.from_config(load_object(config_raw, "image config", MAX_CONFIG_BYTES)).normalized()
     descriptor_annotations = options.annotations.for_platform(None).manifest_descriptor
     root = manifest.descriptor(annotations=descriptor_annotations, platform=platform)
@@ -240,6 +262,7 @@ def _single(
 def _indexed(
     platforms: Sequence[ExportPlatform],
     blobs: Sequence[Sequence[LayerBlob]],
+    caches: Sequence[bytes | None],
     options: ImageOptions,
     context: EngineContext,
     vertex: VertexReporter,
@@ -247,9 +270,9 @@ def _indexed(
     documents: list[tuple[Descriptor, bytes]] = []
     members: list[Descriptor] = []
     layers: list[Descriptor] = []
-    for item, layer_blobs in zip(platforms, blobs, strict=True):
+    for item, layer_blobs, cache in zip(platforms, blobs, caches, strict=True):
         platform = item.platform.normalized()
-        manifest, config, config_raw = _image_of(item, layer_blobs, options, context, vertex, platform)
+        manifest, config, config_raw = _image_of(item, layer_blobs, cache, options, context, vertex, platform)
         annotations = options.annotations.for_platform(platform).manifest_descriptor
         members.append(manifest.descriptor(annotations=annotations, platform=platform))
         documents += [(config, config_raw), (members[-1], manifest.raw)]
