@@ -181,6 +181,14 @@ def test_wrong_attributes_cost_no_build(flag: str, words: str, bakehouse: Bakeho
     assert "COPY" not in done.stderr
 
 
+def test_layers_are_compressed_as_asked(bakehouse: Bakehouse, context: Path, azure: AzureStorage) -> None:
+    attrs = entry("azblob", azure.attrs(compression="zstd", mode="max"))
+    build(bakehouse, context, f"--cache-to={attrs},force-compression=true")
+    document = json.loads(azure.containers["buildkit-cache"]["manifests/buildkit"].content or b"")
+    kinds = {layer["annotations"]["mediaType"] for layer in document["layers"]}
+    assert kinds == {"application/vnd.oci.image.layer.v1.tar+zstd"}
+
+
 def damage(azure: AzureStorage) -> None:
     """Turns a bit of every layer."""
     for name, blob in azure.containers["buildkit-cache"].items():

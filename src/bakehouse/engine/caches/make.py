@@ -26,9 +26,9 @@ def make_source(spec: CacheSpec) -> CacheSource:
 
         return RegistrySource(spec)
     if spec.type in SERVICES:
-        from bakehouse.engine.caches.services import ServiceSource
+        from bakehouse.engine.caches.stored import StoredSource
 
-        return ServiceSource(spec)
+        return StoredSource(spec)
     raise _unknown(spec, "importer", SOURCE_TYPES)
 
 
@@ -43,9 +43,9 @@ def make_target(spec: CacheSpec) -> CacheTarget:
 
         return RegistryTarget(spec)
     if spec.type in SERVICES:
-        from bakehouse.engine.caches.services import ServiceTarget
+        from bakehouse.engine.caches.stored import StoredTarget
 
-        return ServiceTarget(spec)
+        return StoredTarget(spec)
     raise _unknown(spec, "exporter", TARGET_TYPES)
 
 
