@@ -250,7 +250,7 @@ def sides(
 
     def ours(arguments: tuple[str, ...]) -> str:
         command = Bakehouse(folder / f"home{next(homes)}", registry)
-        flags = ("build", "--progress=rawjson", *scenario.flags)
+        flags = ("build", "--progress=rawjson", "--provenance=false", *scenario.flags)
         return command.run(*flags, *arguments, "context", cwd=folder).stderr
 
     def theirs(arguments: tuple[str, ...]) -> str:

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from pathlib import Path
 from typing import BinaryIO, TypeVar
 
 from bakehouse.bake import Target
+from bakehouse.builders.attesting import (
+    PROVENANCE_DISABLED,
+    Attests,
+    FactFinder,
+    attests_of,
+    provenance_responses,
+    with_git_labels,
+)
 from bakehouse.builders.caches import TargetCaches, caches_of
 from bakehouse.builders.definition_tree import DefinitionTree
 from bakehouse.builders.display import solving
@@ -27,6 +36,7 @@ from bakehouse.builders.stdin import StandardInput, StdinContents, read_standard
 from bakehouse.builders.support import refuse_unbuilt
 from bakehouse.dockerfile.lowering import Lowered
 from bakehouse.engine.answers import Answers
+from bakehouse.engine.attest.model import BuildRun
 from bakehouse.engine.engine import Engine, Job, JobPlatform, SolveOptions
 from bakehouse.engine.exporters.model import Exporter
 from bakehouse.errors import BakehouseError
@@ -52,7 +62,8 @@ class BuildRequest:
     so has what `entitlements` of the request names. `calls` maps targets that are asked about instead of built to the
     question (see `builders.calls`). `stdin` is standard input when the build reads it. `open_stdout` gives the stream
     of an output to `-`; `loads` takes the images that `--load` hands on, and belongs to the caller. `tree` is that of a
-    remote definition, and `engine` the one that fetched it, which stays the caller's.
+    remote definition, and `engine` the one that fetched it, which stays the caller's. `provenance` says how much of it
+    the outcome is to hold: `min`, `max`, or nothing (`disabled`).
     """
 
     targets: Mapping[str, Target]
@@ -66,6 +77,7 @@ class BuildRequest:
     tree: DefinitionTree | None = None
     engine: Engine | None = None
     calls: Mapping[str, str] = field(default_factory=dict)
+    provenance: str = PROVENANCE_DISABLED
 
 
 @dataclass(slots=True)
@@ -92,10 +104,13 @@ def build(
     request: BuildRequest, settings: Settings, reporter: Reporter, cancel: Cancellation
 ) -> BuildOutcome:
     """Builds and exports every target. Raises the first error; what was finished before stays cached."""
+    request = replace(request, targets=with_git_labels(request.targets, request.cwd, request.environ))
     built = {name: target for name, target in request.targets.items() if name not in request.calls}
     for name, target in request.targets.items():
         refuse_unbuilt(target, asked=name in request.calls)
-    exporters = _exporters(request, built, settings)
+    started_ns = time.time_ns()
+    attests = _of_each(request, built, lambda target: attests_of(target, request.environ))
+    exporters = _exporters(request, built, settings, attests)
     caches = _caches(request, built, settings)
     outcome = BuildOutcome()
     with _planning(request, settings, reporter, cancel) as (engine, planner, lender):
@@ -106,7 +121,15 @@ def build(
         planned = {name: policed(planner, item) for name, item in planner.plan(built).items()}
         vertices = {name: item.vertices() for name, item in caches.items()}
         named = with_target_names(reporter, planned, vertices, several=len(request.targets) > 1)
-        jobs = {name: _job(item, exporters[name], caches[name]) for name, item in planned.items()}
+        finder = FactFinder(request.cwd, request.environ, attests)
+        jobs = {
+            name: replace(
+                _job(item, exporters[name], caches[name]),
+                facts=finder.facts(planned, name, BuildRun(started_ns)),
+                tell_provenance=request.provenance != PROVENANCE_DISABLED,
+            )
+            for name, item in planned.items()
+        }
         for names, session in compatible_groups(planned, lender):
             try:
                 with solving():
@@ -120,7 +143,9 @@ def build(
             except BakehouseError as error:
                 point_at_source(error, [planned[name].lowered for name in names])
                 raise
-            outcome.responses |= {name: result.responses for name, result in results.items()}
+            for name, result in results.items():
+                told = provenance_responses(result.provenance, request.provenance)
+                outcome.responses[name] = {**result.responses, **told}
     return outcome
 
 
@@ -213,12 +238,22 @@ def _granted(request: BuildRequest) -> frozenset[str]:
 
 
 def _exporters(
-    request: BuildRequest, built: Mapping[str, Target], settings: Settings
+    request: BuildRequest,
+    built: Mapping[str, Target],
+    settings: Settings,
+    attests: Mapping[str, Attests],
 ) -> dict[str, tuple[Exporter, ...]]:
     """The exporters of every target, made before any work is done: what is wrong with an output costs no build."""
 
     def make(target: Target) -> tuple[Exporter, ...]:
-        return exporters_of(target, request.cwd, settings.registries, request.open_stdout, request.loads)
+        return exporters_of(
+            target,
+            request.cwd,
+            settings.registries,
+            request.open_stdout,
+            request.loads,
+            attests[target.name],
+        )
 
     return _of_each(request, built, make)
 
@@ -260,5 +295,5 @@ def _job(planned: PlannedTarget, exporters: tuple[Exporter, ...], caches: Target
         lowered.multi_platform,
         caches.sources,
         caches.targets,
-        caches.inline,
+        inline_cache=caches.inline,
     )

@@ -17,9 +17,11 @@ from bakehouse.builders.frontend_options import frontend_request
 from bakehouse.builders.main_context import BuildDirectories, MainContext, MainContexts
 from bakehouse.builders.named_contexts import LinkedTarget, NamedContexts, links_of
 from bakehouse.builders.policies import TargetPolicy
+from bakehouse.builders.resolving import RecordingResolver
 from bakehouse.builders.syntax import require_known_syntax
 from bakehouse.dockerfile.lint import LintWarning
 from bakehouse.dockerfile.lowering import Lowered, LowerRequest, MetaResolver, lower
+from bakehouse.engine.attest.model import ImageMaterial
 from bakehouse.errors import BakehouseError
 from bakehouse.oci.platform import Platform
 from bakehouse.progress.events import Reporter, WarningEvent
@@ -28,12 +30,22 @@ from bakehouse.values import dataclass, field, replace
 
 @dataclass(frozen=True, slots=True)
 class PlannedTarget:
-    """A lowered target. `local_dirs` maps `SESSION:NAME` of its local sources to directories."""
+    """A lowered target. `local_dirs` maps `SESSION:NAME` of its local sources to directories.
+
+    The rest is what provenance tells of how it came about: the `request`, the `images` that were looked up for it,
+    where the Dockerfile lay, if in a directory of this machine (`dockerfile_dir`), whether it came apart from the
+    context (`named_dockerfile`), and which of its inputs are results of which other targets (`linked_inputs`).
+    """
 
     target: Target
     lowered: Lowered
     local_dirs: Mapping[str, Path] = field(default_factory=dict)
     oci_layouts: Mapping[str, Path] = field(default_factory=dict)
+    request: LowerRequest = LowerRequest(b"")
+    images: tuple[ImageMaterial, ...] = ()
+    dockerfile_dir: Path | None = None
+    named_dockerfile: bool = False
+    linked_inputs: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -181,16 +193,27 @@ class Planner:
     def _lower(self, target: Target) -> PlannedTarget:
         prepared = self._prepare(target)
         named, main = prepared.named, prepared.main
+        looked_up = RecordingResolver(self.resolver(target))
         findings: list[LintWarning] = []
         try:
             with solving():
-                lowered = lower(main.request, self.resolver(target), findings)
+                lowered = lower(main.request, looked_up, findings)
             self.show_ignore_file(prepared)
         finally:
             # What was found before an error is often what led to it.
             if target.name not in self._asked:
                 self.warn(prepared, findings)
-        return PlannedTarget(target, lowered, named.local_dirs | main.local_dirs, named.oci_layouts)
+        return PlannedTarget(
+            target,
+            lowered,
+            named.local_dirs | main.local_dirs,
+            named.oci_layouts,
+            main.request,
+            looked_up.found(),
+            main.dockerfile_dir,
+            main.named_dockerfile,
+            named.linked,
+        )
 
     def _linked(self, name: str) -> LinkedTarget:
         planned = self._planned[name]

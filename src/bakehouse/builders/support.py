@@ -20,10 +20,5 @@ def refuse_unbuilt(target: Target, *, asked: bool = False) -> None:
         refuse("policy", "source policies are not there")
     if asked:
         return
-    for entry in target.attest or ():
-        if not entry.disabled:
-            refuse(
-                f"attest type={entry.type}",
-                "nothing is attested so far",
-                f"attest=type={entry.type},disabled=true",
-            )
+    if any(entry.type == "sbom" and not entry.disabled for entry in target.attest or ()):
+        refuse("attest type=sbom", "nothing is scanned so far", "attest=type=sbom,disabled=true")

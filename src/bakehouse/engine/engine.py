@@ -34,9 +34,11 @@ from bakehouse.solver.model import Cancellation, RunContext
 from bakehouse.solver.solver import Solver
 from bakehouse.solver.tasks import Call, Routine, Task, TaskLoop, WorkerPool
 from bakehouse.store import Store
-from bakehouse.values import dataclass, field
+from bakehouse.values import dataclass, field, replace
 
 if TYPE_CHECKING:
+    from bakehouse.engine.attest.making import ResultFacts
+    from bakehouse.engine.attest.model import BuildFacts
     from bakehouse.engine.caches.gathering import SolvedKeys
     from bakehouse.engine.caches.model import CacheSource, CacheTarget
     from bakehouse.engine.caches.solve import SolveCaches
@@ -64,7 +66,8 @@ class JobPlatform:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One target of a solve: `name` is what errors and results are filed under."""
+    """One target of a solve: `name` is what errors and results are filed under. With `facts` its results are attested
+    as they say; `tell_provenance` asks for the fullest provenance in the target's result, too."""
 
     name: str
     platforms: tuple[JobPlatform, ...]
@@ -72,14 +75,19 @@ class Job:
     multi_platform: bool = False
     cache_from: tuple[CacheSource, ...] = ()
     cache_to: tuple[CacheTarget, ...] = ()
+    facts: BuildFacts | None = None
+    tell_provenance: bool = False
     inline_cache: bool = False
 
 
 @dataclass(slots=True)
 class JobResult:
-    """Response keys of all exporters of a target (engine.md §17.5), merged in the order of the outputs."""
+    """Response keys of all exporters of a target (engine.md §17.5), merged in the order of the outputs. `provenance` is
+    the fullest SLSA v1 predicate of every platform, where it was asked for, by the platform's name; "" names the only
+    one of a result without a platform map."""
 
     responses: dict[str, str] = field(default_factory=dict)
+    provenance: dict[str, dict[str, Any]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -358,9 +366,11 @@ class Engine:
                         item.config,
                         item.epoch_s,
                         item.base_config,
-                        _inline_cache(job, item, run),
+                        inline_cache=_inline_cache(job, item, run),
                     )
                 )
+            told = _result_facts(job, run, [item.chain for item in platforms])
+            platforms = _attested(job, platforms, told)
             result = ExportResult(tuple(platforms), job.multi_platform)
             exports = [
                 run.loop.spawn(self._export(exporter, result, run.context, cancel))
@@ -371,6 +381,8 @@ class Engine:
                 answer.responses |= responses
             for responses in (yield [run.loop.spawn(item) for item in self._cache_exports(job, run)]):
                 answer.responses |= responses
+            if job.tell_provenance:
+                answer.provenance = yield Call(lambda: _provenance(job, told))
             return answer
         except BakehouseError as error:
             if several and error.target is None:
@@ -393,6 +405,63 @@ class Engine:
         self, exporter: Exporter, result: ExportResult, context: EngineContext, cancel: Cancellation
     ) -> Routine:
         return (yield Call(lambda: exporter.export(result, context, cancel)))
+
+
+def _result_facts(job: Job, run: _Run, chains: Sequence[LayerChain]) -> list[ResultFacts]:
+    """What can be attested of every platform's result; nothing of a target without facts."""
+    facts = job.facts
+    if facts is None:
+        return []
+    from bakehouse.engine.attest.making import ResultFacts
+
+    def known(digest: str, output: int) -> Tree | None:
+        from bakehouse.engine.sources.image import ImageSource
+
+        node = run.graph.nodes.get(digest)
+        if node is None:
+            return None
+        found = run.solver.known(node, output)
+        if found is None and output == 0 and isinstance(node.operation, ImageSource):
+            # An image that nobody had to look into is known by its name all the same.
+            return node.operation.named_tree()
+        return found
+
+    names = [item.platform for item in job.platforms]
+    return [
+        ResultFacts(facts, number, names, item.edge, chains, run.context, known)
+        for number, item in enumerate(job.platforms)
+    ]
+
+
+def _attested(
+    job: Job, platforms: Sequence[ExportPlatform], told: Sequence[ResultFacts]
+) -> list[ExportPlatform]:
+    """`platforms` with the attestations that the target asked for."""
+    wanted = job.facts.options.provenance if job.facts is not None else None
+    if wanted is None:
+        return list(platforms)
+    return [
+        # Of nothing there is nothing to be said, as in BuildKit.
+        item if given.edge is None else replace(item, attestations=(facts.provenance(wanted),))
+        for given, item, facts in zip(job.platforms, platforms, told, strict=True)
+    ]
+
+
+def _provenance(job: Job, told: Sequence[ResultFacts]) -> dict[str, dict[str, Any]]:
+    exported = any(not exporter.reads_files for exporter in job.exporters)
+    return {
+        item.platform.normalized().format_all() if job.multi_platform else "": facts.detailed(
+            layers_exported=exported
+        )
+        for item, facts in zip(job.platforms, told, strict=True)
+        if item.edge is not None
+    }
+
+
+def _solve_caches(context: EngineContext, cancel: Cancellation) -> SolveCaches:
+    from bakehouse.engine.caches.solve import SolveCaches
+
+    return SolveCaches(context, cancel)
 
 
 def _reads_files(job: Job) -> bool:

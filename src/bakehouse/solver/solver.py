@@ -195,6 +195,23 @@ class Solver(Generic[R]):
             state.results[output] = self._loop.spawn(self._result(state, output))
         return state.results[output]
 
+    def known(self, node: Node[R], output: int) -> R | None:
+        """The result of an output as far as the solve came upon it: made, or only named by a key that it looked up.
+        Asks for no work. For any thread, once there is a result that stands on it."""
+        state = self._states.get(node.digest)
+        if state is None:
+            return None
+        task = state.results.get(output)
+        if task is not None and task.done and task.error is None:
+            made: R = task.result
+            return made
+        for key in state.found.get(output, ()):
+            for record, _ in self._index.store.results(key):
+                tree = self._records.load(record)
+                if tree is not None:
+                    return tree
+        return None
+
     def files(self, node: Node[R], output: int = 0) -> Task:
         """`result`, whose files can be opened: what came from the cache and cannot be had after all is made anew."""
         state = self._state(node)

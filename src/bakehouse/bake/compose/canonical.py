@@ -197,7 +197,7 @@ def _limits(node: Node, path: Path) -> Node:
 
 
 def _limit(node: Node, path: Path) -> Node:
-    if not isinstance(node.value, dict) and type(node.value) is not int:
+    if not isinstance(node.value, dict) and type_name(node.value) != "int":
         raise _wrong(node, path, "external", "Write a whole number, or a mapping of soft and hard.")
     return node
 
@@ -219,7 +219,7 @@ def _ports(node: Node, path: Path) -> Node:
         raise _wrong(node, path, "port")
     ports: list[Node] = []
     for item in node.value:
-        if isinstance(item.value, str) or type(item.value) is int:
+        if isinstance(item.value, str) or type_name(item.value) == "int":
             inside = port_numbers(str(item.value), item)
             # Port 0 is none. In the peer it is left out where ports are written at length, and missed from then on.
             ports += [item.like({"target": item.like(number)} if number else {}) for number in inside]

@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from bakehouse.engine.exporters.annotations import parse_annotations
+from bakehouse.engine.exporters.attestations import AttestedImage, attestation_documents, carried
 from bakehouse.engine.exporters.imageconfig import LayerFacts, build_config
 from bakehouse.engine.exporters.model import ExportPlatform, ExportResult
 from bakehouse.engine.exporters.options import ImageOptions
@@ -96,14 +97,23 @@ def assemble(
             "cannot export multiple platforms without multi-platform enabled", code="invalid-result"
         )
     platforms = [item.platform.normalized() for item in result.platforms]
-    options.annotations.check(platforms, is_map=result.multi_platform, oci_types=options.oci_types)
+    is_index = result.multi_platform or bool(carried(result.platforms[0].attestations, options))
+    options.annotations.check(
+        platforms, is_map=result.multi_platform, is_index=is_index, oci_types=options.oci_types
+    )
+    if is_index and not options.oci_types and any(item.attestations for item in result.platforms):
+        raise DefinitionError(
+            'cannot export attestations with "oci-mediatypes=false"',
+            code="invalid-exporter-option",
+            hint="Leave oci-mediatypes out, or the attestation: --provenance=false.",
+        )
     with vertex.status("exporting layers"):
         blobs = _export_layers(result.platforms, options, context)
     cancel.check()
     caches = _inline_caches(result.platforms, blobs, options, vertex)
     if options.rewrite_timestamp:
         blobs = _rewrite_layers(result.platforms, blobs, options, context, vertex)
-    if result.multi_platform:
+    if is_index:
         image = _indexed(result.platforms, blobs, caches, options, context, vertex)
     else:
         image = _single(result.platforms[0], blobs[0], caches[0], options, context, vertex)
@@ -269,6 +279,7 @@ def _indexed(
 ) -> AssembledImage:
     documents: list[tuple[Descriptor, bytes]] = []
     members: list[Descriptor] = []
+    attested: list[Descriptor] = []
     layers: list[Descriptor] = []
     for item, layer_blobs, cache in zip(platforms, blobs, caches, strict=True):
         platform = item.platform.normalized()
@@ -277,6 +288,13 @@ def _indexed(
         members.append(manifest.descriptor(annotations=annotations, platform=platform))
         documents += [(config, config_raw), (members[-1], manifest.raw)]
         layers.extend(manifest.layers)
+        if item.attestations:
+            about = AttestedImage(manifest.descriptor(), platform, options, layer_blobs)
+            made = attestation_documents(item, about, context)
+            vertex.status(f"exporting attestation manifest {made[-1][0].digest}").finish()
+            attested.append(made[-1][0])
+            documents += made
+    members += attested
     whole = options.annotations.for_platform(None)
     index = Index.build(
         members,

@@ -12,6 +12,7 @@ from bakehouse.registry.config import RegistryConfig
 from bakehouse.values import dataclass, field
 
 if TYPE_CHECKING:
+    from bakehouse.engine.attest.model import Attestation, AttestationBundle
     from bakehouse.engine.tree import EngineContext
     from bakehouse.oci.digest import Digest
     from bakehouse.progress.events import Reporter, VertexReporter
@@ -29,13 +30,15 @@ class InlineCache(Protocol):
 class ExportPlatform:
     """One platform of a result: its layers, and the frontend's image config (JSON without layers; empty means the
     default config). `epoch_s` is SOURCE_DATE_EPOCH as the build knew it; `base_config` is the config of the base
-    image, whose history keeps its times under an epoch. `inline_cache` makes the cache that the image carries."""
+    image, whose history keeps its times under an epoch. `attestations` is what is to be said of it, and `inline_cache`
+    makes the cache that the image carries."""
 
     platform: Platform
     chain: LayerChain
     config: bytes = b""
     epoch_s: int | None = None
     base_config: bytes = b""
+    attestations: tuple[Attestation | AttestationBundle, ...] = ()
     inline_cache: InlineCache | None = None
 
 
