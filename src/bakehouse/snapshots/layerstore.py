@@ -127,6 +127,10 @@ class LayerStore:
         are remembered, and those annotations that BuildKit remembers (`layerrecords.KEPT_ANNOTATIONS`)."""
         return self._records.adopt(diff_id, descriptor, fetch, created, description)
 
+    def lend(self, layer_id: str, fetch: Callable[[], None]) -> None:
+        """Says anew what brings the blob of a layer that this process has adopted."""
+        self._records.lend(layer_id, fetch)
+
     def exists(self, chain: LayerChain) -> bool:
         """True when every layer can be had: from a directory, a local blob, or a fetch that `adopt` was given. The
         process then holds them."""
