@@ -45,10 +45,52 @@ def _files(output: str, **fields: Any) -> Situation:
     return Situation(fields=fields, output=output, files=True)
 
 
+SBOM = ["type=sbom", "type=provenance,disabled=true"]
+#: Writes what a scanner writes, or, as the parameter HOW says, what none should.
+SCANNER = r"""#!/bin/sh
+set -eu
+out=$BUILDKIT_SCAN_DESTINATION
+say() {
+  kind=https://spdx.dev/Document
+  [ "${BUILDKIT_SCAN_HOW:-}" = kind ] && kind=https://slsa.dev/provenance/v1
+  subject=
+  [ "${BUILDKIT_SCAN_HOW:-}" = subject ] && subject='{"name": "s", "digest": {"sha256": "ab"}}, {"digest": {}}'
+  files= n=0
+  cd "$2"
+  for file in $(find . -type f | grep -v busybox | sort); do
+    n=$((n + 1))
+    one='"fileName": "'${file#.}'", "SPDXID": "SPDXRef-'$n'", "copyrightText": "NONE",
+      "checksums": [{"algorithm": "SHA1", "checksumValue": "'$(sha1sum "$file" | cut -d' ' -f1)'"}]'
+    [ $n = 2 ] && one="$one, \"comment\": \"kept\""
+    files="$files${files:+,}{$one}"
+  done
+  told=$(env | grep ^BUILDKIT_SCAN_ | sort | tr '\n"' ';q')$(pwd)
+  cat > "$out/$1.spdx.json" <<D
+{"_type": "https://in-toto.io/Statement/v0.1", "predicateType": "$kind", "subject": [$subject], "predicate": {
+  "spdxVersion": "SPDX-2.3", "dataLicense": "CC0-1.0", "SPDXID": "SPDXRef-DOCUMENT", "name": "$1", "comment": "$told",
+  "documentNamespace": "https://scan.example/$1", "files": [$files],
+  "creationInfo": {"creators": ["Tool: scan"], "created": "2020-01-01T00:00:00Z"}}}
+D
+}
+case "${BUILDKIT_SCAN_HOW:-}" in
+  fail) echo cannot scan >&2; exit 3 ;;
+  nothing) exit 0 ;;
+  json) echo '{"_type":' > "$out/sbom.spdx.json"; exit 0 ;;
+  list) echo '[]' > "$out/sbom.spdx.json"; exit 0 ;;
+  two) echo '{} {}' > "$out/sbom.spdx.json"; exit 0 ;;
+  directory) mkdir "$out/sbom.spdx.json"; exit 0 ;;
+  link) ln -s /etc/passwd "$out/sbom.spdx.json"; exit 0 ;;
+esac
+say "$(basename "$BUILDKIT_SCAN_SOURCE")" "$BUILDKIT_SCAN_SOURCE"
+for extra in ${BUILDKIT_SCAN_SOURCE_EXTRAS:+"$BUILDKIT_SCAN_SOURCE_EXTRAS"/*}; do
+  say "$(basename "$extra")" "$extra"
+done
+"""
+
 TWO = {"platforms": ["linux/amd64", "linux/arm64"]}
 COPIES = "FROM scratch\nCOPY file /$NAME\n"
 #: Their bases are other targets' too, by another name: what the daemon tells of layers depends on who came first.
-ALONE = ("pull", "context-image", "context-layout", "pinned", "pinned-and-tagged")
+ALONE = ("linked-twice", "pull", "context-image", "context-layout", "pinned", "pinned-and-tagged")
 SITUATIONS: dict[str, Situation] = {
     "max": Situation(),
     "min": Situation(attest=MIN),
@@ -131,6 +173,12 @@ SITUATIONS: dict[str, Situation] = {
     "context-http": Situation("FROM scratch\nCOPY --from=h / /\n", {"contexts": {"h": "$HTTP/file"}}),
     "context-layout": Situation("FROM lay\nRUN true\n", {"contexts": {"lay": "oci-layout://$LAYOUT"}}),
     "context-unused": Situation(COPIES, {"contexts": {"never": "docker-image://alpine:3.19"}}),
+    "linked": Situation("FROM base\nCOPY file /linked\n", {"contexts": {"base": "target:args"}}),
+    "linked-min": Situation("FROM base\nCOPY file /l2\n", {"contexts": {"base": "target:args"}}, MIN),
+    "linked-twice": Situation(
+        "FROM scratch\nCOPY --from=b /linked /l3\nCOPY --from=p /platforms /l4\n",
+        {"contexts": {"b": "target:linked", "p": "target:platforms"}},
+    ),
     "git": Situation("", {"context": "$GIT", "dockerfile-inline": "FROM scratch\nCOPY f /whole\n"}),
     "git-sub": Situation(
         "", {"context": "$GIT#main:sub", "dockerfile-inline": "FROM scratch\nCOPY deep /\n"}
@@ -210,6 +258,44 @@ SITUATIONS: dict[str, Situation] = {
     "tree-tar": Situation(
         "FROM scratch\nCOPY . /\n", output="type=tar,dest=DEST.tar", attest=MIN, files=True
     ),
+    "sbom": Situation("FROM busybox\nCOPY file /$NAME\nRUN echo > /z\n", attest=SBOM),
+    "sbom-and-provenance": Situation(COPIES, attest=["type=sbom", "type=provenance,mode=max"]),
+    "sbom-and-default": Situation(COPIES, attest=["type=sbom"], output="push"),
+    "sbom-named": Situation(
+        COPIES, attest=['type=sbom,generator=docker/buildkit-syft-scanner:stable-1,A=b,"C=d,e"', SBOM[1]]
+    ),
+    "sbom-extras": Situation(
+        "ARG BUILDKIT_SBOM_SCAN_CONTEXT=true\nFROM scratch AS a\nARG BUILDKIT_SBOM_SCAN_STAGE=true\nCOPY file /$NAME\n"
+        "FROM scratch AS unused\nARG BUILDKIT_SBOM_SCAN_STAGE=true\nCOPY file /u\n"
+        "FROM scratch\nCOPY --from=a /$NAME /last\nCOPY sub /sub\n",
+        attest=SBOM,
+    ),
+    "sbom-extras-by-argument": Situation(
+        "ARG BUILDKIT_SBOM_SCAN_STAGE\nFROM scratch AS a\nCOPY file /$NAME\nFROM scratch AS b\nCOPY --from=a / /\n"
+        "FROM scratch\nCOPY --from=b / /\n",
+        {"args": {"BUILDKIT_SBOM_SCAN_STAGE": "b"}},
+        SBOM,
+    ),
+    "sbom-two": Situation(COPIES, TWO, SBOM),
+    "sbom-of-nothing": Situation("FROM scratch\nCMD x\n", attest=SBOM),
+    "sbom-subject": Situation(COPIES, attest=["type=sbom,HOW=subject", SBOM[1]]),
+    "sbom-without-any": Situation(COPIES, attest=["type=sbom,HOW=nothing", SBOM[1]]),
+    "sbom-no-cache": Situation(COPIES, {"no-cache": True}, SBOM),
+    "sbom-as-argument": Situation(COPIES, {"args": {"BUILDKIT_ATTEST_SBOM": "A=1"}}, [SBOM[1]]),
+    "sbom-image-form": Situation(
+        COPIES,
+        attest=["type=sbom", "type=provenance,mode=min"],
+        output="type=oci,oci-artifact=false,dest=DEST.tar",
+    ),
+    "sbom-files": Situation(COPIES, {"tags": ["t:1"]}, ["type=sbom"], "type=local,dest=DEST", True),
+    "sbom-files-merged": Situation(
+        "FROM scratch\nARG TARGETARCH\nCOPY file /$TARGETARCH\n",
+        TWO,
+        SBOM,
+        "type=local,platform-split=false,dest=DEST",
+        True,
+    ),
+    "sbom-tar": Situation(COPIES, attest=SBOM, output="type=tar,dest=DEST.tar", files=True),
     "tree-tar-two": Situation(COPIES, TWO, MIN, "type=tar,dest=DEST.tar", True),
 }
 
@@ -258,10 +344,26 @@ def world(
             "LAYOUT": "layout:latest",
         }
         _prepare(root, registry, places)
+        (root / "scanner").mkdir()
+        _push_scanner(root / "scanner", registry, buildkit)
         made = World(root, registry, Bakehouse(root / "home", registry), buildkit, places)
         for builder in ("theirs", "ours"):
             _build(made, builder)
         yield made
+
+
+def _push_scanner(root: Path, registry: Registry, buildkit: BuildKit) -> None:
+    """The scanner under the name that is looked up when none is given, and an image that cannot be one."""
+    for name, text in (
+        (
+            "docker/buildkit-syft-scanner:stable-1",
+            'COPY --chmod=755 scan /\nWORKDIR /w\nENTRYPOINT ["/scan"]\n',
+        ),
+        ("docker/no-command:1", "COPY scan /\nENTRYPOINT []\nCMD []\n"),
+    ):
+        (root / "scan").write_text(SCANNER)
+        (root / "Dockerfile").write_text(f"FROM busybox\n{text}")
+        buildkit.build(root, f"type=image,push=true,name={registry.host}/{name}")
 
 
 def _git(directory: Path, *arguments: str) -> str:
@@ -360,7 +462,7 @@ def _build(world: World, builder: str) -> None:
         done = world.bake(builder, *arguments, *names, env={"BUILDX_METADATA_PROVENANCE": "max"})
         assert done.returncode == 0, done.stderr[-6000:]
         metadata = json.loads((world.root / f"{builder}.metadata").read_text())
-        told |= {names[0]: metadata} if len(names) == 1 and names[0] not in metadata else metadata
+        told |= {name: metadata[name] for name in names}
     world.metadata[builder] = told
 
 
@@ -426,7 +528,7 @@ def test_provenance_in_the_metadata_file(world: World, name: str) -> None:
         }
         for builder in ("ours", "theirs")
     ]
-    assert shown[0] or name in ("empty", "files-empty")
+    assert shown[0] or name in ("empty", "files-empty", "sbom-of-nothing")
     assert _text(shown[0]) == _text(shown[1])
 
 
@@ -489,6 +591,12 @@ REFUSED = {
     "docker": ["--provenance=true", "--output=type=docker"],
     "docker-types": ["--provenance=true", "--output=type=oci,oci-mediatypes=false,dest=d.tar"],
     "docker-types-default": ["--output=type=image,oci-mediatypes=false,name=x"],
+    "empty-generator": ["--sbom=generator="],
+    "generator": ["--attest=type=sbom,generator=NO::x"],
+    "no-command": ["--sbom=generator=docker/no-command:1"],
+    "scan-fails": ["--sbom=HOW=fail"],
+    "other-kind": ["--sbom=HOW=kind"],
+    "docker-sbom": ["--sbom=true", "--output=type=docker"],
     "default-switch": ["@BUILDX_NO_DEFAULT_ATTESTATIONS=maybe"],
     "artifact-switch": ["@BUILDX_NO_DEFAULT_OCI_ARTIFACT=maybe"],
 }
@@ -516,6 +624,26 @@ def test_refused_in_the_same_words(world: World, name: str) -> None:
         said.append(re.sub(r"\nhint: .*", "", done.stderr[done.stderr.rindex("ERROR: ") :]).strip())
     assert said[0] == said[1]
     assert not (world.root / "refused.tar").exists()
+
+
+BROKEN = {
+    "json": "cannot decode in-toto statement",
+    "list": "cannot decode in-toto statement",
+    "two": "in-toto statement is not a single JSON object",
+    "directory": "not a regular file",
+    "link": "no such file or directory",
+}
+
+
+@pytest.mark.parametrize("how", BROKEN)
+def test_what_a_scanner_writes_is_looked_at(world: World, how: str) -> None:
+    """Neither builder exports anything, and what they say has the same heart; details are Go's and ours."""
+    for builder in ("ours", "theirs"):
+        flags = [f"--sbom=HOW={how}", "--output=type=oci,dest=refused.tar", "-f", "context/max.Dockerfile"]
+        done = world.bake(builder, "build", "--progress=plain", *flags, "context")
+        assert done.returncode == 1, done.stderr
+        assert BROKEN[how] in done.stderr[done.stderr.rindex("ERROR: ") :]
+        assert not (world.root / "refused.tar").exists()
 
 
 def test_switches_of_the_environment(world: World) -> None:

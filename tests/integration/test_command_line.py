@@ -231,9 +231,6 @@ def test_print_shows_flags_that_cannot_be_built_yet(offline: Bakehouse, buildx: 
 @pytest.mark.parametrize(
     ("line", "named"),
     [
-        ('cache-from = ["type=local,src=x"]', "cache-from"),
-        ('cache-to = ["type=inline"]', "cache-to"),
-        ('attest = ["type=sbom"]', "attest type=sbom"),
         ('policy = ["filename=p.rego"]', "policy"),
     ],
 )

@@ -86,12 +86,14 @@ def described(roots: list[dict[str, Any]], read: Read) -> list[Any]:
             about = item["annotations"]["vnd.docker.reference.digest"]
             shown = _plain({**item, "digest": "", "size": 0}, names)
             out.append({"descriptor": shown, "manifest": _manifest(manifest, names, sizes, read)})
-            for layer in manifest["layers"]:
+            for layer in manifest["layers"] or []:
                 raw = read(layer["digest"])
                 assert layer["size"] == len(raw)
                 assert json.loads(raw)["predicateType"] == layer["annotations"]["in-toto.io/predicate-type"]
                 # Whatever else a statement is about, the image is the one that the manifest names.
-                out.append(comparable(json.loads(raw), {about: names[about]}))
+                layers = json.loads(read(about))["layers"] or []
+                known = {each["digest"]: f"layer {number}" for number, each in enumerate(layers)}
+                out.append(comparable(json.loads(raw), {about: names[about], **known}))
     return out
 
 
@@ -102,13 +104,15 @@ def _manifest(manifest: dict[str, Any], names: dict[str, str], sizes: dict[str, 
     if "subject" in manifest:
         assert manifest["subject"]["size"] == sizes[manifest["subject"]["digest"]]
         manifest = {**manifest, "subject": {**manifest["subject"], "size": 0}}
-    layers = [layer["digest"] for layer in manifest["layers"]]
+    layers = [layer["digest"] for layer in manifest["layers"] or []]
     text = config.decode()
     for number, digest in enumerate(layers):
         text = text.replace(digest, f"statement {number}")
     shown = {**manifest["config"], "digest": text, "size": 0}
-    bare = [{**layer, "digest": "", "size": 0} for layer in manifest["layers"]]
-    return _plain({**manifest, "config": shown, "layers": bare}, names)
+    bare = [{**layer, "digest": "", "size": 0} for layer in manifest["layers"] or []]
+    return _plain(
+        {**manifest, "config": shown, "layers": bare if manifest["layers"] is not None else None}, names
+    )
 
 
 def _plain(value: Any, names: dict[str, str]) -> Any:
@@ -124,7 +128,17 @@ def comparable(statement: dict[str, Any], names: dict[str, str]) -> Any:
         {**item, "digest": {kind: names.get(f"{kind}:{text}", text) for kind, text in item["digest"].items()}}
         for item in statement["subject"]
     ]
+    if statement["predicateType"] == "https://spdx.dev/Document":
+        return {**statement, "subject": subjects, "predicate": _document(statement["predicate"], names)}
     return {**statement, "subject": subjects, "predicate": predicate(statement["predicate"])}
+
+
+def _document(value: Any, names: dict[str, str]) -> Any:
+    """An SPDX document, members sorted: they have no order of their own. Layers are called by `names`."""
+    text = json.dumps(value, sort_keys=True)
+    for digest, name in names.items():
+        text = text.replace(digest, name)
+    return json.loads(re.sub(r'"Tool: (buildkit|bakehouse)-[^"]*"', '"Tool: BUILDER"', text))
 
 
 def predicate(value: Any) -> Any:

@@ -21,6 +21,7 @@ from bakehouse.errors import DefinitionError
 from bakehouse.giturl import is_remote_url
 from bakehouse.go.jsontext import compact_json
 from bakehouse.go.values import FALSE, parse_bool
+from bakehouse.llb.encode import SourceInfo, encode_definition
 from bakehouse.llb.ops import SourceOp
 from bakehouse.values import dataclass
 
@@ -107,10 +108,11 @@ class FactFinder:
         return BuildFacts(
             self._request(planned, name),
             self._attests[name].options,
-            item.lowered.definition,
+            lambda number: encode_definition(
+                item.lowered.platforms[number].edge, item.lowered.sources, _foreign_files(planned, name)
+            ),
             item.images,
             tuple(_read_to_plan(item)),
-            tuple(platform.scan_targets for platform in item.lowered.platforms),
             run,
         )
 
@@ -144,6 +146,23 @@ class FactFinder:
         if item.dockerfile_dir is not None:
             dirs["dockerfile"] = item.dockerfile_dir
         return self._git.attributes(directory, dirs)
+
+
+def _foreign_files(planned: Mapping[str, PlannedTarget], name: str) -> dict[str, SourceInfo]:
+    """The Dockerfiles of the targets that `name` links to, by the digests of the vertices that they made."""
+    out: dict[str, SourceInfo] = {}
+    for linked in dict.fromkeys(planned[name].linked_inputs.values()):
+        if linked not in planned:
+            continue
+        files = {file.filename: file for file in planned[linked].lowered.sources}
+        below = _foreign_files(planned, linked)
+        edges = [platform.edge for platform in planned[linked].lowered.platforms if platform.edge is not None]
+        for vertex in post_order(edges):
+            own = [files[place[0]] for place in vertex.locations if place[0] in files]
+            found = below.get(vertex.digest) or (own[0] if own else None)
+            if found is not None:
+                out.setdefault(vertex.digest, found)
+    return out
 
 
 def _read_to_plan(item: PlannedTarget) -> list[SourceOp]:

@@ -39,6 +39,7 @@ from bakehouse.engine.answers import Answers
 from bakehouse.engine.attest.model import BuildRun
 from bakehouse.engine.engine import Engine, Job, JobPlatform, SolveOptions
 from bakehouse.engine.exporters.model import Exporter
+from bakehouse.engine.tree import INPUT_LIMIT_BYTES, InputLimits
 from bakehouse.errors import BakehouseError
 from bakehouse.oci.platform import Platform
 from bakehouse.progress.events import Reporter
@@ -97,6 +98,9 @@ def open_engine(settings: Settings, environ: Mapping[str, str]) -> Engine:
         registries=settings.registries,
         snapshotter=settings.snapshotter,
         max_parallelism=settings.max_parallelism,
+        limits=InputLimits(
+            settings.max_download or INPUT_LIMIT_BYTES, settings.max_unpacked or INPUT_LIMIT_BYTES
+        ),
     )
 
 
@@ -106,8 +110,8 @@ def build(
     """Builds and exports every target. Raises the first error; what was finished before stays cached."""
     request = replace(request, targets=with_git_labels(request.targets, request.cwd, request.environ))
     built = {name: target for name, target in request.targets.items() if name not in request.calls}
-    for name, target in request.targets.items():
-        refuse_unbuilt(target, asked=name in request.calls)
+    for target in request.targets.values():
+        refuse_unbuilt(target)
     started_ns = time.time_ns()
     attests = _of_each(request, built, lambda target: attests_of(target, request.environ))
     exporters = _exporters(request, built, settings, attests)
@@ -118,7 +122,10 @@ def build(
             from bakehouse.builders.calls import answer_calls
 
             outcome.answers = answer_calls(planner, request.calls)
-        planned = {name: policed(planner, item) for name, item in planner.plan(built).items()}
+        planned = {
+            name: planner.scanned(policed(planner, item), attests[name].options.sbom)
+            for name, item in planner.plan(built).items()
+        }
         vertices = {name: item.vertices() for name, item in caches.items()}
         named = with_target_names(reporter, planned, vertices, several=len(request.targets) > 1)
         finder = FactFinder(request.cwd, request.environ, attests)
@@ -284,9 +291,10 @@ def _of_each(request: BuildRequest, built: Mapping[str, Target], make: Callable[
 
 def _job(planned: PlannedTarget, exporters: tuple[Exporter, ...], caches: TargetCaches) -> Job:
     lowered = planned.lowered
+    scans = planned.scans or [None] * len(lowered.platforms)
     platforms = tuple(
-        JobPlatform(item.platform, item.edge, item.config, item.epoch_s, item.base_config or b"")
-        for item in lowered.platforms
+        JobPlatform(item.platform, item.edge, item.config, item.epoch_s, item.base_config or b"", scan)
+        for item, scan in zip(lowered.platforms, scans, strict=True)
     )
     return Job(
         planned.target.name,

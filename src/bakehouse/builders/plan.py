@@ -22,7 +22,11 @@ from bakehouse.builders.syntax import require_known_syntax
 from bakehouse.dockerfile.lint import LintWarning
 from bakehouse.dockerfile.lowering import Lowered, LowerRequest, MetaResolver, lower
 from bakehouse.engine.attest.model import ImageMaterial
+from bakehouse.engine.attest.options import SbomOptions
+from bakehouse.engine.attest.scanning import Scanner
 from bakehouse.errors import BakehouseError
+from bakehouse.llb.ops import Edge
+from bakehouse.oci.image import ImageConfig
 from bakehouse.oci.platform import Platform
 from bakehouse.progress.events import Reporter, WarningEvent
 from bakehouse.values import dataclass, field, replace
@@ -34,7 +38,8 @@ class PlannedTarget:
 
     The rest is what provenance tells of how it came about: the `request`, the `images` that were looked up for it,
     where the Dockerfile lay, if in a directory of this machine (`dockerfile_dir`), whether it came apart from the
-    context (`named_dockerfile`), and which of its inputs are results of which other targets (`linked_inputs`).
+    context (`named_dockerfile`), and which of its inputs are results of which other targets (`linked_inputs`). `scans`
+    are the trees of what scanners write, one a platform, when SBOMs are asked for.
     """
 
     target: Target
@@ -46,6 +51,7 @@ class PlannedTarget:
     dockerfile_dir: Path | None = None
     named_dockerfile: bool = False
     linked_inputs: Mapping[str, str] = field(default_factory=dict)
+    scans: tuple[Edge, ...] = ()
 
 
 @dataclass(slots=True)
@@ -214,6 +220,27 @@ class Planner:
             main.named_dockerfile,
             named.linked,
         )
+
+    def scanned(self, planned: PlannedTarget, options: SbomOptions | None) -> PlannedTarget:
+        """`planned` with the scans of its results that `options` ask for. Raises what a look-up of the scanner's image
+        raises, and `DefinitionError` (code `invalid-attestation`) for one that has nothing to run."""
+        if options is None:
+            return planned
+        target, request = planned.target, planned.request
+        looked_up = RecordingResolver(self.resolver(target))
+        with self.naming(target.name), solving():
+            platform = self._build_platforms[0]
+            _, _, raw = looked_up.resolve_image_config(
+                options.generator, platform, request.image_resolve_mode
+            )
+            config = ImageConfig.parse(raw).value
+            scanner = Scanner(options.generator, config, platform, options.parameters)
+            scans = tuple(
+                scanner.scan(item.id, item.edge, item.scan_targets, ignore_cache=item.ignore_cache)
+                for item in planned.lowered.platforms
+            )
+        images = dict.fromkeys([*planned.images, *looked_up.found()])
+        return replace(planned, scans=scans, images=tuple(images))
 
     def _linked(self, name: str) -> LinkedTarget:
         planned = self._planned[name]

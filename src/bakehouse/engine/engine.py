@@ -22,7 +22,7 @@ from bakehouse.engine.layer_tree import LayerTree
 from bakehouse.engine.operations import OperationFactory
 from bakehouse.engine.records import TreeRecords
 from bakehouse.engine.shown import ShownVertices
-from bakehouse.engine.tree import EngineContext, Tree
+from bakehouse.engine.tree import EngineContext, InputLimits, Tree
 from bakehouse.errors import BakehouseError, EnvironmentFault
 from bakehouse.llb.ops import Edge, SourceOp
 from bakehouse.oci.platform import Platform
@@ -38,7 +38,7 @@ from bakehouse.values import dataclass, field, replace
 
 if TYPE_CHECKING:
     from bakehouse.engine.attest.making import ResultFacts
-    from bakehouse.engine.attest.model import BuildFacts
+    from bakehouse.engine.attest.model import Attestation, AttestationBundle, BuildFacts
     from bakehouse.engine.caches.gathering import SolvedKeys
     from bakehouse.engine.caches.model import CacheSource, CacheTarget
     from bakehouse.engine.caches.solve import SolveCaches
@@ -55,13 +55,14 @@ _EXTRA_THREADS = 16
 @dataclass(frozen=True, slots=True)
 class JobPlatform:
     """One platform of a target: its result edge (None: an empty tree), its image config without layers, and the config
-    of its base image, whose layers and history an epoch leaves alone."""
+    of its base image, whose layers and history an epoch leaves alone. `scan` is the tree of a scanner's statements."""
 
     platform: Platform
     edge: Edge | None
     config: bytes
     epoch_s: int | None = None
     base_config: bytes = b""
+    scan: Edge | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,8 +138,10 @@ class Engine:
         registries: RegistryConfig,
         snapshotter: str = "auto",
         max_parallelism: int = 64,
+        limits: InputLimits | None = None,
     ) -> None:
         self._environ = environ
+        self._limits = limits or InputLimits()
         self._registries = registries
         self._max_parallelism = max_parallelism
         self.store = Store.open(store_root)
@@ -174,7 +177,7 @@ class Engine:
         self.store.close()
 
     def context(self, session: Session, reporter: Reporter) -> EngineContext:
-        return EngineContext(self.store, self.layers, session, reporter, self._answers)
+        return EngineContext(self.store, self.layers, session, reporter, self._answers, self._limits)
 
     def resolver(self, context: EngineContext) -> ImageResolver:
         """Looks up images for this engine's builds; one for all, so that an image is asked for once."""
@@ -231,6 +234,9 @@ class Engine:
                 if platform.edge is not None:
                     edges.append(platform.edge)
                     wanted.append(files)
+                if platform.scan is not None:
+                    edges.append(platform.scan)
+                    wanted.append(True)
         with_caches = any(job.cache_from or job.cache_to or job.inline_cache for job in jobs)
         run = self._run(edges, wanted, session, reporter, cancel, options, with_caches=with_caches)
 
@@ -369,8 +375,14 @@ class Engine:
                         inline_cache=_inline_cache(job, item, run),
                     )
                 )
+            scans: list[Task] = [
+                run.solver.result(run.graph.node(item.scan), item.scan.index)
+                for item in job.platforms
+                if item.scan is not None
+            ]
+            scanned = (yield scans) if scans else []
             told = _result_facts(job, run, [item.chain for item in platforms])
-            platforms = _attested(job, platforms, told)
+            platforms = _attested(job, platforms, told, scanned)
             result = ExportResult(tuple(platforms), job.multi_platform)
             exports = [
                 run.loop.spawn(self._export(exporter, result, run.context, cancel))
@@ -434,17 +446,29 @@ def _result_facts(job: Job, run: _Run, chains: Sequence[LayerChain]) -> list[Res
 
 
 def _attested(
-    job: Job, platforms: Sequence[ExportPlatform], told: Sequence[ResultFacts]
+    job: Job, platforms: Sequence[ExportPlatform], told: Sequence[ResultFacts], scanned: Sequence[Tree]
 ) -> list[ExportPlatform]:
-    """`platforms` with the attestations that the target asked for."""
-    wanted = job.facts.options.provenance if job.facts is not None else None
-    if wanted is None:
+    """`platforms` with the attestations that the target asked for: what scanners wrote, then how it came about."""
+    if job.facts is None:
         return list(platforms)
-    return [
+    wanted = job.facts.options.provenance
+    scans = iter(scanned)
+    out = []
+    for given, item, facts in zip(job.platforms, platforms, told, strict=True):
+        attestations = [] if given.scan is None else [_bundle(next(scans))]
         # Of nothing there is nothing to be said, as in BuildKit.
-        item if given.edge is None else replace(item, attestations=(facts.provenance(wanted),))
-        for given, item, facts in zip(job.platforms, platforms, told, strict=True)
-    ]
+        if wanted is not None and given.edge is not None:
+            attestations.append(facts.provenance(wanted))
+        out.append(replace(item, attestations=tuple(attestations)))
+    return out
+
+
+def _bundle(tree: Tree) -> Attestation | AttestationBundle:
+    from bakehouse.engine.attest.model import AttestationBundle
+    from bakehouse.engine.attest.scanning import CORE
+    from bakehouse.engine.attest.spdx import PREDICATE_SPDX
+
+    return AttestationBundle(tree.chain(), PREDICATE_SPDX, CORE)
 
 
 def _provenance(job: Job, told: Sequence[ResultFacts]) -> dict[str, dict[str, Any]]:

@@ -13,7 +13,7 @@ from bakehouse.values import dataclass, field
 
 if TYPE_CHECKING:
     from bakehouse.engine.attest.options import AttestOptions
-    from bakehouse.llb.ops import Edge, SourceOp
+    from bakehouse.llb.ops import SourceOp
     from bakehouse.snapshots import LayerChain
 
 _ID_DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
@@ -102,5 +102,4 @@ class BuildFacts:
     definition: Callable[[int], bytes] = field(repr=False)
     images: tuple[ImageMaterial, ...] = ()
     read: tuple[SourceOp, ...] = ()
-    scans: tuple[Mapping[str, Edge | None], ...] = ()
     run: BuildRun = field(default_factory=BuildRun)

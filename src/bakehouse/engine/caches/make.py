@@ -21,14 +21,14 @@ def make_source(spec: CacheSpec) -> CacheSource:
         from bakehouse.engine.caches.local import LocalSource
 
         return LocalSource(spec)
+    if spec.type in SERVICES:
+        from bakehouse.engine.caches.services import ServiceSource
+
+        return ServiceSource(spec)
     if spec.type == "registry":
         from bakehouse.engine.caches.registry import RegistrySource
 
         return RegistrySource(spec)
-    if spec.type in SERVICES:
-        from bakehouse.engine.caches.stored import StoredSource
-
-        return StoredSource(spec)
     raise _unknown(spec, "importer", SOURCE_TYPES)
 
 
@@ -38,14 +38,14 @@ def make_target(spec: CacheSpec) -> CacheTarget:
         from bakehouse.engine.caches.local import LocalTarget
 
         return LocalTarget(spec)
+    if spec.type in SERVICES:
+        from bakehouse.engine.caches.services import ServiceTarget
+
+        return ServiceTarget(spec)
     if spec.type == "registry":
         from bakehouse.engine.caches.registry import RegistryTarget
 
         return RegistryTarget(spec)
-    if spec.type in SERVICES:
-        from bakehouse.engine.caches.stored import StoredTarget
-
-        return StoredTarget(spec)
     raise _unknown(spec, "exporter", TARGET_TYPES)
 
 
