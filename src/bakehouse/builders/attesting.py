@@ -3,29 +3,25 @@ were looked up, the sources that were read to plan it, the repository of the fil
 
 from __future__ import annotations
 
-from base64 import b64encode
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bakehouse.bake import Target
 from bakehouse.builders.display import solving
-from bakehouse.builders.frontend_attrs import frontend_attrs
-from bakehouse.builders.git_info import GitInfo
 from bakehouse.dockerfile.lowering import main_context_root
-from bakehouse.engine.attest.model import BuildFacts, BuildRun, FrontendRequest
+from bakehouse.engine.attest.model import DOCKERFILE_FRONTEND, BuildFacts, BuildRun, FrontendRequest
 from bakehouse.engine.attest.options import PROVENANCE, AttestOptions, parse_attest_options
-from bakehouse.engine.attest.provenance import DOCKERFILE_FRONTEND, as_v02
 from bakehouse.engine.graph import post_order
 from bakehouse.errors import DefinitionError
 from bakehouse.giturl import is_remote_url
-from bakehouse.go.jsontext import compact_json
 from bakehouse.go.values import FALSE, parse_bool
 from bakehouse.llb.encode import SourceInfo, encode_definition
 from bakehouse.llb.ops import SourceOp
 from bakehouse.values import dataclass
 
 if TYPE_CHECKING:
+    from bakehouse.builders.git_info import GitInfo
     from bakehouse.builders.plan import PlannedTarget
 
 _NO_DEFAULT = "BUILDX_NO_DEFAULT_ATTESTATIONS"
@@ -74,6 +70,10 @@ def with_git_labels(
     targets: Mapping[str, Target], cwd: Path, environ: Mapping[str, str]
 ) -> Mapping[str, Target]:
     """`targets`, where the environment asks for it with labels that name the repository of their contexts."""
+    if not environ.get("BUILDX_GIT_LABELS"):
+        return targets
+    from bakehouse.builders.git_info import GitInfo
+
     git = GitInfo(environ)
     if not git.labelled:
         return targets
@@ -99,7 +99,8 @@ class FactFinder:
 
     def __init__(self, cwd: Path, environ: Mapping[str, str], attests: Mapping[str, Attests]) -> None:
         self._cwd = cwd
-        self._git = GitInfo(environ)
+        self._environ = environ
+        self._git: GitInfo | None = None
         self._attests = attests
 
     def facts(self, planned: Mapping[str, PlannedTarget], name: str, run: BuildRun) -> BuildFacts:
@@ -127,6 +128,8 @@ class FactFinder:
         return FrontendRequest(DOCKERFILE_FRONTEND, lambda: self._args(item), inputs)
 
     def _args(self, item: PlannedTarget) -> dict[str, str]:
+        from bakehouse.builders.frontend_attrs import frontend_attrs
+
         attrs = frontend_attrs(
             item.target,
             item.request,
@@ -145,6 +148,10 @@ class FactFinder:
         dirs = {name: path for name, path in named.items() if name in lent} | {"context": directory}
         if item.dockerfile_dir is not None:
             dirs["dockerfile"] = item.dockerfile_dir
+        if self._git is None:
+            from bakehouse.builders.git_info import GitInfo
+
+            self._git = GitInfo(self._environ)
         return self._git.attributes(directory, dirs)
 
 
@@ -189,6 +196,13 @@ def metadata_provenance(environ: Mapping[str, str]) -> str:
 
 def provenance_responses(predicates: Mapping[str, dict[str, Any]], mode: str) -> dict[str, str]:
     """Provenance of a target's platforms as response keys (engine.md §17.5): JSON in base64, in SLSA 0.2's form."""
+    if not predicates:
+        return {}
+    from base64 import b64encode
+
+    from bakehouse.engine.attest.provenance import as_v02
+    from bakehouse.go.jsontext import compact_json
+
     out = {}
     for platform, made in predicates.items():
         shown = as_v02(made)

@@ -23,10 +23,8 @@ from bakehouse.dockerfile.lint import LintWarning
 from bakehouse.dockerfile.lowering import Lowered, LowerRequest, MetaResolver, lower
 from bakehouse.engine.attest.model import ImageMaterial
 from bakehouse.engine.attest.options import SbomOptions
-from bakehouse.engine.attest.scanning import Scanner
 from bakehouse.errors import BakehouseError
 from bakehouse.llb.ops import Edge
-from bakehouse.oci.image import ImageConfig
 from bakehouse.oci.platform import Platform
 from bakehouse.progress.events import Reporter, WarningEvent
 from bakehouse.values import dataclass, field, replace
@@ -226,6 +224,9 @@ class Planner:
         raises, and `DefinitionError` (code `invalid-attestation`) for one that has nothing to run."""
         if options is None:
             return planned
+        from bakehouse.engine.attest.scanning import Scanner
+        from bakehouse.oci.image import ImageConfig
+
         target, request = planned.target, planned.request
         looked_up = RecordingResolver(self.resolver(target))
         with self.naming(target.name), solving():

@@ -1,20 +1,15 @@
-"""Puts together what is attested of the results of one target, when they are there and the exports begin."""
+"""Puts together what is attested of the results of one target, when they are there and the exports begin.
+
+What it takes is imported when somebody wants to know: most builds have outputs that carry nothing by default.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from bakehouse.engine.attest.materials import Materials, images_for
 from bakehouse.engine.attest.model import Attestation, BuildFacts
 from bakehouse.engine.attest.options import ProvenanceOptions
-from bakehouse.engine.attest.provenance import (
-    ProvenanceSource,
-    predicate,
-    predicate_type,
-    predicate_v1,
-    require_complete,
-)
 from bakehouse.engine.graph import post_order
 from bakehouse.engine.sources.pins import pin_of
 from bakehouse.engine.tree import EngineContext, Tree
@@ -23,6 +18,8 @@ from bakehouse.oci.platform import Platform
 from bakehouse.snapshots import LayerChain
 
 if TYPE_CHECKING:
+    from bakehouse.engine.attest.materials import Materials
+    from bakehouse.engine.attest.provenance import ProvenanceSource
     from bakehouse.store.layers import BlobRow
 
 #: What the solve knows of the output of a vertex, by the vertex's digest; None: nothing.
@@ -58,21 +55,28 @@ class ResultFacts:
     def provenance(self, options: ProvenanceOptions) -> Attestation:
         """Raises `DefinitionError` when complete materials are asked for and there are others."""
         if options.complete_materials:
+            from bakehouse.engine.attest.provenance import require_complete
+
             require_complete(self._materials())
-        return Attestation(
-            options.filename,
-            predicate_type(options),
-            lambda layers_exported: predicate(self._source(layers_exported), options),
-            options.inline_only,
-        )
+
+        def made(layers_exported: bool) -> Any:
+            from bakehouse.engine.attest.provenance import predicate
+
+            return predicate(self._source(layers_exported), options)
+
+        return Attestation(options.filename, options.predicate_type, made, options.inline_only)
 
     def detailed(self, *, layers_exported: bool) -> dict[str, Any]:
         """The most that provenance can tell, as a SLSA v1 predicate. Of what was asked, only who built counts."""
+        from bakehouse.engine.attest.provenance import predicate_v1
+
         asked = self._facts.options.provenance
         options = ProvenanceOptions(builder_id=asked.builder_id if asked is not None else "")
         return predicate_v1(self._source(layers_exported), options)
 
     def _source(self, layers_exported: bool) -> ProvenanceSource:
+        from bakehouse.engine.attest.provenance import ProvenanceSource
+
         def layers(numbers: Mapping[str, int]) -> dict[str, list[list[dict[str, Any]]]]:
             return self._layers(numbers, layers_exported)
 
@@ -85,6 +89,8 @@ class ResultFacts:
         )
 
     def _materials(self) -> Materials:
+        from bakehouse.engine.attest.materials import Materials, images_for
+
         vertices = [] if self._edge is None else post_order([self._edge])
         made = Materials.of(vertices, self._facts.read, lambda op: pin_of(op, self._context.answers))
         images: Sequence[Any] = self._facts.images

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from bakehouse.llb.ops import SourceOp
     from bakehouse.snapshots import LayerChain
 
+DOCKERFILE_FRONTEND = "dockerfile.v0"
 _ID_DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 
 

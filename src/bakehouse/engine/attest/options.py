@@ -30,6 +30,10 @@ class ProvenanceOptions:
     complete_materials: bool = False
     capture_usage: bool = False
 
+    @property
+    def predicate_type(self) -> str:
+        return f"https://slsa.dev/provenance/{self.version}"
+
 
 @dataclass(frozen=True, slots=True)
 class SbomOptions:

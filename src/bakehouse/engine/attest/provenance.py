@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from bakehouse.engine.attest.materials import Materials, without_credentials
-from bakehouse.engine.attest.model import BuildRun, FrontendRequest
+from bakehouse.engine.attest.model import DOCKERFILE_FRONTEND, BuildRun, FrontendRequest
 from bakehouse.engine.attest.options import SLSA_V02, ProvenanceOptions
 from bakehouse.errors import DefinitionError
 from bakehouse.go.timestamps import format_time_ns
@@ -16,11 +16,9 @@ from bakehouse.values import dataclass
 
 BUILD_TYPE_V1 = "https://github.com/moby/buildkit/blob/master/docs/attestations/slsa-definitions.md"
 BUILD_TYPE_V02 = "https://mobyproject.org/buildkit@v1"
-PREDICATE_V1 = "https://slsa.dev/provenance/v1"
-PREDICATE_V02 = "https://slsa.dev/provenance/v0.2"
 #: The behaviour that we follow, by BuildKit's and its frontend's own numbers.
 COMPATIBILITY_VERSION = 30
-DOCKERFILE_FRONTEND, DOCKERFILE_VERSION = "dockerfile.v0", "1.27.0-dev"
+DOCKERFILE_VERSION = "1.27.0-dev"
 _VCS = "vcs:"
 #: Attributes that say how or where to build rather than what.
 _OF_HOST = frozenset({"cgroup-parent", "image-resolve-mode", "platform", "cache-imports"})
@@ -42,10 +40,6 @@ class ProvenanceSource:
     definition: bytes
     run: BuildRun
     layers: StepLayers
-
-
-def predicate_type(options: ProvenanceOptions) -> str:
-    return PREDICATE_V02 if options.version == SLSA_V02 else PREDICATE_V1
 
 
 def predicate(source: ProvenanceSource, options: ProvenanceOptions) -> dict[str, Any]:
