@@ -20,7 +20,8 @@ import pytest
 from bakehouse.engine.caches.stores.model import open_cache_store
 from bakehouse.oci.digest import Digest
 from tests.support.cache_services import ActionsCache, AzureStorage, running_s3
-from tests.support.services import BuildKit
+from tests.support.command import Bakehouse
+from tests.support.services import BuildKit, Registry
 
 pytestmark = pytest.mark.peer
 
@@ -120,9 +121,12 @@ def copy_cache(pair: Pair) -> int:
 
 
 def cached_steps(progress: str) -> set[str]:
-    """The steps that came from a cache, by `--progress=rawjson`."""
-    vertices = [vertex for line in progress.splitlines() for vertex in json.loads(line).get("vertexes", ())]
-    return {vertex["name"] for vertex in vertices if vertex.get("cached")}
+    """The steps that came from a cache, by `--progress=rawjson`. (A step that is shown once more,
+    while its layers are fetched, was cached all the same.)"""
+    lines = [json.loads(line) for line in progress.splitlines() if line.startswith("{")]
+    vertices = [vertex for line in lines for vertex in line.get("vertexes") or ()]
+    names = [vertex["name"].partition("] ")[2] for vertex in vertices if vertex.get("cached")]
+    return {name for name in names if name.startswith(("COPY ", "RUN "))}
 
 
 def test_buildkit_and_the_store_read_what_the_other_wrote(
@@ -145,8 +149,48 @@ def test_buildkit_and_the_store_read_what_the_other_wrote(
     output.unlink()
     import_ = f"--import-cache={option(pair, pair.second)}"
     done = buildkit.build(context, f"type=tar,dest={output}", import_, "--progress=rawjson")
-    assert cached_steps(done.stderr) == {"[1/2] COPY large /", "[2/2] COPY small /"}
+    assert cached_steps(done.stderr) == {"COPY large /", "COPY small /"}
     with tarfile.open(output) as archive:
         read = archive.extractfile("large")
         assert read is not None
         assert hashlib.file_digest(read, "sha256").digest() == hashlib.sha256(large).digest()
+
+
+STEPS = """\
+FROM busybox AS one
+COPY small /
+RUN wc -c </small >/size
+FROM busybox
+COPY --from=one /size /
+RUN cat /size >/copy
+"""
+
+
+@pytest.mark.privileged
+def test_builds_take_over_what_the_other_builder_did(
+    pair: Pair, buildkit: BuildKit, registry: Registry, tmp_path: Path
+) -> None:
+    """The whole command: one exports into the first place and the other imports from there, and the other way round."""
+    context = tmp_path / "context"
+    context.mkdir()
+    (context / "small").write_text(f"of {pair.type}")
+    (context / "Dockerfile").write_text(STEPS)
+
+    def ours(home: str, *flags: str) -> set[str]:
+        command = Bakehouse(tmp_path / home, registry)
+        output = ("--progress=rawjson", "--output=type=oci,dest=ours.tar")
+        return cached_steps(command.run("build", *output, *flags, "context", cwd=tmp_path).stderr)
+
+    def theirs(*flags: str) -> set[str]:
+        buildkit.prune()
+        output = ("--progress=rawjson", "--provenance=false", "--output=type=oci,dest=theirs.tar")
+        done = buildkit.buildx("build", *output, *flags, "context", cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+        return cached_steps(done.stderr)
+
+    steps = {line for line in STEPS.splitlines() if not line.startswith("FROM")}
+    ran = [ours("first", f"--cache-to={option(pair, pair.first, mode='max')}")]
+    ran += [theirs(f"--cache-to={option(pair, pair.second, mode='max')}")]
+    assert ran == [set(), set()]
+    assert theirs(f"--cache-from={option(pair, pair.first)}") == steps
+    assert ours("second", f"--cache-from={option(pair, pair.second)}") == steps

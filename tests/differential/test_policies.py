@@ -487,8 +487,6 @@ def _hash(tar: tarfile.TarFile, member: tarfile.TarInfo) -> str:
 
 #: What is said differently on purpose, and what stands for it in the comparison.
 SAME = {
-    # The image is named once more behind it.
-    r"failed to resolve source metadata for \S+: (?=\S+: not found)": "",
     r"checksum of ref \S+:": "checksum of ref:",
 }
 

@@ -32,9 +32,10 @@ def with_target_names(
             owners.setdefault(digest, name)
     for name in linked_first(planned):
         item = planned[name]
-        for platform in item.lowered.platforms:
-            if platform.edge is not None:
-                for vertex in post_order([platform.edge]):
+        edges = [platform.edge for platform in item.lowered.platforms]
+        for edge in (*edges, *item.scans):
+            if edge is not None:
+                for vertex in post_order([edge]):
                     owners.setdefault(vertex.digest, name)
         for number in range(max(1, len(item.target.output or ()))):
             for title in EXPORT_TITLES:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from bakehouse.builders.resolving import NamingResolver, naming
 from bakehouse.dockerfile.lowering import Lowered, MetaResolver, SourceTimeResolver
 from bakehouse.engine.policy.sources import SourcePolicy, apply_to_graph, check_source, normalized
 from bakehouse.errors import BakehouseError, DefinitionError, NotBuiltYetError, NotFoundError
@@ -34,8 +35,9 @@ class TargetPolicy:
     policy: SourcePolicy | None = None
 
     def resolver(self, resolver: MetaResolver) -> MetaResolver:
-        """A resolver that looks up what the policy puts in the place of an image."""
-        return resolver if self.policy is None else _PolicedResolver(resolver, self.policy)
+        """A resolver that looks up what the policy puts in the place of an image; its errors name the image that was
+        asked for."""
+        return NamingResolver(resolver) if self.policy is None else _PolicedResolver(resolver, self.policy)
 
     def source_times(self, times: SourceTimeResolver | None) -> SourceTimeResolver | None:
         """As `resolver`, for the times of sources."""
@@ -112,20 +114,16 @@ class _PolicedResolver:
         self, ref: str, platform: Platform | None, mode: str, *, log_name: str = "", oci_store: str = ""
     ) -> tuple[str, str, bytes]:
         op = SourceOp(_LAYOUT + ref, {"oci.store": oci_store}) if oci_store else SourceOp(_IMAGE + ref)
-        changed = _looked_up(
-            self.policy,
-            op,
-            to_llb(platform or Platform.local()),
-            f"failed to resolve source metadata for {ref}: ",
-        )
-        scheme, _, rest = changed.identifier.partition("://")
-        if scheme == "docker-image":
-            return self.resolver.resolve_image_config(rest, platform, mode, log_name=log_name)
-        if scheme == "oci-layout" and oci_store:
-            store = changed.attrs.get("oci.store", oci_store)
-            return self.resolver.resolve_image_config(
-                rest, platform, mode, log_name=log_name, oci_store=store
-            )
+        with naming(ref):
+            changed = _looked_up(self.policy, op, to_llb(platform or Platform.local()))
+            scheme, _, rest = changed.identifier.partition("://")
+            if scheme == "docker-image":
+                return self.resolver.resolve_image_config(rest, platform, mode, log_name=log_name)
+            if scheme == "oci-layout" and oci_store:
+                store = changed.attrs.get("oci.store", oci_store)
+                return self.resolver.resolve_image_config(
+                    rest, platform, mode, log_name=log_name, oci_store=store
+                )
         raise DefinitionError(
             f"ref mutated by policy to non-image: {_IMAGE}{ref} -> {changed.identifier}",
             code="source-not-an-image",
@@ -139,21 +137,17 @@ class _PolicedTimes:
     policy: SourcePolicy
 
     def resolve_source_time(self, source: SourceOp, log_name: str) -> int | None:
-        changed = _looked_up(self.policy, normalized(source), None, "")
+        changed = _looked_up(self.policy, normalized(source), None)
         return self.times.resolve_source_time(changed, log_name)
 
 
-def _looked_up(policy: SourcePolicy, op: SourceOp, platform: LlbPlatform | None, prefix: str) -> SourceOp:
+def _looked_up(policy: SourcePolicy, op: SourceOp, platform: LlbPlatform | None) -> SourceOp:
     """What is looked up instead of `op`. Errors are in the words of BuildKit's look-ups."""
     try:
         changed = policy.evaluate(op, platform)
     except BakehouseError as error:
-        error.message = f"{prefix}could not resolve image due to policy: {error.message}"
+        error.message = f"could not resolve image due to policy: {error.message}"
         raise
     if changed is not op:
-        try:
-            check_source(changed)
-        except BakehouseError as error:
-            error.message = prefix + error.message
-            raise
+        check_source(changed)
     return changed

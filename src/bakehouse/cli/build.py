@@ -14,7 +14,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bakehouse.bake import CallOption, Resources, Target
+    from bakehouse.bake import Attest, CallOption, Resources, Target
     from bakehouse.builders.embedded import BuildOutcome
     from bakehouse.builders.stdin import StandardInput
 
@@ -91,6 +91,7 @@ def _build(
         metadata_of,
         settings,
         stdout_stream,
+        told_provenance,
         write_metadata,
     )
     from bakehouse.giturl import is_remote_url
@@ -113,6 +114,7 @@ def _build(
             parsed.text("cgroup-parent"),
             loads,
             calls={} if call is None else {target.name: call.name},
+            provenance=told_provenance(parsed),
         )
         with building(mode, debug=debug) as (display, cancel):
             outcome = build(request, configured, display.reporter, cancel)
@@ -165,12 +167,21 @@ def target_of(parsed: Parsed) -> tuple[Target, str]:
     target.resources = _resources(parsed)
     target.cache_from = parse_caches(parsed.texts("cache-from"))
     target.cache_to = parse_caches(parsed.texts("cache-to"))
-    target.attest, target.policy = [], []
+    target.attest, target.policy = _attests(parsed), []
     target.entitlements = ["network.host"] if target.network == "host" else []
     _shorthands(parsed, target)
     if os.environ.get("SOURCE_DATE_EPOCH"):
         target.args.setdefault("SOURCE_DATE_EPOCH", os.environ["SOURCE_DATE_EPOCH"])
     return target, stdin_role
+
+
+def _attests(parsed: Parsed) -> list[Attest]:
+    """`--attest`, then its shorthands; of one type the first counts."""
+    from bakehouse.bake import attest_flag, parse_attests
+
+    texts = parsed.texts("attest")
+    texts += [attest_flag(kind, parsed.text(kind)) for kind in ("provenance", "sbom")]
+    return parse_attests(texts)
 
 
 def standard_input(role: str, target: Target) -> StandardInput | None:

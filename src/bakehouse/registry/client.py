@@ -151,14 +151,18 @@ class RegistryClient:
         return raw, media_type
 
     def has_blob(self, ref: Reference, digest: Digest) -> bool:
-        """Whether the repository of `ref` holds blob `digest`."""
-        endpoint = self._origin(ref)
-        url = endpoint.url(f"{ref.repository}/blobs/{digest}")
-        with self._send(endpoint, "HEAD", url, ref, {}) as answer:
-            if answer.status == 404:
-                return False
-            self._check(answer, ref, f"{ref.name}@{digest}")
+        """Whether blob `digest` can be had from the repository of `ref`, or a mirror of it."""
+
+        def look(endpoint: Endpoint) -> bool:
+            url = endpoint.url(f"{ref.repository}/blobs/{digest}")
+            with self._send(endpoint, "HEAD", url, ref, {}) as answer:
+                self._check(answer, ref, f"{ref.name}@{digest}")
             return True
+
+        try:
+            return self._first(ref, look)
+        except NotFoundError:
+            return False
 
     def fetch_blob(
         self, ref: Reference, descriptor: Descriptor, writer: BlobSink, on_bytes: OnBytes = _ignore
@@ -335,16 +339,17 @@ class RegistryClient:
         return self._endpoints_of(ref)[-1]
 
     def _first(self, ref: Reference, attempt: Callable[[Endpoint], T]) -> T:
-        """The outcome at the first host that has one; the error of the registry itself when none has."""
-        endpoints = self._endpoints_of(ref)
-        for endpoint in endpoints[:-1]:
+        """The outcome at the first host that has one. When none has, the error that tells most: what a host refuses,
+        else that it has no such thing, else that it cannot be reached; of several such the last one's, since it is the
+        registry itself that comes last."""
+        errors: list[BakehouseError] = []
+        for endpoint in self._endpoints_of(ref):
             try:
                 return attempt(endpoint)
-            except BakehouseError as error:
+            except (NotFoundError, DeniedError, TransientError) as error:
                 # Wrong bytes and cancellation are never papered over by asking someone else.
-                if not isinstance(error, NotFoundError | DeniedError | TransientError):
-                    raise
-        return attempt(endpoints[-1])
+                errors.append(error)
+        raise max(reversed(errors), key=_telling)
 
     def _check(self, answer: Answer, ref: Reference, what: str, *, push: bool = False) -> None:
         """Raises the error that the answer's status means; returns for success."""
@@ -488,6 +493,13 @@ def _stated_digest(text: str, ref: Reference) -> Digest | None:
         raise IntegrityError(
             f"{ref}: the registry states a malformed digest", code="digest-mismatch"
         ) from error
+
+
+def _telling(error: BakehouseError) -> int:
+    """How far the request got that ended so."""
+    if error.code == "registry-unreachable":
+        return 0
+    return 1 if isinstance(error, NotFoundError) else 2
 
 
 def _mismatch(what: str, wanted: Digest, found: Digest) -> IntegrityError:

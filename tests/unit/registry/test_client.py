@@ -8,13 +8,21 @@ import json
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from tests.support.services import Registry, free_port
 from tests.unit.registry.scripted import Reply, Request, scripted
 
-from bakehouse.errors import DefinitionError, DeniedError, IntegrityError, NotFoundError, TransientError
+from bakehouse.errors import (
+    BakehouseError,
+    DefinitionError,
+    DeniedError,
+    IntegrityError,
+    NotFoundError,
+    TransientError,
+)
 from bakehouse.oci import Descriptor, Digest, Index, Manifest, Platform, Reference
 from bakehouse.oci.media_types import OCI_CONFIG, OCI_LAYER, OCI_MANIFEST
 from bakehouse.oci.validate import validate_image
@@ -151,10 +159,38 @@ def test_docker_hub_is_named_in_full() -> None:
             "registry-1.docker.io": HostConfig(),
         }
         config = RegistryConfig(hosts=hosts, attempts=1, https_proxy="http://127.0.0.1:1")
-        with client(config) as service, pytest.raises(TransientError) as caught:
+        with client(config) as service, pytest.raises(NotFoundError) as caught:
             service.resolve(Reference.parse("x"))
-    assert "registry-1.docker.io" in str(caught.value)
+    # That nobody else could be reached tells less.
+    assert str(caught.value) == "docker.io/library/x:latest: not found"
     assert [request.path for request in mirror.requests] == ["/v2/library/x/manifests/latest?ns=docker.io"]
+
+
+@pytest.mark.parametrize(
+    ("mirror", "registry", "message"),
+    [
+        (404, 401, "pull access denied"),
+        (403, 404, "pull access denied"),
+        (500, 404, "unexpected status 500"),
+        (None, 404, "not found"),
+        (404, None, "not found"),
+        (None, None, "cannot reach|connection to"),
+    ],
+)
+def test_the_error_that_tells_most(mirror: int | None, registry: int | None, message: str) -> None:
+    """The ranks are those of containerd's resolver, by which BuildKit pulls: an answer of any other kind, not found, no
+    answer."""
+
+    def answering(status: int | None) -> Any:
+        return lambda request: (status or 404, {}, b"")
+
+    with scripted(answering(mirror)) as first, scripted(answering(registry)) as last:
+        unused = f"127.0.0.1:{free_port()}"
+        mirrors = (first.host if mirror else unused,)
+        origin = last.host if registry else f"127.0.0.1:{free_port()}"
+        config = RegistryConfig(hosts={origin: HostConfig(mirrors=mirrors)}, attempts=1)
+        with client(config) as service, pytest.raises(BakehouseError, match=message):
+            service.resolve(Reference.parse(f"{origin}/x"))
 
 
 def test_mirror_serves_before_the_registry(bare_registry: Registry) -> None:

@@ -29,7 +29,7 @@ MAX_STORED_BYTES = 64 << 20
 #: Of this many layers no kernel makes a tree.
 MAX_CHAIN = 1000
 #: What Go writes for a time that was never set.
-_NO_TIME_NS = -62_135_596_800_000_000_000
+NO_TIME_NS = -62_135_596_800_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +145,7 @@ def _digest(value: object, what: str) -> Digest:
 
 def _time(value: object, what: str) -> int:
     if value is None:
-        return _NO_TIME_NS
+        return NO_TIME_NS
     try:
         return parse_time_ns(value if isinstance(value, str) else "")
     except DefinitionError as error:

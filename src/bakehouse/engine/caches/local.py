@@ -53,6 +53,9 @@ class LayoutBlobs:
     def fetch(self, descriptor: Descriptor, on_bytes: OnBytes) -> None:
         self._content.fetch(descriptor, on_bytes)
 
+    def close(self) -> None:
+        pass
+
 
 class LocalSource:
     """`type=local,src=DIR[,digest=DIGEST][,tag=TAG]`. A directory without such a cache is passed over."""
@@ -129,6 +132,7 @@ class LocalTarget:
         if documents is None:
             vertex.status("skipping cache export for empty result").finish()
             return {}
+        documents.warn(vertex)
         layout = OciLayout(self._dest)
         with translated(self._dest):
             self._dest.mkdir(parents=True, exist_ok=True)

@@ -10,7 +10,7 @@ from bakehouse.engine.caches.model import (
     CacheSpec,
     CacheTarget,
 )
-from bakehouse.errors import DefinitionError, NotBuiltYetError
+from bakehouse.errors import DefinitionError
 
 
 def make_source(spec: CacheSpec) -> CacheSource:
@@ -21,6 +21,14 @@ def make_source(spec: CacheSpec) -> CacheSource:
         from bakehouse.engine.caches.local import LocalSource
 
         return LocalSource(spec)
+    if spec.type in SERVICES:
+        from bakehouse.engine.caches.services import ServiceSource
+
+        return ServiceSource(spec)
+    if spec.type == "registry":
+        from bakehouse.engine.caches.registry import RegistrySource
+
+        return RegistrySource(spec)
     raise _unknown(spec, "importer", SOURCE_TYPES)
 
 
@@ -30,12 +38,18 @@ def make_target(spec: CacheSpec) -> CacheTarget:
         from bakehouse.engine.caches.local import LocalTarget
 
         return LocalTarget(spec)
+    if spec.type in SERVICES:
+        from bakehouse.engine.caches.services import ServiceTarget
+
+        return ServiceTarget(spec)
+    if spec.type == "registry":
+        from bakehouse.engine.caches.registry import RegistryTarget
+
+        return RegistryTarget(spec)
     raise _unknown(spec, "exporter", TARGET_TYPES)
 
 
 def _unknown(spec: CacheSpec, role: str, known: tuple[str, ...]) -> DefinitionError:
-    if spec.type in (*SERVICES, *known):
-        return NotBuiltYetError(f"cache type {spec.type} is not supported yet")  # type: ignore[return-value]
     return DefinitionError(
         f'unknown cache {role}: "{spec.type}"',
         code="unknown-cache-type",

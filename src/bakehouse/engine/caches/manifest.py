@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from bakehouse.engine.caches.chains import Chains, chains_of
 from bakehouse.engine.caches.config import CONFIG_TYPE, MAX_DOCUMENT_BYTES, parse_config, parse_records
 from bakehouse.engine.caches.gathering import CREATED_ANNOTATION, DIFF_ID_ANNOTATION
+from bakehouse.engine.exporters.imageconfig import INLINE_CACHE_MEMBER
 from bakehouse.errors import DefinitionError, IntegrityError
 from bakehouse.go.jsontext import compact_json
 from bakehouse.oci.digest import Digest
@@ -29,8 +30,6 @@ from bakehouse.oci.media_types import DOCKER_INDEX, INDEXES, MANIFESTS, OCI_INDE
 from bakehouse.oci.timestamps import normal_time
 from bakehouse.values import dataclass, replace
 
-#: The member of an image config that holds the image's own records.
-INLINE_MEMBER = "moby.buildkit.cache.v0"
 DESCRIPTION_ANNOTATION = "buildkit/description"
 #: An image of more manifests than this is no image.
 _MAX_MANIFESTS = 200
@@ -144,7 +143,7 @@ def _inline_cache(manifest: Manifest, read: ReadDocument) -> list[Chains]:
     if not manifest.layers:
         return []
     config = load_object(read(manifest.config, MAX_CONFIG_BYTES), "image config", MAX_CONFIG_BYTES)
-    carried = config.get(INLINE_MEMBER)
+    carried = config.get(INLINE_CACHE_MEMBER)
     rootfs = config.get("rootfs")
     diff_ids = rootfs.get("diff_ids") if isinstance(rootfs, dict) else None
     if carried is None or not isinstance(diff_ids, list) or len(diff_ids) != len(manifest.layers):
@@ -152,7 +151,9 @@ def _inline_cache(manifest: Manifest, read: ReadDocument) -> list[Chains]:
     try:
         records = base64.b64decode(carried if isinstance(carried, str) else "", validate=True)
     except (binascii.Error, ValueError) as error:
-        raise IntegrityError(f"invalid {INLINE_MEMBER}: {error}", code="invalid-cache-config") from error
+        raise IntegrityError(
+            f"invalid {INLINE_CACHE_MEMBER}: {error}", code="invalid-cache-config"
+        ) from error
     parsed = parse_records(records, [layer.digest for layer in manifest.layers])
     notes = _history_notes(config, len(manifest.layers))
     layers = [
@@ -179,11 +180,3 @@ def _history_notes(config: Mapping[str, object], count: int) -> list[dict[str, s
             note[DESCRIPTION_ANNOTATION] = entry["created_by"]
         notes.append(note)
     return (notes + [{} for _ in range(count)])[:count]
-
-
-def inline_member(records: bytes) -> str:
-    """`records` as the image config holds them."""
-    return base64.b64encode(records).decode("ascii")
-
-
-__all__ = ["INLINE_MEMBER", "ManifestForm", "ReadDocument", "inline_member", "read_cache"]

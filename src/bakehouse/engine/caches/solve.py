@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from bakehouse.engine.caches.chains import CachedResult
     from bakehouse.engine.tree import EngineContext, Tree
     from bakehouse.progress.events import VertexReporter
+    from bakehouse.snapshots import Compression
     from bakehouse.solver.model import Cancellation
 
 _PARALLEL_QUESTIONS = 8
@@ -43,6 +44,7 @@ class SolveCaches:
         self._local = TreeRecords(context)
         self._lock = Lock()
         self._blobs: dict[int, _Blobs] = {}
+        self._layer_ids: dict[tuple[Digest, str], str] = {}
 
     # -- importing -----------------------------------------------------------------------------------------------
 
@@ -70,6 +72,13 @@ class SolveCaches:
             with self._lock:
                 self._blobs[self.keys.add(index)] = blobs
 
+    def close(self) -> None:
+        """Ends the connections of all imports. Idempotent."""
+        with self._lock:
+            blobs, self._blobs = self._blobs, {}
+        for item in blobs.values():
+            item.blobs.close()
+
     # -- ResultStore ---------------------------------------------------------------------------------------------
 
     def save(self, result: Tree) -> str | None:
@@ -78,6 +87,9 @@ class SolveCaches:
     def load(self, record: str) -> Tree | None:
         found = Found.of_record(record)
         return self._local.load(record) if found is None else self._adopted(found)
+
+    def make_ready(self, result: Tree) -> bool:
+        return self._local.make_ready(result)
 
     def _adopted(self, found: Found) -> Tree | None:
         """An imported result as a tree of layers, which are fetched when somebody needs them; it is a result of the
@@ -109,14 +121,22 @@ class SolveCaches:
             raise DefinitionError(f"unknown layer type {descriptor.media_type}")
         if not diff_id and kind == "uncompressed":
             diff_id = str(descriptor.digest)
+        fetch = functools.partial(fetcher.fetch, descriptor)
+        # Results share most of their layers.
+        known = self._layer_ids.get((descriptor.digest, diff_id))
+        if known is not None:
+            self._context.layers.lend(known, fetch)
+            return known
         created = descriptor.annotations.get(CREATED_ANNOTATION)
-        return self._context.layers.adopt(
+        layer_id = self._context.layers.adopt(
             Digest(diff_id),
             descriptor,
-            functools.partial(fetcher.fetch, descriptor),
+            fetch,
             created=parse_time_ns(created) / 1e9 if created else None,
             description=descriptor.annotations.get(DESCRIPTION_ANNOTATION) or f"imported {descriptor.digest}",
         )
+        self._layer_ids[descriptor.digest, diff_id] = layer_id
+        return layer_id
 
     def _remember_origin(self, result: CachedResult, origin: str | None) -> None:
         """Notes where later builds can fetch the blobs."""
@@ -141,6 +161,15 @@ class SolveCaches:
         vertex.done()
         return response
 
+    def inline_cache(
+        self, solved: SolvedKeys, layers: Sequence[Digest], compression: Compression
+    ) -> bytes | None:
+        """The cache for an image of these layers to carry; None when there is nothing to say."""
+        from bakehouse.engine.caches.inline import inline_records
+
+        gatherer = Gatherer(self.keys, self.load, self._context, compression, self._cancel.check)
+        return inline_records(gatherer.gather(solved, all_results=False), layers)
+
     def _write(self, target: CacheTarget, solved: SolvedKeys, vertex: VertexReporter) -> dict[str, str]:
         options = target.options
         with vertex.status("preparing build cache for export"):
@@ -156,6 +185,7 @@ class _Blobs:
     def __init__(self, cache: ImportedCache, vertex: VertexReporter) -> None:
         self.blobs = cache.blobs
         self.vertex = vertex
+        self._seen: set[Digest] = set()
 
     @property
     def origin(self) -> str | None:
@@ -163,17 +193,19 @@ class _Blobs:
 
     def has_all(self, layers: Sequence[Descriptor]) -> bool:
         """Whether every blob can be had; a cache that cannot say has none."""
-        if not layers:
+        asked = [layer for layer in layers if layer.digest not in self._seen]
+        if not asked:
             return True
+        workers = min(_PARALLEL_QUESTIONS, len(asked))
         try:
-            with ThreadPoolExecutor(
-                min(_PARALLEL_QUESTIONS, len(layers)), thread_name_prefix="cache"
-            ) as pool:
-                return all(pool.map(self.blobs.has, layers))
+            with ThreadPoolExecutor(workers, thread_name_prefix="cache") as pool:
+                answers = list(pool.map(self.blobs.has, asked))
         except CancelledError:
             raise
         except BakehouseError:
             return False
+        self._seen.update(layer.digest for layer, there in zip(asked, answers, strict=True) if there)
+        return all(answers)
 
 
 __all__ = ["SolveCaches"]

@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from bakehouse.engine.answers import question
 from bakehouse.engine.layer_fetching import LayerFetcher
 from bakehouse.engine.sources.image_content import (
     ImageContent,
@@ -282,6 +283,8 @@ class ImageSource:
 
         with context.reporter.status(f"resolve {self._op.identifier.partition('://')[2]}"):
             image = self._resolved()
+        # For `pin_of`; the same root whatever the platform.
+        self._context.answers.once(question(self._op), lambda: image.root)
         text = f"buildkit.source.v0:{Digest.of(compact_json(self._key(image)).encode())}"
         # Asked every time: only `run` knows where layers that were never downloaded come from.
         return CacheMap(str(Digest.of(text.encode())), recorded=False)
@@ -309,13 +312,24 @@ class ImageSource:
         context.cached = _is_known(image, self._context, self._limit)
         return [adopt_image(image, self._context, context, limit=self._limit)]
 
+    def named_tree(self) -> LayerTree:
+        """The tree that `run` would give, of layers that the store may not know."""
+        from bakehouse.engine.layer_tree import LayerTree
+        from bakehouse.snapshots import LayerChain
 
-def _is_known(image: ResolvedImage, context: EngineContext, limit: int | None) -> bool:
-    """Whether an earlier build has used this image already, and the store still knows its layers."""
+        return LayerTree(LayerChain(tuple(_layer_ids(self._resolved(), self._limit))), self._context)
+
+
+def _layer_ids(image: ResolvedImage, limit: int | None) -> list[str]:
     from bakehouse.snapshots import layer_id_of
 
     layers = zip(image.config.diff_ids, image.layers[:limit], strict=False)
-    ids = [layer_id_of(diff_id, layer.digest) for diff_id, layer in layers]
+    return [layer_id_of(diff_id, layer.digest) for diff_id, layer in layers]
+
+
+def _is_known(image: ResolvedImage, context: EngineContext, limit: int | None) -> bool:
+    """Whether an earlier build has used this image already, and the store still knows its layers."""
+    ids = _layer_ids(image, limit)
     return len(context.store.layers.existing(ids)) == len(set(ids))
 
 

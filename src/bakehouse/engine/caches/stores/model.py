@@ -42,7 +42,7 @@ class CacheStore(Protocol):
         ...
 
     def has_blob(self, digest: Digest) -> bool:
-        """Whether the blob is there. Also refreshes its age where the service forgets old blobs."""
+        """Whether the blob is there. Also refreshes its age where the service forgets old blobs, in an export."""
         ...
 
     def open_blob(self, digest: Digest, size: int) -> AbstractContextManager[BinaryIO]:
@@ -74,6 +74,15 @@ def is_active(type: str, attrs: Mapping[str, str], environ: Mapping[str, str]) -
     return is_active(attrs, environ)
 
 
+def filled_attrs(type: str, attrs: Mapping[str, str], environ: Mapping[str, str]) -> Mapping[str, str]:
+    """The attributes with what buildx takes from the environment of a job: they name an import in progress events."""
+    if type != "gha":
+        return attrs
+    from bakehouse.engine.caches.stores.gha import filled
+
+    return filled(attrs, environ)
+
+
 def open_cache_store(
     type: str,
     attrs: Mapping[str, str],
@@ -85,8 +94,9 @@ def open_cache_store(
     """The store that `attrs` describe, and the names of the documents that they ask for: those to read, or, for an
     `export`, those to write. What attributes leave out comes from `environ`, by the rules of buildx and BuildKit.
 
-    `wait` sleeps between attempts and may raise (a cancelled build does). Close the store when done. Raises
-    `DefinitionError` (code `cache-attribute`) for attributes that are missing or wrong.
+    Blobs of an `export` are refreshed where they have grown old. `wait` sleeps between attempts and may raise (a
+    cancelled build does). Close the store when done. Raises `DefinitionError` (code `cache-attribute`) for attributes
+    that are missing or wrong, and `DeniedError` (code `cache-denied`) for a token whose time is over.
     """
     if type == "gha":
         from bakehouse.engine.caches.stores.gha import open_gha

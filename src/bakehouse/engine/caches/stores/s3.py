@@ -7,6 +7,7 @@ the bucket's lifecycle rules.
 
 from __future__ import annotations
 
+import math
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -41,7 +42,7 @@ from bakehouse.engine.caches.stores.xml_documents import completed_upload, root_
 from bakehouse.errors import BakehouseError, DeniedError, EnvironmentFault, NotFoundError, TransientError
 from bakehouse.oci.digest import Digest
 from bakehouse.registry.transport import Answer
-from bakehouse.values import dataclass
+from bakehouse.values import dataclass, replace
 
 _TITLE = "S3"
 #: Blobs from this size on go up in parts; no upload has more than so many.
@@ -83,6 +84,9 @@ def open_s3(
 ) -> tuple[S3Store, tuple[str, ...]]:
     """The store, and the names to write, or the one to read: BuildKit reads the first of the list alone."""
     place = _place(attrs, environ)
+    if not export:
+        # Who only reads may lack the right to copy.
+        place = replace(place, touch_refresh_s=math.inf)
     parallelism = positive(attrs, "upload_parallelism", 4)
     service = Service(
         _TITLE, environ, _patience(attrs, environ), wait=wait, ca_file=environ.get("AWS_CA_BUNDLE", "")
@@ -345,7 +349,8 @@ class S3Store:
         elif code == "SignatureDoesNotMatch":
             hint = "Check secret_access_key and region."
         text = f"{code}: {message}" if code and message else code or message
-        status = 503 if answer.status == 200 else answer.status
+        # An error within an answer 200 is one of the service itself.
+        status = 503 if answer.status == 200 and code else answer.status
         return refusal(_TITLE, answer.url, status, text, doing, hint=hint)
 
 
