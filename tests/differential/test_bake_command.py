@@ -19,10 +19,11 @@ from typing import Any
 import pytest
 
 from tests.support.command import Bakehouse
+from tests.support.gitrepos import write_files
 from tests.support.paths import peer
 from tests.support.pooled import asked
 from tests.support.services import BuildKit, running_buildkit
-from tests.support.web import WebServer, running_web_server, write_files
+from tests.support.web import WebServer, running_web_server
 
 pytestmark = pytest.mark.peer
 
@@ -247,7 +248,7 @@ def _told(code: int, text: str) -> tuple[int, list[str]]:
 
 
 def _both(case: Case, world: World) -> list[tuple[int, list[str]]]:
-    words = [word.format(web=world.web.url) for word in case.line.split()]
+    words = [word.format(web=world.web.url()) for word in case.line.split()]
     if not any(word.startswith("--progress") for word in words):
         words.append("--progress=plain")
     environ = world.bakehouse.environ | {"SSH_AUTH_SOCK": str(world.agent)} | dict(case.env)

@@ -24,16 +24,10 @@ from backports import zstd
 
 from tests.support import bases
 from tests.support.command import Bakehouse
+from tests.support.gitrepos import SampleRepository, running_git_daemon, sample_repository
 from tests.support.images import read_image
-from tests.support.remotes import (
-    Answer,
-    SampleRepository,
-    Web,
-    running_git_daemon,
-    running_web,
-    sample_repository,
-)
 from tests.support.services import BuildKit, Registry
+from tests.support.web import WebServer, redirect, running_web_server
 
 pytestmark = pytest.mark.peer
 
@@ -154,7 +148,7 @@ SITUATIONS = [
 class Servers:
     """What the situations are about, running."""
 
-    web: Web
+    web: WebServer
     daemon: str
     repository: SampleRepository
     root: Path
@@ -209,7 +203,7 @@ def write(root: Path, files: dict[str, str]) -> None:
 def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
     root = tmp_path_factory.mktemp("contexts")
     repositories = root / "repositories"
-    with running_web(repositories) as web, running_git_daemon(repositories) as daemon:
+    with running_web_server(repositories) as web, running_git_daemon(repositories) as daemon:
         repository = sample_repository(repositories, web.url("git/module.git"))
         plain = archive(ARCHIVE)
         web.serve("context.tar", plain)
@@ -226,7 +220,7 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
         web.serve("dated.tar", plain, Last_Modified="Thu, 02 Jan 2020 03:04:05 GMT")
         web.serve("readme", b"Read me\nfirst\n")
         web.serve("wants.Dockerfile", WANTS.encode())
-        web.answers["/moved.tar"] = Answer(b"", 302, {"Location": "/context.tar"})
+        web.answers["/moved.tar"] = redirect("/context.tar")
         write(
             root / "work",
             {

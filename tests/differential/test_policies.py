@@ -20,8 +20,9 @@ import pytest
 
 from tests.support import bases
 from tests.support.command import Bakehouse
-from tests.support.remotes import SampleRepository, Web, running_web, sample_repository
+from tests.support.gitrepos import SampleRepository, sample_repository
 from tests.support.services import BuildKit, Registry
+from tests.support.web import WebServer, running_web_server
 
 pytestmark = [pytest.mark.peer, pytest.mark.privileged]
 
@@ -347,7 +348,7 @@ SITUATIONS += [Situation(id, policy, own_words=True) for id, (policy, _) in BROK
 class Servers:
     """What the situations are about, running."""
 
-    web: Web
+    web: WebServer
     repository: SampleRepository
     root: Path
     alpine: str
@@ -389,7 +390,7 @@ def servers(registry: Registry, tmp_path_factory: pytest.TempPathFactory) -> Ite
     layouts = {base.key: bases.layout(base) for base in bases.IMAGES if base.key in ("busybox", "alpine")}
     (work / "layout").symlink_to(layouts["busybox"])
     alpine = json.loads((layouts["alpine"] / "index.json").read_text())["manifests"][0]["digest"]
-    with running_web(root / "repositories") as web:
+    with running_web_server(root / "repositories") as web:
         repository = sample_repository(root / "repositories", web.url("git/module.git"))
         web.serve("one", b"1\n")
         web.serve("two", b"2\n")

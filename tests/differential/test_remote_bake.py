@@ -20,17 +20,12 @@ from pathlib import Path
 import pytest
 
 from tests.support.command import Bakehouse
+from tests.support.gitrepos import Repository, git, running_git_daemon, write_files
 from tests.support.paths import peer
 from tests.support.pooled import asked
-from tests.support.remotes import SshServer, running_git_daemon, running_sshd
 from tests.support.services import BuildKit, running_buildkit
-from tests.support.web import (
-    Repository,
-    WebServer,
-    git,
-    running_web_server,
-    write_files,
-)
+from tests.support.sshserver import SshServer, running_sshd
+from tests.support.web import Answer, WebServer, redirect, running_web_server
 
 pytestmark = pytest.mark.peer
 
@@ -147,9 +142,9 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         cwd = root / "cwd"
         write_files(cwd, _OWN)
         words = {
-            "web": web.url,
+            "web": web.url(),
             "host": web.host,
-            "other": other.url,
+            "other": other.url(),
             "git": f"git://{daemon}",
             "ssh": sshd.url(web.root),
             "agent": str(agent),
@@ -182,7 +177,7 @@ def _fill(web: WebServer, other: WebServer) -> dict[str, str]:
     project = web.repository("p.git")
     first = project.commit(_TREE, tag="v1")
     dev = project.commit({"docker-bake.hcl": 'target "default" { args = { b = "dev" } }\n'}, branch="dev")
-    git("push", "--quiet", "origin", "dev:refs/pull/7/head", cwd=project.work)
+    git(project.work, "push", "--quiet", "origin", "dev:refs/pull/7/head")
     secret = web.repository("secret.git", password="s3cr3t")
     secret.commit({"docker-bake.hcl": 'target "default" {}\n', "Dockerfile": "FROM scratch\nCOPY . /\n"})
     web.repository("empty.git")
@@ -190,26 +185,29 @@ def _fill(web: WebServer, other: WebServer) -> dict[str, str]:
     module = web.repository("module.git")
     module.commit({"docker-bake.hcl": 'target "default" { args = { x = "module" } }\n'})
     _with_submodule(web.repository("outer.git"), module)
-    web.files |= {
-        "/b.hcl": b'target "default" { context = "part" }\n',
-        "/b.json": b'{"target": {"default": {"context": "."}}}\n',
-        "/local.hcl": b'target "own" { context = "own" }\n',
-        "/bare": b'target "default" { args = { x = "bare" } }\n',
-        "/long.hcl": b"# " + b"x" * 2000 + b'\ntarget "default" {}\n',
-        "/huge.hcl": b"# " + b"x" * 3_000_000 + b'\ntarget "default" {}\n',
-        "/wrong.hcl": b'target "default" {\n  tags = [zz]\n}\n',
-        "/empty.hcl": b"",
-        "/binary.hcl": bytes(range(256)),
-        "/teapot.hcl": (418, b"no"),
-        "/moved.hcl": (302, f"{other.url}/there.hcl"),
-        "/moved.git/info/refs": (301, f"{web.url}/p.git/info/refs?service=git-upload-pack"),
-    }
-    other.files["/there.hcl"] = b'target "default" { args = { x = "moved" } }\n'
+    for path, body in (
+        ("/b.hcl", b'target "default" { context = "part" }\n'),
+        ("/b.json", b'{"target": {"default": {"context": "."}}}\n'),
+        ("/local.hcl", b'target "own" { context = "own" }\n'),
+        ("/bare", b'target "default" { args = { x = "bare" } }\n'),
+        ("/long.hcl", b"# " + b"x" * 2000 + b'\ntarget "default" {}\n'),
+        ("/huge.hcl", b"# " + b"x" * 3_000_000 + b'\ntarget "default" {}\n'),
+        ("/wrong.hcl", b'target "default" {\n  tags = [zz]\n}\n'),
+        ("/empty.hcl", b""),
+        ("/binary.hcl", bytes(range(256))),
+    ):
+        web.serve(path, body)
+    web.answers["/teapot.hcl"] = Answer(b"no", 418)
+    web.answers["/moved.hcl"] = redirect(f"{other.url()}/there.hcl", 302)
+    web.answers["/moved.git/info/refs"] = redirect(
+        f"{web.url()}/p.git/info/refs?service=git-upload-pack", 301
+    )
+    other.serve("/there.hcl", b'target "default" { args = { x = "moved" } }\n')
     return {"first": first, "dev": dev}
 
 
 def _with_submodule(outer: Repository, module: Repository) -> None:
-    git("submodule", "add", "--quiet", str(module.bare), "sub", cwd=outer.work)
+    git(outer.work, "submodule", "add", "--quiet", str(module.bare), "sub")
     # Relative, so that it is fetched from the server that the outer one came from.
     write_files(outer.work, {".gitmodules": '[submodule "sub"]\n\tpath = sub\n\turl = ../module.git\n'})
     outer.commit({"README": "x"})

@@ -237,7 +237,6 @@ def test_flags_without_a_room_are_refused_by_name(offline: Bakehouse, tmp_path: 
     for flag in (
         "--sbom=true",
         "--attest=type=sbom",
-        "--cache-to=type=inline",
         "--policy=x",
     ):
         text = failure(offline.run("build", flag, ".", cwd=context, check=False))

@@ -23,19 +23,20 @@ from backports import zstd
 from tests.integration.test_bad_input import assert_store_is_clean, failure
 from tests.support import bases
 from tests.support.command import Bakehouse
-from tests.support.remotes import Answer, SampleRepository, Web, commit, git, running_web, sample_repository
+from tests.support.gitrepos import SampleRepository, commit, git, sample_repository
+from tests.support.web import Answer, WebServer, redirect, running_web_server
 
 COPY_ALL = "FROM scratch\nCOPY . /\n"
 
 
 @pytest.fixture(scope="module")
-def web(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Web]:
-    with running_web(tmp_path_factory.mktemp("web")) as server:
+def web(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebServer]:
+    with running_web_server(tmp_path_factory.mktemp("web")) as server:
         yield server
 
 
 @pytest.fixture(scope="module")
-def repository(web: Web) -> SampleRepository:
+def repository(web: WebServer) -> SampleRepository:
     return sample_repository(web.root, web.url("git/module.git"))
 
 
@@ -66,7 +67,7 @@ def test_only_what_is_used_is_read(offline: Bakehouse, tmp_path: Path) -> None:
         assert built(offline, tmp_path, *arguments, cwd=cwd) == {"f": "f"}
 
 
-def test_a_shared_context_is_read_and_copied_once(offline: Bakehouse, tmp_path: Path, web: Web) -> None:
+def test_a_shared_context_is_read_and_copied_once(offline: Bakehouse, tmp_path: Path, web: WebServer) -> None:
     """B5: two targets that link to a third, one that links to one of them, and a repository that all share."""
     url = web.url("git/shared.git")
     commit(web.root / "shared.git", {"g": "g"})
@@ -136,7 +137,7 @@ def test_a_step_on_a_shared_layout_runs_once(offline: Bakehouse, tmp_path: Path)
 
 
 def test_a_commit_is_fetched_once_and_shallow(
-    offline: Bakehouse, tmp_path: Path, web: Web, repository: SampleRepository
+    offline: Bakehouse, tmp_path: Path, web: WebServer, repository: SampleRepository
 ) -> None:
     """C3: a second build of the same commit transfers nothing; history is never fetched."""
     url = web.url(f"git/app.git#{repository.first}")
@@ -149,7 +150,9 @@ def test_a_commit_is_fetched_once_and_shallow(
     assert len(web.requests) == before
 
 
-def test_a_branch_that_moves_is_one_commit_in_one_build(offline: Bakehouse, tmp_path: Path, web: Web) -> None:
+def test_a_branch_that_moves_is_one_commit_in_one_build(
+    offline: Bakehouse, tmp_path: Path, web: WebServer
+) -> None:
     """C3: the Dockerfile and the files come from the same commit; the branch is asked for once."""
     commit(web.root / "moving.git", {"Dockerfile": COPY_ALL, "f": "1"})
     assert built(offline, tmp_path, web.url("git/moving.git#main"))["f"] == "1"
@@ -161,7 +164,7 @@ def test_a_branch_that_moves_is_one_commit_in_one_build(offline: Bakehouse, tmp_
 
 
 def test_keeping_the_repository(
-    offline: Bakehouse, tmp_path: Path, web: Web, repository: SampleRepository
+    offline: Bakehouse, tmp_path: Path, web: WebServer, repository: SampleRepository
 ) -> None:
     """C4: `.git` is there on demand and only then, and is a repository of the one commit."""
     url = web.url("git/app.git#mybranch")
@@ -176,7 +179,7 @@ def test_keeping_the_repository(
 
 
 def test_what_git_prints_is_shown(
-    offline: Bakehouse, tmp_path: Path, web: Web, repository: SampleRepository
+    offline: Bakehouse, tmp_path: Path, web: WebServer, repository: SampleRepository
 ) -> None:
     """The answer to the question which commit it is; git's advice to people only when it is asked for."""
     keep = ("--build-arg", "BUILDKIT_CONTEXT_KEEP_GIT_DIR=1", "--progress=plain")
@@ -189,7 +192,7 @@ def test_what_git_prints_is_shown(
 
 
 def test_submodules_name_no_directory_of_the_machine(
-    offline: Bakehouse, tmp_path: Path, web: Web, repository: SampleRepository
+    offline: Bakehouse, tmp_path: Path, web: WebServer, repository: SampleRepository
 ) -> None:
     files = built(offline, tmp_path, web.url("git/app.git"))
     assert files["m/inner"] == "inner\n"
@@ -197,7 +200,7 @@ def test_submodules_name_no_directory_of_the_machine(
 
 
 def test_an_abbreviated_commit_is_refused(
-    offline: Bakehouse, tmp_path: Path, web: Web, repository: SampleRepository
+    offline: Bakehouse, tmp_path: Path, web: WebServer, repository: SampleRepository
 ) -> None:
     """C3: in BuildKit's words."""
     text = failure(offline.run("build", web.url(f"git/app.git#{repository.first[:7]}"), check=False))
@@ -207,7 +210,7 @@ def test_an_abbreviated_commit_is_refused(
 
 @pytest.mark.parametrize("reference", ["--upload-pack=touch${IFS}/tmp/x", "-x", "--exec=sh"])
 def test_a_reference_is_never_an_option_of_git(
-    offline: Bakehouse, web: Web, repository: SampleRepository, reference: str
+    offline: Bakehouse, web: WebServer, repository: SampleRepository, reference: str
 ) -> None:
     text = failure(offline.run("build", web.url(f"git/app.git#{reference}"), check=False))
     assert "invalid git reference" in text
@@ -220,7 +223,7 @@ def test_an_address_is_never_an_option_of_git(offline: Bakehouse, tmp_path: Path
     assert "ERROR" in text
 
 
-def test_a_dockerfile_from_the_web_in_a_bake_file(offline: Bakehouse, tmp_path: Path, web: Web) -> None:
+def test_a_dockerfile_from_the_web_in_a_bake_file(offline: Bakehouse, tmp_path: Path, web: WebServer) -> None:
     """C7: for `bake` as for `build -f URL`."""
     url = web.serve("plain.Dockerfile", b"FROM scratch\nCOPY f /g\n")
     (tmp_path / "f").write_text("f")
@@ -233,7 +236,7 @@ def test_a_dockerfile_from_the_web_in_a_bake_file(offline: Bakehouse, tmp_path: 
 
 
 def test_a_text_context_with_a_dockerfile_from_elsewhere(
-    offline: Bakehouse, tmp_path: Path, web: Web
+    offline: Bakehouse, tmp_path: Path, web: WebServer
 ) -> None:
     """C7: the context is the one file, whatever it holds."""
     url = web.serve("notes", b"just a text")
@@ -241,7 +244,7 @@ def test_a_text_context_with_a_dockerfile_from_elsewhere(
     assert built(offline, tmp_path, "-f", str(tmp_path / "Dockerfile"), url) == {"context": "just a text"}
 
 
-def test_a_missing_file_in_a_remote_context(offline: Bakehouse, web: Web) -> None:
+def test_a_missing_file_in_a_remote_context(offline: Bakehouse, web: WebServer) -> None:
     """C7, C9: the file's name, the Dockerfile's lines and a marker; exit 1, nothing exported."""
     url = web.serve("wants.Dockerfile", b"FROM scratch\n\nCOPY nothere /\n\n# end\n")
     text = failure(offline.run("build", "-t", "x", url, check=False))
@@ -253,8 +256,8 @@ def test_a_missing_file_in_a_remote_context(offline: Bakehouse, web: Web) -> Non
     assert_store_is_clean(offline)
 
 
-def test_servers_that_fail(offline: Bakehouse, web: Web) -> None:
-    web.answers["/loop"] = Answer(b"", 302, {"Location": "/loop"})
+def test_servers_that_fail(offline: Bakehouse, web: WebServer) -> None:
+    web.answers["/loop"] = redirect("/loop")
     web.answers["/broken"] = Answer(b"oops", 500)
     web.answers["/short"] = Answer(b"FROM scratch\n", 200, {"Content-Length": "4000", "Connection": "close"})
     for path, words in {
@@ -361,7 +364,7 @@ def test_two_readers_of_standard_input(offline: Bakehouse) -> None:
 # -- hostile archives ---------------------------------------------------------------------------------------------
 
 
-def test_members_stay_beneath_the_root(offline: Bakehouse, tmp_path: Path, web: Web) -> None:
+def test_members_stay_beneath_the_root(offline: Bakehouse, tmp_path: Path, web: WebServer) -> None:
     """C6, C7: `..`, absolute names, and names behind links lead nowhere outside."""
     outside = tmp_path / "outside"
     outside.mkdir()
@@ -390,7 +393,7 @@ def test_members_stay_beneath_the_root(offline: Bakehouse, tmp_path: Path, web: 
 
 
 def test_a_dockerfile_that_is_a_link_is_read_inside_its_context(
-    offline: Bakehouse, tmp_path: Path, web: Web
+    offline: Bakehouse, tmp_path: Path, web: WebServer
 ) -> None:
     packed = tar_of(
         ("Dockerfile", "/etc/hostname"), ("etc/hostname", b"FROM scratch\nCOPY f /\n"), ("f", b"x")
@@ -402,7 +405,7 @@ def test_a_dockerfile_that_is_a_link_is_read_inside_its_context(
     assert "failed to read dockerfile: open Dockerfile: no such file or directory" in text
 
 
-def test_archives_that_are_damaged(offline: Bakehouse, tmp_path: Path, web: Web) -> None:
+def test_archives_that_are_damaged(offline: Bakehouse, tmp_path: Path, web: WebServer) -> None:
     whole = gzip.compress(tar_of(*ARCHIVE, ("big", os.urandom(300_000))))
     bombs = {
         "cut": whole[: len(whole) // 2],
@@ -445,7 +448,7 @@ def test_devices_in_an_archive_are_files_of_the_context_only(offline: Bakehouse,
     assert "failed to read dockerfile: open fifo: not a regular file" in text_
 
 
-def test_a_dockerfile_that_is_too_large(offline: Bakehouse, tmp_path: Path, web: Web) -> None:
+def test_a_dockerfile_that_is_too_large(offline: Bakehouse, tmp_path: Path, web: WebServer) -> None:
     """C7: BuildKit's limit, and buildx's for one from the web; nothing larger is taken into memory."""
     big = b"#" * (16 * 1024 * 1024 + 1)
     words = "failed to read dockerfile: Dockerfile exceeds maximum allowed size of 16777216 bytes"

@@ -20,19 +20,10 @@ import pytest
 from bakehouse.engine.sources.known_hosts import scan_host_key
 from tests.integration.test_bad_input import failure
 from tests.support.command import Bakehouse
-from tests.support.remotes import (
-    Answer,
-    SampleRepository,
-    SshServer,
-    Web,
-    commit,
-    git,
-    make_key,
-    running_sshd,
-    running_web,
-    sample_repository,
-)
+from tests.support.gitrepos import SampleRepository, commit, git, sample_repository
 from tests.support.services import BuildKit
+from tests.support.sshserver import SshServer, make_key, running_sshd
+from tests.support.web import Answer, WebServer, redirect, running_web_server
 
 TOKEN = "token-8f3a61c2"
 COPY_ALL = "FROM scratch\nCOPY . /\n"
@@ -51,8 +42,8 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> SampleRepository:
 
 
 @pytest.fixture(scope="module")
-def web(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Web]:
-    with running_web(tmp_path_factory.mktemp("web")) as server:
+def web(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebServer]:
+    with running_web_server(tmp_path_factory.mktemp("web")) as server:
         commit(server.root / "secret.git", {"Dockerfile": COPY_ALL, "f": "private\n"})
         server.accept_token(TOKEN)
         server.authorizations.add("Custom header-55")
@@ -264,7 +255,7 @@ def test_buildkit_sees_the_same_host_key(
         ("GIT_AUTH_HEADER.{host}", "Custom header-55"),
     ],
 )
-def test_tokens(offline: Bakehouse, tmp_path: Path, web: Web, name: str, value: str) -> None:
+def test_tokens(offline: Bakehouse, tmp_path: Path, web: WebServer, name: str, value: str) -> None:
     """The secret opens the repository, and is in no layer, cache key, log or message."""
     id = name.replace("{host}", web.host)
     url = web.url("private/secret.git")
@@ -279,7 +270,7 @@ def test_tokens(offline: Bakehouse, tmp_path: Path, web: Web, name: str, value: 
     assert b"eC1hY2Nlc3MtdG9rZW46" not in everything
 
 
-def test_without_a_token_or_with_a_wrong_one(offline: Bakehouse, web: Web) -> None:
+def test_without_a_token_or_with_a_wrong_one(offline: Bakehouse, web: WebServer) -> None:
     url = web.url("private/secret.git")
     text = failure(offline.run("build", url, check=False))
     assert "could not read Username" in text
@@ -290,7 +281,7 @@ def test_without_a_token_or_with_a_wrong_one(offline: Bakehouse, web: Web) -> No
     assert "wrong-token-77" not in text
 
 
-def test_a_password_in_the_address_is_not_shown(offline: Bakehouse, web: Web) -> None:
+def test_a_password_in_the_address_is_not_shown(offline: Bakehouse, web: WebServer) -> None:
     url = f"http://me:pass-99@{web.host}/private/secret.git"
     text = failure(offline.run("build", "--progress=plain", url, check=False))
     assert b"pass-99" not in told(offline, text)
@@ -298,7 +289,7 @@ def test_a_password_in_the_address_is_not_shown(offline: Bakehouse, web: Web) ->
 
 
 def test_a_login_in_the_address_opens_the_repository_and_is_no_argument(
-    offline: Bakehouse, tmp_path: Path, web: Web
+    offline: Bakehouse, tmp_path: Path, web: WebServer
 ) -> None:
     """Arguments of processes can be read by every user of the machine. The submodule has a relative address."""
     real, programs, seen = shutil.which("git"), tmp_path / "programs", tmp_path / "seen"
@@ -328,17 +319,15 @@ def test_a_login_in_the_address_opens_the_repository_and_is_no_argument(
 
 
 def test_a_login_goes_to_no_other_host(
-    offline: Bakehouse, web: Web, tmp_path_factory: pytest.TempPathFactory
+    offline: Bakehouse, web: WebServer, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     """Not by a redirect, and not by a submodule elsewhere."""
     asking = Answer(b"no", 401, {"WWW-Authenticate": 'Basic realm="elsewhere"'})
-    with running_web(tmp_path_factory.mktemp("elsewhere")) as elsewhere:
+    with running_web_server(tmp_path_factory.mktemp("elsewhere")) as elsewhere:
         target = f"http://localhost:{elsewhere.host.rpartition(':')[2]}/r.git"
         query = "?service=git-upload-pack"
         elsewhere.answers[f"/r.git/info/refs{query}"] = asking
-        web.answers[f"/away.git/info/refs{query}"] = Answer(
-            b"", 302, {"Location": f"{target}/info/refs{query}"}
-        )
+        web.answers[f"/away.git/info/refs{query}"] = redirect(f"{target}/info/refs{query}")
         failure(offline.run("build", f"http://me:pass-98@{web.host}/away.git", check=False))
         assert elsewhere.requests
         before = len(elsewhere.requests)
@@ -354,15 +343,15 @@ def test_a_login_goes_to_no_other_host(
 
 
 def test_a_token_goes_to_no_other_host(
-    offline: Bakehouse, tmp_path: Path, web: Web, tmp_path_factory: pytest.TempPathFactory
+    offline: Bakehouse, tmp_path: Path, web: WebServer, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     """A redirect of git's is refused then; that of a download is followed without the token."""
-    with running_web(tmp_path_factory.mktemp("elsewhere")) as elsewhere:
+    with running_web_server(tmp_path_factory.mktemp("elsewhere")) as elsewhere:
         commit(elsewhere.root / "r.git", {"Dockerfile": COPY_ALL})
         query = "?service=git-upload-pack"
         for path in (f"/moved.git/info/refs{query}", "/moved.git/HEAD", "/moved.tar"):
             target = f"http://localhost:{elsewhere.host.rpartition(':')[2]}/git/r.git{path[10:]}"
-            web.answers[path] = Answer(b"", 302, {"Location": target})
+            web.answers[path] = redirect(target)
         secrets = (
             *("--secret", "id=GIT_AUTH_TOKEN,env=T", "--secret", "id=HTTP_AUTH_TOKEN_127.0.0.1,env=T"),
         )

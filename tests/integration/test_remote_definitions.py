@@ -20,7 +20,8 @@ from typing import Any
 import pytest
 
 from tests.support.command import Bakehouse, Terminal
-from tests.support.web import WebServer, git, running_web_server
+from tests.support.gitrepos import git
+from tests.support.web import Answer, WebServer, redirect, running_web_server
 
 _SECRET = "s3cr3t-w0rd"
 _DEFINITION = b"""\
@@ -99,8 +100,8 @@ _PACKERS: Mapping[str, Callable[[bytes], bytes]] = {
 def test_an_archive_is_unpacked_and_searched(suffix: str, web: WebServer, offline: Bakehouse) -> None:
     """buildx means to, and fails."""
     content = tar_of({"docker-bake.hcl": _DEFINITION, "part/more.json": b'{"target": {"more": {}}}'})
-    web.files[f"/a.{suffix}"] = _PACKERS[suffix](content)
-    url = f"{web.url}/a.{suffix}"
+    web.serve(f"/a.{suffix}", _PACKERS[suffix](content))
+    url = f"{web.url()}/a.{suffix}"
     targets = printed(offline, url, "default", "part", "own")
     assert targets["default"] == {"context": url, "dockerfile": "Dockerfile", "args": {"where": "cwd://"}}
     assert targets["part"]["context"] == f"{url}#:part"
@@ -109,17 +110,16 @@ def test_an_archive_is_unpacked_and_searched(suffix: str, web: WebServer, offlin
 
 
 def test_an_archive_is_known_by_its_content(web: WebServer, offline: Bakehouse) -> None:
-    web.files["/download.hcl?id=1"] = b""
-    web.files["/download.hcl"] = gzip.compress(tar_of({"docker-bake.json": b'{"target": {"default": {}}}'}))
-    assert printed(offline, f"{web.url}/download.hcl?id=1")["default"]["dockerfile"] == "Dockerfile"
+    web.serve("/download.hcl", gzip.compress(tar_of({"docker-bake.json": b'{"target": {"default": {}}}'})))
+    assert printed(offline, f"{web.url()}/download.hcl?id=1")["default"]["dockerfile"] == "Dockerfile"
 
 
 def test_an_archive_without_a_definition_says_so(web: WebServer, offline: Bakehouse) -> None:
-    web.files["/a.tar"] = tar_of({"README": b"x"})
-    said = refused(offline, f"{web.url}/a.tar")
+    web.serve("/a.tar", tar_of({"README": b"x"}))
+    said = refused(offline, f"{web.url()}/a.tar")
     assert "ERROR: couldn't find a bake definition" in said
     assert "/a.tar holds none of the default files" in said
-    said = refused(offline, f"{web.url}/a.tar", "-f", "x.hcl")
+    said = refused(offline, f"{web.url()}/a.tar", "-f", "x.hcl")
     assert "ERROR: failed to solve: lstat x.hcl: no such file or directory" in said
 
 
@@ -135,10 +135,10 @@ def test_what_an_archive_names_lies_beneath_its_root(
         "../escaped.hcl": b'target "default" {}\n',
         "pipe.hcl": link("pipe.hcl", "", tarfile.FIFOTYPE),
     }
-    web.files["/a.tar"] = tar_of(members)
+    web.serve("/a.tar", tar_of(members))
     for name in ("link.hcl", "up.hcl", "dir/outside.hcl", f"../../../..{outside}"):
-        assert "no such file or directory" in refused(offline, f"{web.url}/a.tar", "-f", name)
-    assert "open pipe.hcl: not a regular file" in refused(offline, f"{web.url}/a.tar", "-f", "pipe.hcl")
+        assert "no such file or directory" in refused(offline, f"{web.url()}/a.tar", "-f", name)
+    assert "open pipe.hcl: not a regular file" in refused(offline, f"{web.url()}/a.tar", "-f", "pipe.hcl")
     assert not list(tmp_path.rglob("escaped.hcl")) or all(
         offline.home in path.parents for path in tmp_path.rglob("escaped.hcl")
     )
@@ -147,13 +147,13 @@ def test_what_an_archive_names_lies_beneath_its_root(
 def test_an_archive_bomb_is_refused_before_it_is_unpacked(web: WebServer, offline: Bakehouse) -> None:
     huge = tarfile.TarInfo("zeros")
     huge.size = 1 << 40
-    web.files["/bomb.tar.gz"] = gzip.compress(huge.tobuf() + bytes(1 << 20))
+    web.serve("/bomb.tar.gz", gzip.compress(huge.tobuf() + bytes(1 << 20)))
     started = time.monotonic()
-    said = refused(offline, f"{web.url}/bomb.tar.gz")
+    said = refused(offline, f"{web.url()}/bomb.tar.gz")
     assert "invalid tar archive" in said
     assert time.monotonic() - started < 30
-    web.files["/torn.tar.gz"] = gzip.compress(tar_of({"docker-bake.hcl": _DEFINITION}))[:-20]
-    assert "ERROR: failed to solve: " in refused(offline, f"{web.url}/torn.tar.gz")
+    web.serve("/torn.tar.gz", gzip.compress(tar_of({"docker-bake.hcl": _DEFINITION}))[:-20])
+    assert "ERROR: failed to solve: " in refused(offline, f"{web.url()}/torn.tar.gz")
 
 
 # -- single files -----------------------------------------------------------------------------------------------------
@@ -162,31 +162,31 @@ def test_an_archive_bomb_is_refused_before_it_is_unpacked(web: WebServer, offlin
 def test_a_file_is_read_whole(web: WebServer, offline: Bakehouse, tmp_path: Path) -> None:
     """buildx takes the first 1024 bytes of it."""
     comment = b"# " + b"x" * 2_000_000 + b"\n"
-    web.files["/long.hcl"] = comment + b'target "default" { args = { a = "end" } }\n'
-    assert printed(offline, f"{web.url}/long.hcl")["default"]["args"] == {"a": "end"}
+    web.serve("/long.hcl", comment + b'target "default" { args = { a = "end" } }\n')
+    assert printed(offline, f"{web.url()}/long.hcl")["default"]["args"] == {"a": "end"}
 
 
 def test_a_file_above_two_mebibytes_is_refused(web: WebServer, offline: Bakehouse) -> None:
-    web.files["/huge.hcl"] = b"# " + b"x" * (3 << 20) + b'\ntarget "default" {}\n'
-    said = refused(offline, f"{web.url}/huge.hcl")
+    web.serve("/huge.hcl", b"# " + b"x" * (3 << 20) + b'\ntarget "default" {}\n')
+    said = refused(offline, f"{web.url()}/huge.hcl")
     assert "non-archive definition URL bigger than maximum allowed size (2.097MB)" in said
     assert "hint: " in said
 
 
 def test_a_wrong_file_is_shown_with_its_address_and_lines(web: WebServer, offline: Bakehouse) -> None:
-    web.files["/wrong.hcl"] = b'target "default" {\n  tags = [zz]\n}\n'
-    said = refused(offline, f"{web.url}/wrong.hcl")
+    web.serve("/wrong.hcl", b'target "default" {\n  tags = [zz]\n}\n')
+    said = refused(offline, f"{web.url()}/wrong.hcl")
     assert "   2 | >>>   tags = [zz]" in said
-    assert f"ERROR: {web.url}/wrong.hcl:2,11-13: Unknown variable" in said
+    assert f"ERROR: {web.url()}/wrong.hcl:2,11-13: Unknown variable" in said
 
 
 def test_errors_of_a_web_server_are_told(web: WebServer, offline: Bakehouse) -> None:
-    web.files["/broken.hcl"] = (500, b"oops")
-    web.files["/round.hcl"] = (302, f"{web.url}/round.hcl")
-    said = refused(offline, f"{web.url}/broken.hcl")
+    web.answers["/broken.hcl"] = Answer(b"oops", 500)
+    web.answers["/round.hcl"] = redirect(f"{web.url()}/round.hcl", 302)
+    said = refused(offline, f"{web.url()}/broken.hcl")
     assert "ERROR: failed to solve: failed to load cache key: invalid response status 500" in said
-    assert f"hint: The server answered so for {web.url}/broken.hcl." in said
-    assert "ERROR: failed to solve: " in refused(offline, f"{web.url}/round.hcl")
+    assert f"hint: The server answered so for {web.url()}/broken.hcl." in said
+    assert "ERROR: failed to solve: " in refused(offline, f"{web.url()}/round.hcl")
     said = refused(offline, "http://127.0.0.1:1/b.hcl")
     assert "ERROR: failed to solve: failed to load cache key: cannot fetch http://127.0.0.1:1/b.hcl" in said
 
@@ -194,9 +194,9 @@ def test_errors_of_a_web_server_are_told(web: WebServer, offline: Bakehouse) -> 
 def test_a_silent_server_is_waited_for_until_one_interrupts(web: WebServer, offline: Bakehouse) -> None:
     web.slow["/slow.hcl"] = 20
     web.slow["/slow.git/info/refs"] = 20
-    web.files["/slow.hcl"] = b""
+    web.serve("/slow.hcl", b"")
     for name in ("slow.hcl", "slow.git"):
-        running = offline.start("bake", "--print", f"{web.url}/{name}")
+        running = offline.start("bake", "--print", f"{web.url()}/{name}")
         deadline = time.monotonic() + 30
         while not any(name in request.path for request in web.requests):
             assert time.monotonic() < deadline
@@ -222,19 +222,19 @@ def test_what_is_wrong_with_a_repository_is_told(web: WebServer, offline: Bakeho
         ("p.git#main:nope", 'invalid subdir nope: failed to lstat "nope"'),
         ("p.git#" + "a" * 40, "a" * 40),
     ):
-        said = refused(offline, f"{web.url}/{url}")
+        said = refused(offline, f"{web.url()}/{url}")
         assert "ERROR: failed to solve: " in said
         assert expected in said
 
 
 def test_a_tree_is_fetched_once(web: WebServer, offline: Bakehouse) -> None:
     web.repository("p.git").commit({"docker-bake.hcl": _DEFINITION})
-    printed(offline, f"{web.url}/p.git")
+    printed(offline, f"{web.url()}/p.git")
     web.requests.clear()
-    printed(offline, f"{web.url}/p.git")
+    printed(offline, f"{web.url()}/p.git")
     # What a branch points to is asked for each time, its files only once.
     assert not any("fetch" in request.path for request in web.requests)
-    assert len(offline.run("bake", "--print", "--progress=plain", f"{web.url}/p.git").stderr) < 2000
+    assert len(offline.run("bake", "--print", "--progress=plain", f"{web.url()}/p.git").stderr) < 2000
 
 
 def test_a_dockerfile_of_the_caller_serves_a_directory_of_the_tree(
@@ -244,18 +244,19 @@ def test_a_dockerfile_of_the_caller_serves_a_directory_of_the_tree(
     web.repository("p.git").commit({"docker-bake.hcl": _DEFINITION, "part/a": "from the tree"})
     (tmp_path / "cwd").mkdir()
     (tmp_path / "cwd" / "Mine").write_text("FROM scratch\nCOPY a /\n")
-    line = ["bake", f"{web.url}/p.git", "part", "--set=part.dockerfile=cwd://Mine"]
+    line = ["bake", f"{web.url()}/p.git", "part", "--set=part.dockerfile=cwd://Mine"]
     offline.run(*line, "--set=part.output=out", cwd=tmp_path / "cwd")
     assert (tmp_path / "cwd" / "out" / "a").read_text() == "from the tree"
 
 
 def test_an_archive_is_built(web: WebServer, offline: Bakehouse, tmp_path: Path) -> None:
     members = {"docker-bake.hcl": _DEFINITION, "Dockerfile": b"FROM scratch\nCOPY Dockerfile /\n"}
-    web.files["/a.tar.gz"] = gzip.compress(
+    packed = gzip.compress(
         tar_of({**members, "part/Dockerfile": b"FROM scratch\nCOPY . /\n", "part/a": b"x"})
     )
+    web.serve("/a.tar.gz", packed)
     sets = ["--set=default.output=out", "--set=part.output=part"]
-    offline.run("bake", f"{web.url}/a.tar.gz", "default", "part", *sets, cwd=tmp_path)
+    offline.run("bake", f"{web.url()}/a.tar.gz", "default", "part", *sets, cwd=tmp_path)
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["Dockerfile"]
     assert sorted(path.name for path in (tmp_path / "part").iterdir()) == ["Dockerfile", "a"]
 
@@ -269,7 +270,7 @@ def test_a_definition_and_its_contexts_are_of_one_commit(
     project.commit({"part/Dockerfile": "FROM scratch\nCOPY . /\n"})
     web.requests.clear()
     sets = ["--set=default.output=out", "--set=part.output=part", "--set=part.contexts.x=part"]
-    offline.run("bake", f"{web.url}/p.git", "default", "part", *sets, cwd=tmp_path)
+    offline.run("bake", f"{web.url()}/p.git", "default", "part", *sets, cwd=tmp_path)
     asked = [request for request in web.requests if request.path.endswith("service=git-upload-pack")]
     # The default branch, its commit, the files.
     assert len(asked) == 3
@@ -294,7 +295,7 @@ def nothing_shows(command: Bakehouse, *words: str) -> Callable[[subprocess.Compl
 def test_credentials_show_nowhere(progress: str, web: WebServer, offline: Bakehouse) -> None:
     web.repository("private.git", password=_SECRET).commit({"docker-bake.hcl": _DEFINITION})
     check = nothing_shows(offline, _SECRET)
-    url = f"{web.url}/private.git"
+    url = f"{web.url()}/private.git"
     for variable, value in (
         ("TOKEN", _SECRET),
         ("HEADER", f"Bearer {_SECRET}"),
@@ -309,7 +310,7 @@ def test_credentials_show_nowhere(progress: str, web: WebServer, offline: Bakeho
 
 def test_a_password_in_the_address_is_used_and_not_shown(web: WebServer, offline: Bakehouse) -> None:
     url = f"http://joe:{_SECRET}@{web.host}"
-    web.files["/b.hcl"] = b'target "default" {}\n'
+    web.serve("/b.hcl", b'target "default" {}\n')
     web.repository("p.git").commit({"docker-bake.hcl": _DEFINITION})
     done = offline.run("bake", "--print", "--progress=plain", f"{url}/b.hcl")
     assert _SECRET not in done.stderr
@@ -324,18 +325,18 @@ def test_a_password_in_the_address_is_used_and_not_shown(web: WebServer, offline
 def test_credentials_go_to_no_other_host(web: WebServer, other: WebServer, offline: Bakehouse) -> None:
     """git itself would send the header of the first host along to where it was sent."""
     other.repository("p.git").commit({"docker-bake.hcl": _DEFINITION})
-    web.files["/p.git/info/refs"] = (302, f"{other.url}/p.git/info/refs?service=git-upload-pack")
-    web.files["/b.hcl"] = (302, f"{other.url}/b.hcl")
-    other.files["/b.hcl"] = b'target "default" {}\n'
+    web.answers["/p.git/info/refs"] = redirect(f"{other.url()}/p.git/info/refs?service=git-upload-pack", 302)
+    web.answers["/b.hcl"] = redirect(f"{other.url()}/b.hcl", 302)
+    other.serve("/b.hcl", b'target "default" {}\n')
     env = {"BUILDX_BAKE_GIT_AUTH_TOKEN": _SECRET}
-    said = refused(offline, f"{web.url}/p.git", env=env)
+    said = refused(offline, f"{web.url()}/p.git", env=env)
     assert f"redirects to {other.host}, which the credential is not for" in said
-    assert f"{other.url}/p.git" in said
+    assert f"{other.url()}/p.git" in said
     printed(offline, f"http://joe:{_SECRET}@{web.host}/b.hcl", env=env)
     assert other.requests
     assert {request.authorization for request in other.requests} == {""}
     # Without a credential nothing keeps git from going where it is sent.
-    assert printed(offline, f"{web.url}/p.git")["default"]["context"] == f"{web.url}/p.git"
+    assert printed(offline, f"{web.url()}/p.git")["default"]["context"] == f"{web.url()}/p.git"
 
 
 def test_contexts_of_the_same_host_get_the_credential_and_others_do_not(
@@ -350,22 +351,24 @@ def test_contexts_of_the_same_host_get_the_credential_and_others_do_not(
     other.repository("app.git").commit({"Dockerfile": dockerfile, "b": "x"})
     other.repository("private.git", password=_SECRET).commit({"Dockerfile": dockerfile})
     env = {"BUILDX_BAKE_GIT_AUTH_TOKEN": _SECRET}
-    url = f"{web.url}/private.git"
-    offline.run("bake", url, f"{web.url}/app.git", cwd=tmp_path, env=env)
+    url = f"{web.url()}/private.git"
+    offline.run("bake", url, f"{web.url()}/app.git", cwd=tmp_path, env=env)
     assert (tmp_path / "out" / "a").exists()
     # Nor does the named context, which is private itself, lend it to the main one.
-    done = offline.run("bake", url, f"{other.url}/private.git", cwd=tmp_path, env=env, check=False)
+    done = offline.run("bake", url, f"{other.url()}/private.git", cwd=tmp_path, env=env, check=False)
     assert "could not read Username" in done.stderr
-    offline.run("bake", url, f"{other.url}/app.git", cwd=tmp_path, env=env, check=False)
+    offline.run("bake", url, f"{other.url()}/app.git", cwd=tmp_path, env=env, check=False)
     assert other.requests
     assert {request.authorization for request in other.requests} == {""}
 
 
 def test_credentials_follow_a_repository_that_moved_on_its_host(web: WebServer, offline: Bakehouse) -> None:
     web.repository("new.git", password=_SECRET).commit({"docker-bake.hcl": _DEFINITION})
-    web.files["/old.git/info/refs"] = (301, f"{web.url}/new.git/info/refs?service=git-upload-pack")
+    web.answers["/old.git/info/refs"] = redirect(
+        f"{web.url()}/new.git/info/refs?service=git-upload-pack", 301
+    )
     env = {"BUILDX_BAKE_GIT_AUTH_TOKEN": _SECRET}
-    url = f"{web.url}/old.git"
+    url = f"{web.url()}/old.git"
     assert printed(offline, url, env=env)["default"]["context"] == url
 
 
@@ -375,13 +378,13 @@ def test_submodules_of_other_hosts_get_no_credential(
     module = other.repository("module.git")
     module.commit({"docker-bake.hcl": b'target "default" {}\n'})
     outer = web.repository("outer.git", password=_SECRET)
-    git("submodule", "add", "--quiet", str(module.bare), "sub", cwd=outer.work)
+    git(outer.work, "submodule", "add", "--quiet", str(module.bare), "sub")
     (outer.work / ".gitmodules").write_text(
-        f'[submodule "sub"]\n\tpath = sub\n\turl = {other.url}/module.git\n'
+        f'[submodule "sub"]\n\tpath = sub\n\turl = {other.url()}/module.git\n'
     )
     outer.commit({})
     env = {"BUILDX_BAKE_GIT_AUTH_TOKEN": _SECRET}
-    printed(offline, f"{web.url}/outer.git", "-f", "sub/docker-bake.hcl", env=env)
+    printed(offline, f"{web.url()}/outer.git", "-f", "sub/docker-bake.hcl", env=env)
     assert other.requests
     assert {request.authorization for request in other.requests} == {""}
 
@@ -398,7 +401,7 @@ def test_one_is_asked_between_fetching_and_building(
     (tmp_path / "cwd").mkdir()
     window = Terminal(offline, tmp_path, 100, 40, {})
     try:
-        line = f"cd {tmp_path / 'cwd'} && bakehouse bake {web.url}/p.git; echo code=$?"
+        line = f"cd {tmp_path / 'cwd'} && bakehouse bake {web.url()}/p.git; echo code=$?"
         window.type(line)
         asked = window.wait_for(r"continue\? \[y/N\] ?$")
         assert re.search(r"^\[\+\] Building \d+\.\ds \(1/1\) FINISHED", asked, re.MULTILINE), asked

@@ -22,11 +22,12 @@ from pathlib import Path
 import pytest
 
 from tests.support.command import Bakehouse
+from tests.support.gitrepos import commit
 from tests.support.images import Image, read_image
 from tests.support.needs import need_command, needs_root
 from tests.support.paths import ROOT
-from tests.support.remotes import commit, running_sshd
 from tests.support.services import Registry
+from tests.support.sshserver import running_sshd
 from tests.support.web import running_web_server
 
 pytestmark = [
@@ -218,7 +219,7 @@ def test_a_remote_definition(user: User, tmp_path: Path) -> None:
         web.repository("p.git").commit(
             {"docker-bake.hcl": definition, "part/Dockerfile": "FROM scratch\nCOPY --chown=5:6 . /\n"}
         )
-        user.run("bake", f"{web.url}/p.git")
+        user.run("bake", f"{web.url()}/p.git")
     file = read_image(user.context / "out.tar").files["Dockerfile"]
     assert (file.uid, file.gid) == (5, 6)
     assert (user.context / "out.tar").stat().st_uid == pwd.getpwnam(user.name).pw_uid

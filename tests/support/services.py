@@ -118,6 +118,19 @@ def wait_until(ready: object, process: subprocess.Popen[bytes], log: Path, timeo
         time.sleep(0.05)
 
 
+def wait_for_port(port: int, timeout_s: float = 20) -> None:
+    """Waits until somebody listens on `port` of loopback. Raises `OSError` when nobody does in time."""
+    deadline = time.monotonic() + timeout_s
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port), 1).close()
+            return
+        except OSError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.02)
+
+
 @dataclass(frozen=True)
 class BuildKit:
     """A running private buildkitd. `address` is its unix:// URL."""

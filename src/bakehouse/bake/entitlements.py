@@ -160,8 +160,8 @@ def _simple_privileges(needs: Needs, allowed: Allowed, granted: Granted, request
 def _path_privileges(
     needs: Needs, allowed: Allowed, granted: Granted, requested: Requested, cwd: str
 ) -> None:
-    read = _missing_paths(needs.read, [*allowed.fs_read, *granted.fs_read, cwd], cwd)
-    write = _missing_paths(needs.write, [*allowed.fs_write, *granted.fs_write, cwd], cwd)
+    read = uncovered_paths(needs.read, [*allowed.fs_read, *granted.fs_read, cwd], cwd)
+    write = uncovered_paths(needs.write, [*allowed.fs_write, *granted.fs_write, cwd], cwd)
     both = [path for path in read if path in write]
     home = os.path.realpath(cwd)
     for paths, verb, flag in (
@@ -174,7 +174,7 @@ def _path_privileges(
             requested._add_fs(f"{verb} access to path {shown}", f"{flag}={shown}")
 
 
-def _missing_paths(needed: Iterable[str], allowed: Iterable[str], cwd: str) -> list[str]:
+def uncovered_paths(needed: Iterable[str], allowed: Iterable[str], cwd: str) -> list[str]:
     """Needed paths that no allowed path covers, cut to what exists and to the topmost ones; sorted."""
     allowed = list(allowed)
     if "*" in allowed:

@@ -178,11 +178,14 @@ _ATTEST = Grammar(
     (
         Member("type", "Kind of attestation", values=("provenance", "sbom")),
         _DISABLED,
-        Member("mode", "How much provenance says", values=("min", "max")),
-        Member("version", "Version of the provenance format"),
+        Member("mode", "How much provenance says; `max` unless it is given", values=("min", "max")),
+        Member("version", "Version of the provenance format", values=("v1", "v0.2")),
         Member("builder-id", "Who built, in provenance"),
+        Member("filename", "Name of the provenance file in `local` and `tar` outputs"),
         Member("reproducible", "States that the build can be repeated", FLAG),
-        Member("generator", "Image of the SBOM scanner"),
+        Member("inline-only", "Provenance goes into images, not into files", FLAG),
+        Member("complete-materials", "Fails the build when provenance cannot name all that went in", FLAG),
+        Member("generator", "Image of the SBOM scanner; other members are its parameters"),
     ),
     open=True,
 )
@@ -237,8 +240,8 @@ TEXTS_OF: Mapping[str, Mapping[str, Text]] = {
             '["index:org.opencontainers.image.title=web"]',
         ),
         "attest": Text(
-            "Attestations. Only disabled entries are accepted so far",
-            '[{ type = "provenance", disabled = true }]',
+            "What is stated beside the result: how it came about, what is in it",
+            '[{ type = "provenance", mode = "max" }]',
             entries=_ATTEST,
         ),
         "context": Text(
@@ -263,12 +266,12 @@ TEXTS_OF: Mapping[str, Mapping[str, Text]] = {
         ),
         "tags": Text("Names of the image", '["example/web:1.2", "example/web:latest"]'),
         "cache-from": Text(
-            "Cache sources. Not supported yet: refused when a build starts",
+            "Caches to take results from, in addition to the local store; one that cannot be read is passed over",
             '[{ type = "registry", ref = "example/web:cache" }]',
             entries=_CACHE_FROM,
         ),
         "cache-to": Text(
-            "Cache destinations. Not supported yet: refused when a build starts",
+            "Where a cache of this build is written",
             '[{ type = "local", dest = "cache", mode = "max" }]',
             entries=_CACHE_TO,
         ),

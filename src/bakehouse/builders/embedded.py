@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TypeVar
 
 from bakehouse.bake import Target
+from bakehouse.builders.attesting import (
+    PROVENANCE_DISABLED,
+    Attests,
+    FactFinder,
+    attests_of,
+    provenance_responses,
+    with_git_labels,
+)
+from bakehouse.builders.caches import TargetCaches, caches_of
 from bakehouse.builders.definition_tree import DefinitionTree
 from bakehouse.builders.display import solving
 from bakehouse.builders.fetching import EngineFetcher
@@ -26,6 +36,7 @@ from bakehouse.builders.stdin import StandardInput, StdinContents, read_standard
 from bakehouse.builders.support import refuse_unbuilt
 from bakehouse.dockerfile.lowering import Lowered
 from bakehouse.engine.answers import Answers
+from bakehouse.engine.attest.model import BuildRun
 from bakehouse.engine.engine import Engine, Job, JobPlatform, SolveOptions
 from bakehouse.engine.exporters.model import Exporter
 from bakehouse.engine.tree import INPUT_LIMIT_BYTES, InputLimits
@@ -41,6 +52,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from bakehouse.dockerfile.requests.answer import Answer
 
+T = TypeVar("T")
+
 
 @dataclass(frozen=True, slots=True)
 class BuildRequest:
@@ -50,7 +63,8 @@ class BuildRequest:
     so has what `entitlements` of the request names. `calls` maps targets that are asked about instead of built to the
     question (see `builders.calls`). `stdin` is standard input when the build reads it. `open_stdout` gives the stream
     of an output to `-`; `loads` takes the images that `--load` hands on, and belongs to the caller. `tree` is that of a
-    remote definition, and `engine` the one that fetched it, which stays the caller's.
+    remote definition, and `engine` the one that fetched it, which stays the caller's. `provenance` says how much of it
+    the outcome is to hold: `min`, `max`, or nothing (`disabled`).
     """
 
     targets: Mapping[str, Target]
@@ -64,6 +78,7 @@ class BuildRequest:
     tree: DefinitionTree | None = None
     engine: Engine | None = None
     calls: Mapping[str, str] = field(default_factory=dict)
+    provenance: str = PROVENANCE_DISABLED
 
 
 @dataclass(slots=True)
@@ -93,19 +108,35 @@ def build(
     request: BuildRequest, settings: Settings, reporter: Reporter, cancel: Cancellation
 ) -> BuildOutcome:
     """Builds and exports every target. Raises the first error; what was finished before stays cached."""
+    request = replace(request, targets=with_git_labels(request.targets, request.cwd, request.environ))
     built = {name: target for name, target in request.targets.items() if name not in request.calls}
-    for name, target in request.targets.items():
-        refuse_unbuilt(target, asked=name in request.calls)
-    exporters = _exporters(request, built, settings)
+    for target in request.targets.values():
+        refuse_unbuilt(target)
+    started_ns = time.time_ns()
+    attests = _of_each(request, built, lambda target: attests_of(target, request.environ))
+    exporters = _exporters(request, built, settings, attests)
+    caches = _caches(request, built, settings)
     outcome = BuildOutcome()
     with _planning(request, settings, reporter, cancel) as (engine, planner, lender):
         if request.calls:
             from bakehouse.builders.calls import answer_calls
 
             outcome.answers = answer_calls(planner, request.calls)
-        planned = {name: policed(planner, item) for name, item in planner.plan(built).items()}
-        named = with_target_names(reporter, planned, several=len(request.targets) > 1)
-        jobs = {name: _job(item, exporters[name]) for name, item in planned.items()}
+        planned = {
+            name: planner.scanned(policed(planner, item), attests[name].options.sbom)
+            for name, item in planner.plan(built).items()
+        }
+        vertices = {name: item.vertices() for name, item in caches.items()}
+        named = with_target_names(reporter, planned, vertices, several=len(request.targets) > 1)
+        finder = FactFinder(request.cwd, request.environ, attests)
+        jobs = {
+            name: replace(
+                _job(item, exporters[name], caches[name]),
+                facts=finder.facts(planned, name, BuildRun(started_ns)),
+                tell_provenance=request.provenance != PROVENANCE_DISABLED,
+            )
+            for name, item in planned.items()
+        }
         for names, session in compatible_groups(planned, lender):
             try:
                 with solving():
@@ -119,7 +150,9 @@ def build(
             except BakehouseError as error:
                 point_at_source(error, [planned[name].lowered for name in names])
                 raise
-            outcome.responses |= {name: result.responses for name, result in results.items()}
+            for name, result in results.items():
+                told = provenance_responses(result.provenance, request.provenance)
+                outcome.responses[name] = {**result.responses, **told}
     return outcome
 
 
@@ -212,15 +245,43 @@ def _granted(request: BuildRequest) -> frozenset[str]:
 
 
 def _exporters(
-    request: BuildRequest, built: Mapping[str, Target], settings: Settings
+    request: BuildRequest,
+    built: Mapping[str, Target],
+    settings: Settings,
+    attests: Mapping[str, Attests],
 ) -> dict[str, tuple[Exporter, ...]]:
     """The exporters of every target, made before any work is done: what is wrong with an output costs no build."""
+
+    def make(target: Target) -> tuple[Exporter, ...]:
+        return exporters_of(
+            target,
+            request.cwd,
+            settings.registries,
+            request.open_stdout,
+            request.loads,
+            attests[target.name],
+        )
+
+    return _of_each(request, built, make)
+
+
+def _caches(
+    request: BuildRequest, built: Mapping[str, Target], settings: Settings
+) -> dict[str, TargetCaches]:
+    """The caches of every target, made as early as the exporters."""
+
+    def make(target: Target) -> TargetCaches:
+        return caches_of(target, request.cwd, request.environ, settings.registries)
+
+    return _of_each(request, built, make)
+
+
+def _of_each(request: BuildRequest, built: Mapping[str, Target], make: Callable[[Target], T]) -> dict[str, T]:
+    """What `make` makes of every target; an error says whose it is, when there are several."""
     out = {}
     for name, target in built.items():
         try:
-            out[name] = exporters_of(
-                target, request.cwd, settings.registries, request.open_stdout, request.loads
-            )
+            out[name] = make(target)
         except BakehouseError as error:
             if len(request.targets) > 1:
                 error.target = name
@@ -228,10 +289,19 @@ def _exporters(
     return out
 
 
-def _job(planned: PlannedTarget, exporters: tuple[Exporter, ...]) -> Job:
+def _job(planned: PlannedTarget, exporters: tuple[Exporter, ...], caches: TargetCaches) -> Job:
     lowered = planned.lowered
+    scans = planned.scans or [None] * len(lowered.platforms)
     platforms = tuple(
-        JobPlatform(item.platform, item.edge, item.config, item.epoch_s, item.base_config or b"")
-        for item in lowered.platforms
+        JobPlatform(item.platform, item.edge, item.config, item.epoch_s, item.base_config or b"", scan)
+        for item, scan in zip(lowered.platforms, scans, strict=True)
     )
-    return Job(planned.target.name, platforms, exporters, lowered.multi_platform)
+    return Job(
+        planned.target.name,
+        platforms,
+        exporters,
+        lowered.multi_platform,
+        caches.sources,
+        caches.targets,
+        inline_cache=caches.inline,
+    )

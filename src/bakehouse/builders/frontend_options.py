@@ -42,7 +42,7 @@ def frontend_request(
         hostname=args.get("BUILDKIT_SANDBOX_HOSTNAME", ""),
         extra_hosts=extra_hosts(target),
         shm_size=parse_size(target.shm_size) if target.shm_size else 0,
-        ulimits=tuple(_ulimit(item) for item in target.ulimits or ()),
+        ulimits=ulimits_of(target),
         resources=step_limits(target),
         cache_mount_namespace=args.get("BUILDKIT_CACHE_MOUNT_NS", ""),
         lint_control=args.get("BUILDKIT_DOCKERFILE_CHECK"),
@@ -117,6 +117,12 @@ def _is_address(text: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def ulimits_of(target: Target) -> tuple[Ulimit, ...]:
+    """The target's limits, sorted by name; of several for one name the last counts."""
+    named = {limit.name: limit for limit in map(_ulimit, target.ulimits or ())}
+    return tuple(named[name] for name in sorted(named))
 
 
 def _ulimit(text: str) -> Ulimit:

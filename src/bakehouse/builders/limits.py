@@ -19,18 +19,23 @@ _OPTIONS = {
 }
 
 
-def step_limits(target: Target) -> ResourceLimits:
-    """Raises `DefinitionError` (codes `invalid-resource`, `invalid-option`). Numbers below 1 mean not limited, but for
-    swap, where -1 means as much as there is."""
+def limit_options(target: Target) -> dict[str, str]:
+    """The limits that are set, as the frontend's options. Raises `DefinitionError` (code `invalid-resource`). Numbers
+    below 1 mean not limited, but for swap, where -1 means as much as there is."""
+    options: dict[str, str] = {}
     if target.resources is None:
-        return ResourceLimits()
-    options = {}
+        return options
     for key, value in parse_resources(target.resources).items():
         unset = value == 0 if key == "memory-swap" else isinstance(value, int) and value < 1
         if value != "" and not unset:
             options[_OPTIONS[key]] = str(value)
+    return options
+
+
+def step_limits(target: Target) -> ResourceLimits:
+    """As `limit_options`, for our own frontend. Raises `DefinitionError` (code `invalid-option`) too."""
     try:
-        return resource_limits(options)
+        return resource_limits(limit_options(target))
     except DefinitionError as error:
         # What buildx leaves to BuildKit's frontend to find out.
         error.during = "failed to solve: "

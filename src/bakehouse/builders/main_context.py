@@ -68,13 +68,17 @@ class MainContext:
     """A main context with the Dockerfile that goes with it.
 
     `request` is the target's, completed by both. `warnings_at` is the digest of the vertex by which the Dockerfile was
-    read. `local_dirs` maps `SESSION:NAME` to directories of this machine.
+    read. `local_dirs` maps `SESSION:NAME` to directories of this machine. `dockerfile_dir` is the one in which the
+    Dockerfile lies, and `named_dockerfile` says that it came apart from the context, as no file of a directory that the
+    user named or beside a remote context.
     """
 
     text: DockerfileText
     request: LowerRequest
     warnings_at: str
     local_dirs: dict[str, Path] = field(default_factory=dict)
+    dockerfile_dir: Path | None = None
+    named_dockerfile: bool = False
 
 
 class MainContexts:
@@ -141,7 +145,14 @@ class MainContexts:
             # Of these alone: what else a target uses may be another one's too.
             local_session_ids={**request.local_session_ids, "context": session, _LOCAL_DOCKERFILE: session},
         )
-        return MainContext(text, request, digest, {f"{session}:context": directory})
+        return MainContext(
+            text,
+            request,
+            digest,
+            {f"{session}:context": directory},
+            (directory / self._path(target)).parent if given is None else None,
+            given is not None,
+        )
 
     # -- a repository, a file on the web --------------------------------------------------------------------------
 
@@ -169,7 +180,8 @@ class MainContexts:
             request = replace(request, dockerfile=text.data, filename=text.name)
             return MainContext(text, request, root.vertex.digest)
         request = self._read_here(replace(request, dockerfile=text.data, filename=text.name))
-        return MainContext(text, request, digest)
+        place = path.parent if given is None else None
+        return MainContext(text, request, digest, dockerfile_dir=place, named_dockerfile=True)
 
     def _in_tree(self, target: Target, request: LowerRequest, tree: DefinitionTree) -> MainContext:
         """A directory of the tree of a remote definition: that of the Dockerfile too, unless its text is given."""

@@ -34,13 +34,15 @@ class LinkedTarget:
 @dataclass(slots=True)
 class NamedContexts:
     """The named contexts of one target. `specifiers`, `inputs` and `sessions` are fields of a `LowerRequest`;
-    `local_dirs` maps `SESSION:NAME` of client directories, `oci_layouts` store names, to where they are."""
+    `local_dirs` maps `SESSION:NAME` of client directories, `oci_layouts` store names, to where they are; `linked` maps
+    inputs to the targets whose results they are."""
 
     specifiers: dict[str, str] = field(default_factory=dict)
     inputs: dict[str, InputContext] = field(default_factory=dict)
     sessions: dict[str, str] = field(default_factory=dict)
     local_dirs: dict[str, Path] = field(default_factory=dict)
     oci_layouts: dict[str, Path] = field(default_factory=dict)
+    linked: dict[str, str] = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -61,7 +63,7 @@ class NamedContexts:
                 found.specifiers[key] = f"input:{key}"
                 found.inputs[key] = InputContext(tree.directory(target.tree_paths[name], name))
             elif value.startswith(_TARGET):
-                found._add_target(key, linked[value.removeprefix(_TARGET)])
+                found._add_target(key, value.removeprefix(_TARGET), linked)
             elif value.startswith(_IMAGE) or is_remote_url(value):
                 found.specifiers[key] = value
             elif value.startswith(_LAYOUT):
@@ -80,12 +82,16 @@ class NamedContexts:
             local_session_ids=self.sessions,
         )
 
-    def _add_target(self, key: str, linked: LinkedTarget) -> None:
+    def _add_target(self, key: str, target: str, targets: Mapping[str, LinkedTarget]) -> None:
+        linked = targets[target]
         platforms = linked.lowered.platforms
         for item in platforms:
-            name = f"{key}::{item.id}" if len(platforms) > 1 else key
-            self.specifiers[name] = f"input:{name}"
+            suffix = f"::{item.id}" if len(platforms) > 1 else ""
+            # Named as buildx names them, after the number of the node that builds it, and the target.
+            name = f"0-{target}{suffix}"
+            self.specifiers[key + suffix] = f"input:{name}"
             self.inputs[name] = InputContext(item.edge, item.config)
+            self.linked[name] = target
         self.local_dirs |= linked.local_dirs
         self.oci_layouts |= linked.oci_layouts
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from bakehouse.builders.display import prefixed
 from bakehouse.builders.plan import PlannedTarget
@@ -12,19 +12,30 @@ from bakehouse.engine.graph import post_order
 from bakehouse.progress.events import Event, Reporter, VertexEvent
 
 
-def with_target_names(reporter: Reporter, planned: Mapping[str, PlannedTarget], *, several: bool) -> Reporter:
+def with_target_names(
+    reporter: Reporter,
+    planned: Mapping[str, PlannedTarget],
+    caches: Mapping[str, Iterable[str]],
+    *,
+    several: bool,
+) -> Reporter:
     """A reporter that puts the target's name in front of a vertex's own: `[app 1/2] FROM …`, `[app] exporting …`.
 
-    A vertex that several targets share bears the name of the first. Without `several` targets nothing changes.
+    A vertex that several targets share bears the name of the first. `caches` are the vertices of each target's caches.
+    Without `several` targets nothing changes.
     """
     if not several:
         return reporter
     owners: dict[str, str] = {}
+    for name, digests in caches.items():
+        for digest in digests:
+            owners.setdefault(digest, name)
     for name in linked_first(planned):
         item = planned[name]
-        for platform in item.lowered.platforms:
-            if platform.edge is not None:
-                for vertex in post_order([platform.edge]):
+        edges = [platform.edge for platform in item.lowered.platforms]
+        for edge in (*edges, *item.scans):
+            if edge is not None:
+                for vertex in post_order([edge]):
                     owners.setdefault(vertex.digest, name)
         for number in range(max(1, len(item.target.output or ()))):
             for title in EXPORT_TITLES:
@@ -54,3 +65,8 @@ EXPORT_TITLES = (
 def export_id(target: str, number: int) -> str:
     """What tells the exports of one command apart: output `number` of a target."""
     return f"{target}-{number}"
+
+
+def cache_id(target: str, number: int) -> str:
+    """What tells the caches of one command apart: entry `number` of a target's `cache-to`."""
+    return f"{target}-cache-{number}"

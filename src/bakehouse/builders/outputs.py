@@ -9,6 +9,7 @@ from typing import BinaryIO
 
 from bakehouse.bake import Output, Target
 from bakehouse.bake.annotations import parse_annotations
+from bakehouse.builders.attesting import Attests
 from bakehouse.builders.loading import Loads, is_load
 from bakehouse.builders.naming import export_id
 from bakehouse.engine.exporters.make import make_exporter
@@ -18,6 +19,7 @@ from bakehouse.oci.reference import Reference
 from bakehouse.registry.config import RegistryConfig
 
 _IMAGE_TYPES = ("image", "oci", "docker")
+_KEPT_HERE = {"attestation-inline": "false"}
 
 
 def exporters_of(
@@ -26,24 +28,38 @@ def exporters_of(
     registries: RegistryConfig,
     open_stdout: Callable[[], BinaryIO] | None,
     loads: Loads,
+    attests: Attests,
 ) -> tuple[Exporter, ...]:
     """The exporters of `target`. Without any output the image goes to the local image store, under the tags or, when
-    there are none, under its digest alone; so does what `--load` asks for where no container engine is there.
+    there are none, under its digest alone; so does what `--load` asks for where no container engine is there. There
+    images bear the attestations that were asked for, but not the default ones: they have not left the machine.
 
     Raises `DefinitionError` for attributes that do not go together, and for malformed tags."""
     _check_tags(target)
     exporters: list[Exporter] = []
-    for number, output in enumerate(target.output or [Output("image")]):
+    for number, output in enumerate(target.output or [Output("image", "", dict(_KEPT_HERE))]):
         loading = is_load(output)
-        spec = _spec(target, output, number, cwd, registries, open_stdout)
+        _check_attests(output, attests)
+        spec = _spec(target, output, number, cwd, registries, open_stdout, attests)
         exporter = loads.exporter(target.name, number, spec) if loading else None
         if exporter is None and loading:
-            stored = Output(
-                "image", "", {key: value for key, value in output.attrs.items() if key != "context"}
-            )
-            spec = _spec(target, stored, number, cwd, registries, open_stdout)
+            attrs = {key: value for key, value in output.attrs.items() if key != "context"}
+            stored = Output("image", "", {**_KEPT_HERE, **attrs})
+            spec = _spec(target, stored, number, cwd, registries, open_stdout, attests)
         exporters.append(exporter or make_exporter(spec))
     return tuple(exporters)
+
+
+def _check_attests(output: Output, attests: Attests) -> None:
+    """Docker's archive format holds one image and nothing beside it."""
+    if output.type == "docker" and attests.asked:
+        to_file = "docker exporter does not support exporting manifest lists, use the oci exporter instead"
+        to_engine = "docker exporter does not currently support exporting manifest lists"
+        raise DefinitionError(
+            to_file if output.dest else to_engine,
+            code="invalid-output",
+            hint="Attestations need an index: use type=oci, or leave them out (--provenance=false).",
+        )
 
 
 def _check_tags(target: Target) -> None:
@@ -61,6 +77,7 @@ def _spec(
     cwd: Path,
     registries: RegistryConfig,
     open_stdout: Callable[[], BinaryIO] | None,
+    attests: Attests,
 ) -> ExportSpec:
     kind, attrs = output.type, dict(output.attrs)
     if kind == "registry":
@@ -69,6 +86,8 @@ def _spec(
     if kind == "image" and attrs.get("push") == "true":
         # What goes to a registry need not be kept here too: layers of the base are then mounted over, not downloaded.
         attrs.setdefault("store", "false")
+    if kind in ("image", "oci") and not attests.as_artifact:
+        attrs.setdefault("oci-artifact", "false")
     if kind in _IMAGE_TYPES:
         if target.tags:
             attrs["name"] = ",".join(target.tags)

@@ -17,10 +17,16 @@ from bakehouse.builders.frontend_options import frontend_request
 from bakehouse.builders.main_context import BuildDirectories, MainContext, MainContexts
 from bakehouse.builders.named_contexts import LinkedTarget, NamedContexts, links_of
 from bakehouse.builders.policies import TargetPolicy
+from bakehouse.builders.resolving import RecordingResolver
 from bakehouse.builders.syntax import require_known_syntax
 from bakehouse.dockerfile.lint import LintWarning
 from bakehouse.dockerfile.lowering import Lowered, LowerRequest, MetaResolver, lower
+from bakehouse.engine.attest.model import ImageMaterial
+from bakehouse.engine.attest.options import SbomOptions
+from bakehouse.engine.attest.scanning import Scanner
 from bakehouse.errors import BakehouseError
+from bakehouse.llb.ops import Edge
+from bakehouse.oci.image import ImageConfig
 from bakehouse.oci.platform import Platform
 from bakehouse.progress.events import Reporter, WarningEvent
 from bakehouse.values import dataclass, field, replace
@@ -28,12 +34,24 @@ from bakehouse.values import dataclass, field, replace
 
 @dataclass(frozen=True, slots=True)
 class PlannedTarget:
-    """A lowered target. `local_dirs` maps `SESSION:NAME` of its local sources to directories."""
+    """A lowered target. `local_dirs` maps `SESSION:NAME` of its local sources to directories.
+
+    The rest is what provenance tells of how it came about: the `request`, the `images` that were looked up for it,
+    where the Dockerfile lay, if in a directory of this machine (`dockerfile_dir`), whether it came apart from the
+    context (`named_dockerfile`), and which of its inputs are results of which other targets (`linked_inputs`). `scans`
+    are the trees of what scanners write, one a platform, when SBOMs are asked for.
+    """
 
     target: Target
     lowered: Lowered
     local_dirs: Mapping[str, Path] = field(default_factory=dict)
     oci_layouts: Mapping[str, Path] = field(default_factory=dict)
+    request: LowerRequest = LowerRequest(b"")
+    images: tuple[ImageMaterial, ...] = ()
+    dockerfile_dir: Path | None = None
+    named_dockerfile: bool = False
+    linked_inputs: Mapping[str, str] = field(default_factory=dict)
+    scans: tuple[Edge, ...] = ()
 
 
 @dataclass(slots=True)
@@ -181,16 +199,48 @@ class Planner:
     def _lower(self, target: Target) -> PlannedTarget:
         prepared = self._prepare(target)
         named, main = prepared.named, prepared.main
+        looked_up = RecordingResolver(self.resolver(target))
         findings: list[LintWarning] = []
         try:
             with solving():
-                lowered = lower(main.request, self.resolver(target), findings)
+                lowered = lower(main.request, looked_up, findings)
             self.show_ignore_file(prepared)
         finally:
             # What was found before an error is often what led to it.
             if target.name not in self._asked:
                 self.warn(prepared, findings)
-        return PlannedTarget(target, lowered, named.local_dirs | main.local_dirs, named.oci_layouts)
+        return PlannedTarget(
+            target,
+            lowered,
+            named.local_dirs | main.local_dirs,
+            named.oci_layouts,
+            main.request,
+            looked_up.found(),
+            main.dockerfile_dir,
+            main.named_dockerfile,
+            named.linked,
+        )
+
+    def scanned(self, planned: PlannedTarget, options: SbomOptions | None) -> PlannedTarget:
+        """`planned` with the scans of its results that `options` ask for. Raises what a look-up of the scanner's image
+        raises, and `DefinitionError` (code `invalid-attestation`) for one that has nothing to run."""
+        if options is None:
+            return planned
+        target, request = planned.target, planned.request
+        looked_up = RecordingResolver(self.resolver(target))
+        with self.naming(target.name), solving():
+            platform = self._build_platforms[0]
+            _, _, raw = looked_up.resolve_image_config(
+                options.generator, platform, request.image_resolve_mode
+            )
+            config = ImageConfig.parse(raw).value
+            scanner = Scanner(options.generator, config, platform, options.parameters)
+            scans = tuple(
+                scanner.scan(item.id, item.edge, item.scan_targets, ignore_cache=item.ignore_cache)
+                for item in planned.lowered.platforms
+            )
+        images = dict.fromkeys([*planned.images, *looked_up.found()])
+        return replace(planned, scans=scans, images=tuple(images))
 
     def _linked(self, name: str) -> LinkedTarget:
         planned = self._planned[name]

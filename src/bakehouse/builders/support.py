@@ -6,9 +6,8 @@ from bakehouse.bake import Target
 from bakehouse.errors import NotBuiltYetError
 
 
-def refuse_unbuilt(target: Target, *, asked: bool = False) -> None:
-    """Raises `NotBuiltYetError` naming the first field of `target` whose room does not exist. A target that is `asked`
-    about, not built, may have those that only a build would use."""
+def refuse_unbuilt(target: Target) -> None:
+    """Raises `NotBuiltYetError` naming the first field of `target` whose room does not exist."""
 
     def refuse(field: str, why: str, override: str = "") -> None:
         hint = f"leave it out for this run with --set {target.name}.{override}" if override else None
@@ -18,16 +17,3 @@ def refuse_unbuilt(target: Target, *, asked: bool = False) -> None:
 
     if any(not entry.disabled for entry in target.policy or ()):
         refuse("policy", "source policies are not there")
-    if asked:
-        return
-    if target.cache_from:
-        refuse("cache-from", "the local store is the only cache so far", "cache-from=")
-    if target.cache_to:
-        refuse("cache-to", "the local store is the only cache so far", "cache-to=")
-    for entry in target.attest or ():
-        if not entry.disabled:
-            refuse(
-                f"attest type={entry.type}",
-                "nothing is attested so far",
-                f"attest=type={entry.type},disabled=true",
-            )

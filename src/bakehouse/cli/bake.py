@@ -176,6 +176,7 @@ def _build(
         metadata_of,
         settings,
         stdout_stream,
+        told_provenance,
         write_metadata,
     )
     from bakehouse.giturl import is_remote_url
@@ -206,6 +207,7 @@ def _build(
             tree=fetched.tree if fetched else None,
             engine=fetched.engine if fetched else None,
             calls=calls,
+            provenance=told_provenance(parsed),
         )
         opened = building(line.mode, debug=line.debug) if shown is None else nullcontext(shown)
         with opened as (display, cancel):

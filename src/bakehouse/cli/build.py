@@ -14,7 +14,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bakehouse.bake import CallOption, Resources, Target
+    from bakehouse.bake import Attest, CallOption, Resources, Target
     from bakehouse.builders.embedded import BuildOutcome
     from bakehouse.builders.stdin import StandardInput
 
@@ -91,6 +91,7 @@ def _build(
         metadata_of,
         settings,
         stdout_stream,
+        told_provenance,
         write_metadata,
     )
     from bakehouse.giturl import is_remote_url
@@ -113,6 +114,7 @@ def _build(
             parsed.text("cgroup-parent"),
             loads,
             calls={} if call is None else {target.name: call.name},
+            provenance=told_provenance(parsed),
         )
         with building(mode, debug=debug) as (display, cancel):
             outcome = build(request, configured, display.reporter, cancel)
@@ -127,7 +129,7 @@ def _build(
 
 def target_of(parsed: Parsed) -> tuple[Target, str]:
     """The flags as a resolved target, and what standard input is: the `dockerfile`, the `context`, or nothing."""
-    from bakehouse.bake import Target, parse_outputs, parse_secrets, parse_sshs
+    from bakehouse.bake import Target, parse_caches, parse_outputs, parse_secrets, parse_sshs
 
     target = Target("default")
     context = parsed.arguments[0]
@@ -163,12 +165,23 @@ def target_of(parsed: Parsed) -> tuple[Target, str]:
     target.shm_size = parsed.text("shm-size") or None
     target.ulimits = parsed.texts("ulimit")
     target.resources = _resources(parsed)
-    target.cache_from, target.cache_to, target.attest, target.policy = [], [], [], []
+    target.cache_from = parse_caches(parsed.texts("cache-from"))
+    target.cache_to = parse_caches(parsed.texts("cache-to"))
+    target.attest, target.policy = _attests(parsed), []
     target.entitlements = ["network.host"] if target.network == "host" else []
     _shorthands(parsed, target)
     if os.environ.get("SOURCE_DATE_EPOCH"):
         target.args.setdefault("SOURCE_DATE_EPOCH", os.environ["SOURCE_DATE_EPOCH"])
     return target, stdin_role
+
+
+def _attests(parsed: Parsed) -> list[Attest]:
+    """`--attest`, then its shorthands; of one type the first counts."""
+    from bakehouse.bake import attest_flag, parse_attests
+
+    texts = parsed.texts("attest")
+    texts += [attest_flag(kind, parsed.text(kind)) for kind in ("provenance", "sbom")]
+    return parse_attests(texts)
 
 
 def standard_input(role: str, target: Target) -> StandardInput | None:

@@ -19,6 +19,7 @@ FLAGS = (
     Flag("file", LIST, "Build definition file", short="f"),
     Flag("var", LIST, 'Set a variable value ("name=value")'),
     Flag("format", help='"text", "json" or "sarif"', default="text"),
+    Flag("allow", LIST, 'Allow reading Dockerfiles below a path ("fs.read=PATH")'),
     Flag("strict", BOOL, "Fail on warnings too"),
     Flag("skip", LIST, "Leave a rule out", metavar="rule", split=True),
 )
@@ -33,7 +34,7 @@ def command(argv: Sequence[str], *, debug: bool = False) -> int:
     parsed = parse(FLAGS, argv)
     if parsed.text("format") not in _FORMATS:
         raise UsageError(f"unknown format {parsed.text('format')!r}", hint="text, json or sarif")
-    from bakehouse.bake import LoadOptions, parse_vars
+    from bakehouse.bake import LoadOptions, parse_allowed, parse_vars
     from bakehouse.insight.lint.linting import LintRequest, lint
 
     options = LoadOptions(
@@ -43,7 +44,8 @@ def command(argv: Sequence[str], *, debug: bool = False) -> int:
         variables=parse_vars(parsed.texts("var")),
         stdin=lambda: sys.stdin.buffer.read(),
     )
-    report = lint(LintRequest(options, parsed.arguments, _skipped(parsed.texts("skip"))))
+    readable = parse_allowed(parsed.texts("allow")).fs_read
+    report = lint(LintRequest(options, parsed.arguments, _skipped(parsed.texts("skip")), readable))
     if parsed.text("format") == "json":
         show(_json(report.as_json()))
     elif parsed.text("format") == "sarif":

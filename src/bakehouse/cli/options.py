@@ -23,11 +23,6 @@ def progress_mode(parsed: Parsed, environ: Mapping[str, str], *, extra: tuple[st
     return mode
 
 
-def _attests_nothing(text: str) -> bool:
-    """`--provenance` and `--sbom` values that switch the attestation off."""
-    return text == "" or is_false(text) or "disabled=true" in text.split(",")
-
-
 PROGRESS = Flag(
     "progress",
     help='Type of progress output ("auto", "plain", "tty", "quiet", "rawjson")',
@@ -38,18 +33,8 @@ NO_CACHE = Flag("no-cache", BOOL, "Do not use cache when building")
 PULL = Flag("pull", BOOL, "Always ask the registry for the referenced images")
 PUSH = Flag("push", BOOL, 'Shorthand for "--output=type=registry"')
 LOAD = Flag("load", BOOL, 'Shorthand for "--output=type=docker"')
-PROVENANCE = Flag(
-    "provenance",
-    help="Provenance attestation",
-    unbuilt="nothing is attested so far; `=false` is accepted",
-    accept=_attests_nothing,
-)
-SBOM = Flag(
-    "sbom",
-    help="SBOM attestation",
-    unbuilt="nothing is attested so far; `=false` is accepted",
-    accept=_attests_nothing,
-)
+PROVENANCE = Flag("provenance", help='Shorthand for "--attest=type=provenance"')
+SBOM = Flag("sbom", help='Shorthand for "--attest=type=sbom"')
 CALL = Flag("call", help='Method for evaluating the build ("check", "outline", "targets")')
 CHECK = Flag("check", BOOL, 'Shorthand for "--call=check"', writes="call", value="check")
 POLICY = Flag(
@@ -92,17 +77,11 @@ BUILD = (
     Flag("add-host", LIST, 'Add a host-to-IP mapping ("host:ip")', split=True),
     ALLOW,
     Flag("annotation", LIST, "Add annotation to the image"),
-    Flag(
-        "attest",
-        LIST,
-        "Attestation parameters",
-        unbuilt="nothing is attested so far; `disabled=true` is accepted",
-        accept=lambda text: "disabled=true" in text.split(","),
-    ),
+    Flag("attest", LIST, 'Attestation parameters ("type=sbom,generator=image")'),
     Flag("build-arg", LIST, "Set a build argument"),
     Flag("build-context", LIST, 'Additional build context ("name=path")'),
-    Flag("cache-from", LIST, "External cache source", unbuilt="the local store is the only cache so far"),
-    Flag("cache-to", LIST, "Cache export destination", unbuilt="the local store is the only cache so far"),
+    Flag("cache-from", LIST, 'External cache source ("user/app:cache", "type=local,src=path/to/dir")'),
+    Flag("cache-to", LIST, 'Cache export destination ("user/app:cache", "type=local,dest=path/to/dir")'),
     CALL,
     Flag("cgroup-parent", STRING, 'Parent cgroup of the "RUN" steps'),
     CHECK,

@@ -27,6 +27,7 @@ from bakehouse.solver.model import Cancellation
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from bakehouse.cli.flags import Parsed
     from bakehouse.dockerfile.requests.answer import Answer
 
 
@@ -202,6 +203,13 @@ def metadata_of(responses: Mapping[str, str]) -> dict[str, Any]:
     (bake.md §22)."""
     shown = {"buildx.build.ref": build_ref(), **responses}
     return {key: _decoded(shown[key]) for key in sorted(shown)}
+
+
+def told_provenance(parsed: Parsed) -> str:
+    """How much provenance the build is to tell: what the environment says, when there is a metadata file for it."""
+    from bakehouse.builders.attesting import PROVENANCE_DISABLED, metadata_provenance
+
+    return metadata_provenance(os.environ) if parsed.text("metadata-file") else PROVENANCE_DISABLED
 
 
 def _decoded(value: str) -> Any:

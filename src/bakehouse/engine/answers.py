@@ -34,6 +34,11 @@ class Answers:
             answer: T = self._known[key]
             return answer
 
+    def known(self, key: str) -> Any:
+        """The answer that was given to `key`; None when nobody has asked."""
+        with self._lock:
+            return self._known.get(key)
+
 
 def question(source: SourceOp) -> str:
     """What is asked about `source`, as a key: equal for equal sources, whatever platform they are wanted for."""

@@ -61,6 +61,11 @@ class Graph:
                 files_needed=vertex.digest in needed,
                 local=_is_local(vertex),
                 progress_group=_progress_group(joined),
+                read_inputs=frozenset(
+                    number
+                    for number in range(len(vertex.inputs))
+                    if _reads_files(vertex, number, vertex.digest in needed)
+                ),
             )
 
     def node(self, edge: Edge) -> Node[Tree]:

@@ -31,3 +31,6 @@ class TreeRecords:
         if layers is None or not self._context.layers.exists(LayerChain(layers)):
             return None
         return LayerTree(LayerChain(layers), self._context)
+
+    def make_ready(self, result: Tree) -> bool:
+        return not isinstance(result, LayerTree) or self._context.layers.make_ready(result.chain())

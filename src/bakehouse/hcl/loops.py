@@ -71,7 +71,7 @@ class For(Node):
         assert node is not None
         return Diagnostic(summary, detail, subject=node.range, context=self.range)
 
-    def _scope(self, context: EvalContext | None, key: Value, value: Value) -> EvalContext:
+    def item_scope(self, context: EvalContext | None, key: Value, value: Value) -> EvalContext:
         from bakehouse.hcl.evaluation import EvalContext
 
         names = {self.key_name: key} if self.key_name else {}
@@ -110,7 +110,7 @@ class For(Node):
 
         if self.condition is None:
             return True
-        result, more = self.condition.evaluate(self._scope(context, DYNAMIC_UNKNOWN, DYNAMIC_UNKNOWN))
+        result, more = self.condition.evaluate(self.item_scope(context, DYNAMIC_UNKNOWN, DYNAMIC_UNKNOWN))
         found += more
         if result.raw is None:
             detail = "The value of the 'if' clause must not be null."
@@ -156,7 +156,7 @@ class For(Node):
         values: list[Value] = []
         known = True
         for item_key, item in collection.items():
-            scope = self._scope(context, item_key, item)
+            scope = self.item_scope(context, item_key, item)
             included = self._included(scope, known, found)
             if included is None:
                 known = False
@@ -174,7 +174,7 @@ class For(Node):
         groups: dict[str, list[Value]] = {}
         known = True
         for item_key, item in collection.items():
-            scope = self._scope(context, item_key, item)
+            scope = self.item_scope(context, item_key, item)
             included = self._included(scope, known, found)
             name = self._key_text(scope, known, found) if included else None
             if included is None or (included and name is None):

@@ -80,12 +80,14 @@ def encode_op(vertex: Vertex) -> bytes:
     return bytes(out)
 
 
-def encode_definition(edge: Edge | None, sources: Sequence[SourceInfo] = ()) -> bytes:
+def encode_definition(
+    edge: Edge | None, sources: Sequence[SourceInfo] = (), others: Mapping[str, SourceInfo] | None = None
+) -> bytes:
     """The pb.Definition whose result is `edge`: ops depth first, the terminal op last, metadata and source map.
 
     `sources` are looked up by the file name in the vertices' `locations`; a location in a file that is not among
-    them is left out. None yields the empty definition, which stands for scratch. Map entries are sorted, so equal
-    graphs give equal bytes.
+    them is left out. `others` are the files of vertices that another graph brought, by digest. None yields the empty
+    definition, which stands for scratch. Map entries are sorted, so equal graphs give equal bytes.
     """
     if edge is None:
         return b""
@@ -100,7 +102,7 @@ def encode_definition(edge: Edge | None, sources: Sequence[SourceInfo] = ()) -> 
     metadata[graph.terminal_digest] = graph.terminal_metadata
     for digest in sorted(metadata):
         put_message(out, 2, _map_entry(digest, encode_metadata(metadata[digest])))
-    put_message(out, 3, _source_map(graph.locations, sources))
+    put_message(out, 3, _source_map(graph.locations, sources, others or {}))
     return bytes(out)
 
 
@@ -172,22 +174,28 @@ def _map_entry(key: str, value: bytes) -> bytes:
 
 
 def _source_map(
-    locations: Mapping[str, Sequence[tuple[str, int, int]]], sources: Sequence[SourceInfo]
+    locations: Mapping[str, Sequence[tuple[str, int, int]]],
+    sources: Sequence[SourceInfo],
+    others: Mapping[str, SourceInfo],
 ) -> bytes:
     """pb.Source. One pb.Range a line, character 0, as BuildKit's Dockerfile parser states them; a location whose
     last line lies before its first has no ranges."""
     known = {source.filename: source for source in sources}
-    used = {name: None for triples in locations.values() for name, _, _ in triples if name in known}
-    indexes = {name: index for index, name in enumerate(used)}
+    placed = {
+        digest: [(others.get(digest) or known.get(name), first, last) for name, first, last in triples]
+        for digest, triples in locations.items()
+    }
+    used = {id(file): file for triples in placed.values() for file, _, _ in triples if file is not None}
+    indexes = {identity: index for index, identity in enumerate(used)}
     out = bytearray()
-    for digest in sorted(locations):
+    for digest in sorted(placed):
         body = bytearray()
-        for name, first, last in locations[digest]:
-            if name in indexes:
-                put_message(body, 1, _location(indexes[name], first, last))
+        for file, first, last in placed[digest]:
+            if file is not None:
+                put_message(body, 1, _location(indexes[id(file)], first, last))
         put_message(out, 1, _map_entry(digest, bytes(body)))
-    for name in used:
-        put_message(out, 2, _source_info(known[name]))
+    for file in used.values():
+        put_message(out, 2, _source_info(file))
     return bytes(out)
 
 

@@ -1,5 +1,5 @@
-"""Encoded LLB messages as protobuf's own JSON mapping shows them: 64-bit numbers as text, enums by name, bytes as
-base64.
+"""Encoded LLB messages as JSON, in the two forms that BuildKit writes: protobuf's own mapping (64-bit numbers as text,
+enums by name, bytes as base64), and that of Go's `encoding/json` (plain numbers), which provenance has.
 
 A message is a table of its fields in their order; what the table does not know is left out. Reading only.
 """
@@ -74,6 +74,7 @@ _MESSAGES: Mapping[str, tuple[_Field, ...]] = {
         (9, "ulimit", "Ulimit", True),
         (10, "cgroupParent"),
         (11, "removeMountStubsRecursive", "bool"),
+        (12, "validExitCodes", "numbers"),
     ),
     "ProxyEnv": _fields(
         (1, "httpProxy"), (2, "httpsProxy"), (3, "ftpProxy"), (4, "noProxy"), (5, "allProxy")
@@ -179,47 +180,93 @@ _MESSAGES: Mapping[str, tuple[_Field, ...]] = {
 def message_as_json(kind: str, data: bytes) -> dict[str, Any]:
     """The message `data` of the type `kind` (`Op`, `Source`, `Definition`, …) as `go.jsontext` takes it. Raises
     `IntegrityError` when it is no message."""
-    return _message(_MESSAGES[kind], Fields(data))
+    return _message(kind, data, in_go=False)
 
 
-def _message(fields: tuple[_Field, ...], message: Fields) -> dict[str, Any]:
+def message_in_go(kind: str, data: bytes) -> dict[str, Any]:
+    """As `message_as_json`, in the form of Go's `encoding/json`."""
+    return _message(kind, data, in_go=True)
+
+
+#: Go goes by the names of the protocol file, which are not all in one style.
+_GO_NAMES = {
+    "proxyEnv": "proxy_env",
+    "httpProxy": "http_proxy",
+    "httpsProxy": "https_proxy",
+    "ftpProxy": "ftp_proxy",
+    "noProxy": "no_proxy",
+    "allProxy": "all_proxy",
+    "includePatterns": "include_patterns",
+    "excludePatterns": "exclude_patterns",
+    "requiredPaths": "required_paths",
+    "byID": "byId",
+}
+#: Messages of which one member counts, and what Go calls that member. What stands beside it is always written.
+_GO_UNIONS: Mapping[str, tuple[str, frozenset[str]]] = {
+    "Op": ("Op", frozenset({"exec", "source", "file", "merge", "diff"})),
+    # Go's writer knows no symlinks: nothing of them is in provenance.
+    "FileAction": ("Action", frozenset({"copy", "mkfile", "mkdir", "rm", "symlink"})),
+    "UserOpt": ("User", frozenset({"byName", "byId"})),
+}
+
+
+def _message(kind: str, data: bytes, *, in_go: bool) -> dict[str, Any]:
+    message = Fields(data)
     out: dict[str, Any] = {}
-    for field in fields:
+    for field in _MESSAGES[kind]:
         values = message.all(field.number)
         if not values:
             continue
-        if field.map:
-            out[field.name] = _map(field, values)
+        name = _GO_NAMES.get(field.name, field.name) if in_go else field.name
+        if field.kind == "numbers":
+            out[name] = list(message.numbers(field.number))
+        elif field.map:
+            out[name] = _map(field, values, in_go)
         elif field.repeated:
-            out[field.name] = [_value(field.kind, value) for value in values]
+            out[name] = [_value(field.kind, value, in_go) for value in values]
         else:
-            out[field.name] = _value(field.kind, values[-1])
-    return out
+            out[name] = _value(field.kind, values[-1], in_go)
+    return _in_unions(kind, out) if in_go and kind in _GO_UNIONS else out
 
 
-def _map(field: _Field, entries: list[int | bytes]) -> dict[str, Any]:
+def _in_unions(kind: str, members: dict[str, Any]) -> dict[str, Any]:
+    """`members` of a message with a union as Go's own code for that message writes them."""
+    name, choices = _GO_UNIONS[kind]
+    chosen = {
+        key: value for key, value in members.items() if key in choices and key != "symlink" and value != 0
+    }
+    rest = {key: value for key, value in members.items() if key not in choices}
+    if kind == "FileAction":
+        numbers = {key: rest.get(key, 0) for key in ("input", "secondaryInput", "output")}
+        return {**numbers, name: chosen}
+    inputs = {"inputs": rest.pop("inputs")} if "inputs" in rest else {}
+    return {**inputs, name: chosen, **rest}
+
+
+def _map(field: _Field, entries: list[int | bytes], in_go: bool) -> dict[str, Any]:
     pairs = {}
     for entry in entries:
         assert isinstance(entry, bytes)
         members = Fields(entry)
         values = members.all(2)
-        pairs[members.text(1)] = _value(field.kind, values[-1]) if values else _DEFAULTS.get(field.kind, {})
+        value = _value(field.kind, values[-1], in_go) if values else _DEFAULTS.get(field.kind, {})
+        pairs[members.text(1)] = value
     return {key: pairs[key] for key in sorted(pairs)}
 
 
 _DEFAULTS: Mapping[object, object] = {"text": "", "bool": False}
 
 
-def _value(kind: str | tuple[str, ...], value: int | bytes) -> Any:
+def _value(kind: str | tuple[str, ...], value: int | bytes, in_go: bool) -> Any:
     if isinstance(value, int):
         signed = value - (_SIGN << 1) if value & _SIGN else value
         if kind == "bool":
             return bool(signed)
-        if isinstance(kind, tuple):
+        if isinstance(kind, tuple) and not in_go:
             return kind[signed] if signed < len(kind) else signed
-        return str(signed) if kind == "long" else signed
+        return str(signed) if kind == "long" and not in_go else signed
     if kind == "text":
         return value.decode("utf-8")
     if kind == "bytes":
         return base64.b64encode(value).decode("ascii")
-    return _message(_MESSAGES[str(kind)], Fields(value))
+    return _message(str(kind), value, in_go=in_go)

@@ -151,14 +151,18 @@ class RegistryClient:
         return raw, media_type
 
     def has_blob(self, ref: Reference, digest: Digest) -> bool:
-        """Whether the repository of `ref` holds blob `digest`."""
-        endpoint = self._origin(ref)
-        url = endpoint.url(f"{ref.repository}/blobs/{digest}")
-        with self._send(endpoint, "HEAD", url, ref, {}) as answer:
-            if answer.status == 404:
-                return False
-            self._check(answer, ref, f"{ref.name}@{digest}")
+        """Whether blob `digest` can be had from the repository of `ref`, or a mirror of it."""
+
+        def look(endpoint: Endpoint) -> bool:
+            url = endpoint.url(f"{ref.repository}/blobs/{digest}")
+            with self._send(endpoint, "HEAD", url, ref, {}) as answer:
+                self._check(answer, ref, f"{ref.name}@{digest}")
             return True
+
+        try:
+            return self._first(ref, look)
+        except NotFoundError:
+            return False
 
     def fetch_blob(
         self, ref: Reference, descriptor: Descriptor, writer: BlobSink, on_bytes: OnBytes = _ignore

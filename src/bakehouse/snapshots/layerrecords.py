@@ -92,9 +92,13 @@ class LayerRecords:
             self._adopt_blob(layer_id, _blob_row(checked, descriptor))
             self.hold([layer_id])
         if fetch is not None:
-            with self._lock:
-                self._fetchers[layer_id] = fetch
+            self.lend(layer_id, fetch)
         return layer_id
+
+    def lend(self, layer_id: str, fetch: Callable[[], None]) -> None:
+        """See `LayerStore.lend`."""
+        with self._lock:
+            self._fetchers[layer_id] = fetch
 
     def _adopt_blob(self, layer_id: str, blob: BlobRow) -> None:
         """Adds a blob; of one that is known, what another image told is completed."""
@@ -122,11 +126,13 @@ class LayerRecords:
         return True
 
     def _obtainable(self, layer_id: str) -> bool:
-        if layer_id in self._fetchers or self._store.path(SNAPSHOTS, layer_id).is_dir():
+        return layer_id in self._fetchers or self.is_here(layer_id) or self._fetcher(layer_id) is not None
+
+    def is_here(self, layer_id: str) -> bool:
+        """Whether the store has the layer's files, as a directory or in a blob."""
+        if self._store.path(SNAPSHOTS, layer_id).is_dir():
             return True
-        if any(self._store.blobs.has(row.digest) for row in self._store.layers.blobs(layer_id)):
-            return True
-        return self._fetcher(layer_id) is not None
+        return any(self._store.blobs.has(row.digest) for row in self._store.layers.blobs(layer_id))
 
     # Holding ---------------------------------------------------------------------------------------------------
 

@@ -51,16 +51,31 @@ class KeyIndex:
     def match(self, cache_map: CacheMap, own: InputKeys, content: InputKeys, output: int) -> list[str]:
         """Ids that every input links to, in the order in which the first input names them."""
         found: dict[str, None] | None = None
-        for number, key in enumerate(cache_map.inputs):
-            targets: dict[str, None] = {}
-            for selector, sources in ((key.selector, own[number]), ("", content[number])):
-                for source in sources:
-                    linked = self.store.query_links(source, number, cache_map.digest, selector, output)
-                    targets |= dict.fromkeys(linked)
+        for number in range(len(cache_map.inputs)):
+            targets = self._targets(cache_map, number, own[number], content[number], output)
             found = targets if found is None else {name: None for name in found if name in targets}
             if not found:
                 return []
         return list(found or {})
+
+    def leads_nowhere(self, cache_map: CacheMap, own: InputKeys, output: int) -> list[int]:
+        """The inputs of which no own key leads to any id."""
+        return [
+            number
+            for number in range(len(cache_map.inputs))
+            if not self._targets(cache_map, number, own[number], (), output)
+        ]
+
+    def _targets(
+        self, cache_map: CacheMap, number: int, own: Sequence[str], content: Sequence[str], output: int
+    ) -> dict[str, None]:
+        """The ids that keys of input `number` lead to."""
+        targets: dict[str, None] = {}
+        for selector, sources in ((cache_map.inputs[number].selector, own), ("", content)):
+            for source in sources:
+                linked = self.store.query_links(source, number, cache_map.digest, selector, output)
+                targets |= dict.fromkeys(linked)
+        return targets
 
     def link(self, cache_map: CacheMap, own: InputKeys, content: InputKeys, output: int, target: str) -> None:
         """Makes every known key of every input lead to `target`, so that the next search is a fast one."""

@@ -130,6 +130,11 @@ class ResultStore(Protocol[R]):
 
     def load(self, record: str) -> R | None: ...
 
+    def make_ready(self, result: R) -> bool:
+        """Fetches and unpacks what reading a loaded result takes. False when it cannot be had, or is not what it should
+        be: the vertex is then run, and the record is gone. May wait."""
+        ...
+
 
 class StepLocks(Protocol):
     """Locks by name between processes and threads (`store.locks.Locks`). One whose holder dies is free."""

@@ -10,8 +10,9 @@ Per vertex output, on demand only:
 
 1. `fast`: keys found without completing any input. A consumer that is found by them ends the search: nothing below
    it is touched.
-2. `keys`: inputs are resolved in turn; those with a content function are completed and their content key is looked
-   up. Still no id: the vertex runs, and its result is saved under a new id linked from all keys known of its inputs.
+2. `keys`: inputs are resolved in turn, and what their keys lead to is looked up. Only when that is nothing, inputs with
+   a content function are completed and their content key is looked up. Still no id: the vertex runs, and its result is
+   saved under a new id linked from all keys known of its inputs.
 3. `result`: the newest record of the keys is loaded; when there is none, or its files have vanished, the vertex runs.
 
 What runs, and how two equal steps become one, is `execution`; the look-ups and links are `lookup`.
@@ -36,8 +37,8 @@ class Node(Generic[R]):
     """One vertex of the graph handed to the solver. Equal `digest` means the same node: build each once.
 
     `weight` is the parallelism it takes while it runs, `local` says that its work is done in this process (see
-    `tasks.Call`). `files_needed`: see `RunContext`. `progress_group` is only shown. `wanted` are the outputs that
-    somebody has asked for.
+    `tasks.Call`). `files_needed`: see `RunContext`; `read_inputs` are the inputs whose files it opens itself when it
+    runs (None: all). `progress_group` is only shown. `wanted` are the outputs that somebody has asked for.
     """
 
     __slots__ = (
@@ -49,6 +50,7 @@ class Node(Generic[R]):
         "name",
         "operation",
         "progress_group",
+        "read_inputs",
         "wanted",
         "weight",
     )
@@ -65,6 +67,7 @@ class Node(Generic[R]):
         weight: int = 1,
         local: bool = False,
         progress_group: ProgressGroup | None = None,
+        read_inputs: frozenset[int] | None = None,
     ) -> None:
         self.digest = digest
         self.name = name
@@ -75,6 +78,7 @@ class Node(Generic[R]):
         self.weight = weight
         self.local = local
         self.progress_group = progress_group
+        self.read_inputs = frozenset(range(len(self.inputs))) if read_inputs is None else read_inputs
         self.wanted: set[int] = set()
         for source, output in self.inputs:
             source.wanted.add(output)
@@ -110,21 +114,25 @@ class _Outcome(Generic[R]):
 
 class _State(Generic[R]):
     """What this solve knows of one node. `found` holds the keys of an output, the one with the newest result first;
-    `recorded` the outputs for which one of them had a result when looked up."""
+    `recorded` the outputs for which one of them had a result when looked up. `loaded` holds the (key, record) of each
+    result that came from the cache, `spoilt` says that one of them was of no use."""
 
     __slots__ = (
         "cache_map",
         "content",
         "context",
         "fast",
+        "files",
         "found",
         "keys",
+        "loaded",
         "map_task",
         "node",
         "recorded",
         "results",
         "run_task",
         "settled",
+        "spoilt",
     )
 
     def __init__(self, node: Node[R], context: RunContext) -> None:
@@ -136,6 +144,9 @@ class _State(Generic[R]):
         self.fast: dict[int, Task] = {}
         self.keys: dict[int, Task] = {}
         self.results: dict[int, Task] = {}
+        self.files: dict[int, Task] = {}
+        self.loaded: dict[int, tuple[str, str]] = {}
+        self.spoilt = False
         self.content: dict[int, Task] = {}
         self.found: dict[int, list[str]] = {}
         self.recorded: set[int] = set()
@@ -183,6 +194,35 @@ class Solver(Generic[R]):
             node.wanted.add(output)
             state.results[output] = self._loop.spawn(self._result(state, output))
         return state.results[output]
+
+    def known(self, node: Node[R], output: int) -> R | None:
+        """The result of an output as far as the solve came upon it: made, or only named by a key that it looked up.
+        Asks for no work. For any thread, once there is a result that stands on it."""
+        state = self._states.get(node.digest)
+        if state is None:
+            return None
+        task = state.results.get(output)
+        if task is not None and task.done and task.error is None:
+            made: R = task.result
+            return made
+        for key in state.found.get(output, ()):
+            for record, _ in self._index.store.results(key):
+                tree = self._records.load(record)
+                if tree is not None:
+                    return tree
+        return None
+
+    def files(self, node: Node[R], output: int = 0) -> Task:
+        """`result`, whose files can be opened: what came from the cache and cannot be had after all is made anew."""
+        state = self._state(node)
+        if output not in state.files:
+            state.files[output] = self._loop.spawn(self._ready(state, output))
+        return state.files[output]
+
+    def keys_of(self, node: Node[R], output: int = 0) -> list[str]:
+        """The keys that an output turned out to have, the one with the newest result first; none when nobody asked."""
+        state = self._states.get(node.digest)
+        return [] if state is None else list(state.found.get(output, ()))
 
     def finish(self, cancelled: bool) -> None:
         """Settles the display: vertices that never ran because a consumer was cached show as cached, and, when the
@@ -286,14 +326,34 @@ class Solver(Generic[R]):
             if output in state.recorded or not node.inputs:
                 return fast
             cache_map: CacheMap = yield from self._mapped(state)
-            own, content = yield from self._known_keys(state, cache_map)
-            matched = self._index.match(cache_map, _usable(node, own), content, output)
+            own = yield [self._keys(self._state(source), index) for source, index in node.inputs]
+            matched, content = yield from self._matched(state, cache_map, own, output)
             keys = self._note(state, output, list(dict.fromkeys([*fast, *matched])))
             if keys:
                 yield from self._linked(cache_map, own, content, output, keys[0])
                 return keys
         yield [self._run(state)]
         return state.found.get(output, [])
+
+    def _matched(self, state: _State[R], cache_map: CacheMap, own: list[list[str]], output: int) -> Routine:
+        """(ids found, the content keys that it took). Content comes last, for an input must be completed to have it,
+        which may mean running what is known by its key alone: first that of inputs whose own keys lead nowhere, then
+        that of the others."""
+        usable = _usable(state.node, own)
+        content: list[list[str]] = [[] for _ in own]
+        astray = self._index.leads_nowhere(cache_map, usable, output)
+        if any(cache_map.inputs[number].content is None for number in astray):
+            return [], content
+        others = [number for number in range(len(own)) if number not in astray]
+        for numbers in ([], astray, others):
+            wanted = [number for number in numbers if cache_map.inputs[number].content is not None]
+            found = yield [self._content(state, number, cache_map) for number in wanted]
+            for number, key in zip(wanted, found, strict=True):
+                content[number] = [key]
+            matched = self._index.match(cache_map, usable, content, output)
+            if matched:
+                return matched, content
+        return [], content
 
     def _linked(
         self, cache_map: CacheMap, own: list[list[str]], content: list[list[str]], output: int, target: str
@@ -326,7 +386,12 @@ class Solver(Generic[R]):
         (tree,) = yield [self.result(source, index)]
         compute = cache_map.inputs[number].content
         assert compute is not None
-
+        if index in self._state(source).loaded:
+            # What the content is may be known though its files are not here, so they are not asked for at once.
+            digest = yield Call(lambda: _attempted(compute, tree), local=source.local)
+            if digest is not None:
+                return root_key(digest, -1)
+            (tree,) = yield [self.files(source, index)]
         digest = yield Call(
             lambda: self._annotated(state, lambda: compute(tree), "failed to compute cache key: "),
             local=source.local,
@@ -343,11 +408,24 @@ class Solver(Generic[R]):
                     tree = yield Call(partial(self._records.load, record), local=True)
                     if tree is not None:
                         self._settle_cached(state)
+                        state.loaded[output] = key, record
                         return tree
                     self._index.store.drop_result(key, record)
         (outcome,) = yield [self._run(state)]
         if output not in outcome.results:
             raise BakehouseError(f"vertex {state.node.name!r} has no output {output}", code="internal")
+        return outcome.results[output]
+
+    def _ready(self, state: _State[R], output: int) -> Routine:
+        (tree,) = yield [self.result(state.node, output)]
+        if output not in state.loaded:
+            return tree
+        if (yield Call(partial(self._records.make_ready, tree))):
+            return tree
+        self._index.store.drop_result(*state.loaded.pop(output))
+        state.spoilt = True
+        (outcome,) = yield [self._run(state)]
+        state.results[output] = state.files[output]
         return outcome.results[output]
 
     def _run(self, state: _State[R]) -> Task:
@@ -359,8 +437,14 @@ class Solver(Generic[R]):
         """Runs the vertex, or takes over what an equal one has made, in this solve or in another process."""
         node = state.node
         cache_map: CacheMap = yield from self._mapped(state)
-        trees = yield [self.result(source, index) for source, index in node.inputs]
+        trees = yield [
+            self.files(source, index) if number in node.read_inputs else self.result(source, index)
+            for number, (source, index) in enumerate(node.inputs)
+        ]
         own, content = yield from self._known_keys(state, cache_map)
+        for number, (source, index) in enumerate(node.inputs):
+            # An input that had to be completed may have been found under another key than it was known by.
+            own[number] = list(dict.fromkeys([*own[number], *self._state(source).found.get(index, ())]))
         ready: _Ready[R] = _Ready(cache_map, trees, own, content, self._index.step(cache_map, own, content))
         outcome = (yield from self._follow(state, ready)) or (yield from self._lead(state, ready))
         state.found |= outcome.keys
@@ -415,7 +499,8 @@ class Solver(Generic[R]):
             if not free:
                 return None
             self._cancel.check()
-            made = None if state.node.ignore_cache else self._made_elsewhere(state, ready)
+            fresh = state.node.ignore_cache or state.spoilt
+            made = None if fresh else self._made_elsewhere(state, ready)
             return made or self._perform(state, ready)
 
     def _made_elsewhere(self, state: _State[R], ready: _Ready[R]) -> _Outcome[R] | None:
@@ -511,6 +596,16 @@ class Solver(Generic[R]):
             elif current.run_task is None or current is state:
                 pending.append((current, True))
                 pending += [(self._state(source), False) for source, _ in current.node.inputs]
+
+
+def _attempted(compute: Callable[[Any], str], tree: Any) -> str | None:
+    """The digest of a tree's content; None when it cannot be computed, for whatever reason."""
+    try:
+        return compute(tree)
+    except CancelledError:
+        raise
+    except BakehouseError:
+        return None
 
 
 def _usable(node: Node[Any], own: list[list[str]]) -> list[list[str]]:

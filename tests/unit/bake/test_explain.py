@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,10 +14,11 @@ from hypothesis import strategies as st
 from tests.cases.bake.record import ROOT, case_folders
 from tests.cases.bake.runner import ask_ours, run_ours
 from tests.support.definitions import TARGET_NAMES, definition_texts, override_texts
+from tests.support.paths import CASES
 
 from bakehouse.bake import Definition, LoadOptions, load
 from bakehouse.bake.explain.answers import Explainer, parse_address
-from bakehouse.bake.explain.names import Origin
+from bakehouse.bake.explain.names import NOTHING, Origin
 from bakehouse.bake.explain.provenance import Explained, Provenance
 from bakehouse.bake.fields import FIELDS_BY_NAME
 from bakehouse.bake.printing import target_as_json
@@ -99,6 +101,38 @@ def test_what_a_file_says_literally_is_the_value() -> None:
                         compared += 1
                         assert part.value == json.loads(end.text), f"{_id(case)}: {target.name} {part.label}"
     assert compared > 300
+
+
+#: A name with constant steps: what it stands for is the value.
+_BARE_NAME = re.compile(r"""[A-Za-z_][\w-]*(?:\.[\w-]+|\[\d+\]|\["[^"]*"\])*\Z""")
+
+
+def test_what_a_part_is_followed_to_has_its_value() -> None:
+    """Where an expression is a name, what is told of that name is the part of the result, however it was reached."""
+    compared = 0
+    for definition, record, targets in _recorded():
+        for target in targets:
+            for part in _parts(Provenance(definition, record).fields(target)):
+                for end, kinds in _ends(part.origins):
+                    values = [cause.value for cause in end.causes if cause.value is not NOTHING]
+                    named = _BARE_NAME.match(end.text) and len(values) == len(end.causes) == 1
+                    if named and isinstance(part.value, str) and set(kinds) <= {"inherited"}:
+                        compared += 1
+                        shown = values[0] if isinstance(values[0], str) else json.dumps(values[0])
+                        assert shown == part.value, f"{target.name} {part.label} in {end.place}"
+    assert compared > 60
+
+
+def _recorded() -> Iterator[tuple[Definition, Recorder, list[Target]]]:
+    """The definitions of all cases as loaded, with their targets."""
+    for case in PRINTING:
+        record = Recorder()
+        asked = ask_ours(case, record)
+        yield asked.definition, record, list(asked.resolve().targets.values())
+    for path in sorted((CASES / "explain").glob("*/cmd")):
+        record = Recorder()
+        definition = load(LoadOptions(cwd=str(path.parent), environ={}, files=(), recorder=record))
+        yield definition, record, list(definition.resolve(["*"], check=False).targets.values())
 
 
 @pytest.mark.parametrize("case", PRINTING, ids=_id)

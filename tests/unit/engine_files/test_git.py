@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from tests.support.remotes import commit, running_web
+from tests.support.gitrepos import commit
+from tests.support.web import running_web_server
 from tests.unit.engine_files.engine import small_engine
 from tests.unit.engine_files.trees import run_context
 
@@ -180,7 +181,7 @@ def test_git_directory_is_kept_when_asked(tmp_path: Path, remote: Remote) -> Non
 
 def test_a_server_that_knows_nothing_of_git_gives_whole_histories(tmp_path: Path) -> None:
     """It hands out files, so that nothing can be left out; BuildKit asks it again without a depth."""
-    with running_web(tmp_path / "web") as web:
+    with running_web_server(tmp_path / "web") as web:
         names = ("repo", "module")
         module = commit(web.root / "module.git", {"inner": "inner"})
         first = commit(web.root / "repo.git", {"f": "one"})

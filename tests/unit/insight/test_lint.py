@@ -215,7 +215,31 @@ def test_files_of_others_are_not_read(tmp_path: Path) -> None:
         f'target "{name}" {{\n  description = "d"\n  dockerfile = "{path}"\n}}\n'
         for name, path in (("a", tmp_path / "secret"), ("b", "../secret"), ("c", "link"), ("d", "pipe"))
     )
-    assert found(report_of(project, {"docker-bake.hcl": text})) == []
+    report = report_of(project, {"docker-bake.hcl": text})
+    assert [finding.rule.id for finding in report.findings] == ["unread-dockerfile"] * 3
+    assert [finding.place.start.line for finding in report.findings if finding.place] == [3, 7, 11]
+    assert "PASSWORD" not in json.dumps(report.as_json())
+
+
+def test_dockerfiles_elsewhere_are_read_where_that_is_allowed(tmp_path: Path) -> None:
+    """By a path of `fs.read`, or where builds do not check either."""
+    (tmp_path / "shared").mkdir()
+    (tmp_path / "shared" / "Dockerfile").write_text("FROM scratch\nARG A\n")
+    project = tmp_path / "project"
+    text = 'target "default" {\n  context = "../shared"\n  args = { A = 1, B = 2 }\n}\n'
+    assert found(report_of(project, {"docker-bake.hcl": text})) == [
+        "docker-bake.hcl:2,13-24 unread-dockerfile"
+    ]
+    undeclared = ["docker-bake.hcl:3,19-20 undeclared-arg"]
+    for readable in (["../shared"], [str(tmp_path)], ["*"]):
+        options = LoadOptions(cwd=str(project), environ={})
+        assert found(lint(LintRequest(options, readable=readable))) == undeclared
+    unchecked = {"BUILDX_BAKE_ENTITLEMENTS_FS": "0"}
+    assert found(lint(LintRequest(LoadOptions(cwd=str(project), environ=unchecked)))) == undeclared
+    options = LoadOptions(cwd=str(project), environ={})
+    assert found(lint(LintRequest(options, readable=["../shared/nested"]))) == [
+        "docker-bake.hcl:2,13-24 unread-dockerfile"
+    ]
 
 
 def test_large_definitions_are_linted_soon(tmp_path: Path) -> None:

@@ -101,6 +101,23 @@ def test_a_vanished_result_is_made_again_under_its_old_key(world: World) -> None
     assert (step.runs, top.runs) == (0, 0)
 
 
+def test_a_result_that_is_of_no_use_is_made_again_when_its_files_are_wanted(world: World) -> None:
+    """It is found, but what it is made of turns out to be lost or damaged. A hit above it does not care."""
+
+    def build(last: str) -> tuple[Op, Op, Node[str]]:
+        step, top = Op("step", inputs=1), Op(last, inputs=1)
+        return step, top, node(top, node(step, node(Op("base"))))
+
+    world.solve(build("first")[2])
+    world.records.spoilt.add("step(base())")
+    step, top, graph = build("first")
+    assert world.solve(graph) == ["first(step(base()))"]
+    assert (step.runs, top.runs) == (0, 0)
+    step, top, graph = build("second")
+    assert world.solve(graph) == ["second(step(base()))"]
+    assert (step.runs, top.runs) == (1, 1)
+
+
 def test_equal_vertices_of_two_targets_run_once(world: World) -> None:
     op = Op("shared", action=lambda c, i: "shared")
     first = node(Op("a", inputs=1), node(op))

@@ -68,10 +68,12 @@ class FreeLocks:
 
 
 class TextRecords:
-    """Results are their own records; those in `lost` have vanished from disk."""
+    """Results are their own records; those in `lost` have vanished from disk, those in `spoilt` turn out to be of no
+    use when their files are wanted."""
 
     def __init__(self) -> None:
         self.lost: set[str] = set()
+        self.spoilt: set[str] = set()
         self.loads: list[str] = []
 
     def save(self, result: str) -> str | None:
@@ -80,6 +82,9 @@ class TextRecords:
     def load(self, record: str) -> str | None:
         self.loads.append(record)
         return None if record in self.lost else record
+
+    def make_ready(self, result: str) -> bool:
+        return result not in self.spoilt
 
 
 class Op:

@@ -5,7 +5,8 @@ service only the shapes are checked.
 from __future__ import annotations
 
 from bakehouse.bake.compose.nodes import ComposeFailure, Node, dotted, go_string, go_text, type_name
-from bakehouse.bake.compose.ports_and_mounts import check_device, check_port, parse_volume
+from bakehouse.bake.compose.ports_and_mounts import check_device, parse_volume, port_numbers
+from bakehouse.go.text import quote
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -38,11 +39,14 @@ def canonical(root: Node, warn: Warn) -> Node:
     return root.like(out)
 
 
-def with_default_contexts(root: Node) -> Node:
-    """The model with the context `.` in every build that names none."""
+def with_defaults(root: Node) -> Node:
+    """The model with the context `.` in every build that names none. Raises `ComposeFailure` for values of other kinds
+    than those that get defaults in the peer."""
     services = root.get("services")
     if services is None or not isinstance(services.value, dict):
         return root
+    for name, node in services.value.items():
+        _check_defaulted(node, ("services", name))
     out = {name: _with_default_context(node) for name, node in services.value.items()}
     return root.like({**root.value, "services": services.like(out)})  # type: ignore[dict-item]
 
@@ -53,6 +57,36 @@ def _with_default_context(service: Node) -> Node:
         return service
     context = Node(".", build.source, build.start, build.end, build.key_start, build.key_end)
     return service.like({**service.value, "build": build.like({**build.value, "context": context})})  # type: ignore[dict-item]
+
+
+def _check_defaulted(service: Node, path: Path) -> None:
+    """Device requests and options of mounts are mappings."""
+    reserved: Node | None = service
+    for key in _RESERVED_DEVICES:
+        reserved = None if reserved is None else reserved.get(key)
+    for keys, requests in ((("gpus",), service.get("gpus")), (_RESERVED_DEVICES, reserved)):
+        for part, request in _parts(requests):
+            if not isinstance(request.value, dict):
+                where = dotted((*path, *keys, part))
+                raise ComposeFailure(
+                    f"{where}: invalid type map[string]interface {{}} for device request",
+                    request,
+                    hint="Write a mapping such as {driver: nvidia, count: all}.",
+                )
+    for part, volume in _parts(service.get("volumes")):
+        bind = volume.get("bind")
+        if bind is not None and not isinstance(bind.value, dict):
+            raise _wrong(bind, (*path, "volumes", part, "bind"), "service volume bind")
+
+
+def _parts(node: Node | None) -> list[tuple[str, Node]]:
+    """What stands in a list or mapping, with its part of the path."""
+    if node is not None and isinstance(node.value, list):
+        return [("[]", item) for item in node.value]
+    return list(node.value.items()) if node is not None and isinstance(node.value, dict) else []
+
+
+_RESERVED_DEVICES = ("deploy", "resources", "reservations", "devices")
 
 
 def _wrong(node: Node, path: Path, what: str, hint: str | None = None) -> ComposeFailure:
@@ -115,7 +149,7 @@ def _ssh(node: Node, path: Path) -> Node:
         name, equals, value = item.value.partition("=")
         if not equals and name != "default":
             raise ComposeFailure(
-                f'invalid ssh key "{item.value}"', item, hint="Write id=path; only `default` has none."
+                f"invalid ssh key {quote(item.value)}", item, hint="Write id=path; only `default` has none."
             )
         out[name] = item.like(value if equals else None)
     return node.like(out)
@@ -163,7 +197,7 @@ def _limits(node: Node, path: Path) -> Node:
 
 
 def _limit(node: Node, path: Path) -> Node:
-    if not isinstance(node.value, dict) and type(node.value) is not int:
+    if not isinstance(node.value, dict) and type_name(node.value) != "int":
         raise _wrong(node, path, "external", "Write a whole number, or a mapping of soft and hard.")
     return node
 
@@ -183,12 +217,17 @@ def _depends_on(node: Node, path: Path) -> Node:
 def _ports(node: Node, path: Path) -> Node:
     if not isinstance(node.value, list):
         raise _wrong(node, path, "port")
+    ports: list[Node] = []
     for item in node.value:
-        if isinstance(item.value, str) or type(item.value) is int:
-            check_port(str(item.value), item)
-        elif not isinstance(item.value, dict):
+        if isinstance(item.value, str) or type_name(item.value) == "int":
+            inside = port_numbers(str(item.value), item)
+            # Port 0 is none. In the peer it is left out where ports are written at length, and missed from then on.
+            ports += [item.like({"target": item.like(number)} if number else {}) for number in inside]
+        elif isinstance(item.value, dict):
+            ports.append(item)
+        else:
             raise ComposeFailure(f"{dotted(path)}: invalid type {type_name(item.value)} for port", item)
-    return node
+    return node.like(ports) if any(port.value == {} for port in ports) else node
 
 
 def _volume(node: Node, path: Path) -> Node:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bakehouse.bake.compose.env_files import read_env_file
 from bakehouse.bake.compose.merging import merge
-from bakehouse.bake.compose.nodes import ComposeFailure, Node, go_string, type_name
+from bakehouse.bake.compose.nodes import ComposeFailure, Node, go_string, joined, type_name
 from bakehouse.bake.compose.resets import without
 from bakehouse.go.paths import join_path, parent_path
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from bakehouse.bake.compose.model import Project
-    from bakehouse.bake.compose.nodes import Path
+    from bakehouse.bake.compose.nodes import Path, Value
 
 _SECTIONS = ("services", "volumes", "networks", "secrets", "configs", "models")
 _NOTHING = "/dev/null"
@@ -52,50 +52,66 @@ def _includes(section: Node) -> list[Include]:
         raise ComposeFailure(
             f"`include` must be a list, got {go_string(section.value)}", section, at_key=True
         )
-    out = []
-    for index, item in enumerate(section.value):
-        if isinstance(item.value, str):
-            out.append(Include(item, [item], "", []))
-        elif isinstance(item.value, dict):
-            out.append(
-                Include(
-                    item,
-                    _texts(item.get("path"), f"[{index}].path"),
-                    _text(item.get("project_directory"), f"[{index}].project_directory"),
-                    _texts(item.get("env_file"), f"[{index}].env_file"),
-                )
-            )
-        else:
-            raise _undecodable(item, f"'[{index}]' expected a map or struct, got \"{type_name(item.value)}\"")
+    decoder = _Decoder()
+    out = [decoder.include(index, item) for index, item in enumerate(section.value)]
+    if decoder.failures:
+        failure = joined(decoder.failures)
+        failure.message = f"decoding failed due to the following error(s):\n\n{failure.message}"
+        raise failure
     return out
 
 
-def _undecodable(node: Node, text: str) -> ComposeFailure:
-    return ComposeFailure(f"decoding failed due to the following error(s):\n\n{text}", node)
+class _Decoder:
+    """Reads the elements, and collects what is wrong with them."""
+
+    def __init__(self) -> None:
+        self.failures: list[ComposeFailure] = []
+
+    def include(self, index: int, item: Node) -> Include:
+        if isinstance(item.value, str):
+            return Include(item, [item], "", [])
+        if item.value is not None and not isinstance(item.value, dict):
+            self._fail(item, f"'[{index}]' expected a map or struct, got \"{_kind(item.value)}\"")
+        return Include(
+            item,
+            self._texts(item.get("path"), f"[{index}].path"),
+            self._text(item.get("project_directory"), f"[{index}].project_directory"),
+            self._texts(item.get("env_file"), f"[{index}].env_file"),
+        )
+
+    def _fail(self, node: Node, text: str) -> None:
+        self.failures.append(ComposeFailure(text, node))
+
+    def _text(self, node: Node | None, where: str) -> str:
+        if node is None or node.value is None:
+            return ""
+        if not isinstance(node.value, str):
+            name = type_name(node.value)
+            self._fail(node, f"'{where}' expected type 'string', got unconvertible type '{name}'")
+            return ""
+        return node.value
+
+    def _texts(self, node: Node | None, where: str) -> list[Node]:
+        if node is None or node.value is None:
+            return []
+        items = node.value if isinstance(node.value, list) else [node]
+        for item in items:
+            if not isinstance(item.value, str):
+                self._fail(item, f"'{where}' invalid type {type_name(node.value)} for string list")
+                return []
+        return items
 
 
-def _text(node: Node | None, where: str) -> str:
-    if node is None or node.value is None:
-        return ""
-    if not isinstance(node.value, str):
-        name = type_name(node.value)
-        raise _undecodable(node, f"'{where}' expected type 'string', got unconvertible type '{name}'")
-    return node.value
-
-
-def _texts(node: Node | None, where: str) -> list[Node]:
-    if node is None or node.value is None:
-        return []
-    items = node.value if isinstance(node.value, list) else [node]
-    for item in items:
-        if not isinstance(item.value, str):
-            raise _undecodable(item, f"'{where}' invalid type {type_name(node.value)} for string list")
-    return items
+def _kind(value: Value) -> str:
+    """What Go calls the kind of a value."""
+    return "slice" if isinstance(value, list) else type_name(value)
 
 
 def _load(project: Project, include: Include, included: Sequence[str]) -> Node | None:
     loading = project.loading
     if not include.paths:
+        # Its environment files are read all the same.
+        _environment(project, include, include.project_directory)
         return None
     paths = [_path(project.directory, str(item.value)) for item in include.paths]
     if paths[0] in included:
@@ -106,12 +122,10 @@ def _load(project: Project, include: Include, included: Sequence[str]) -> Node |
     environment = _environment(project, include, directory)
     # Files that are reached on several ways are loaded once; otherwise a few of them could mean millions of loads.
     key = (tuple(paths), directory, prefix, tuple(sorted(environment.items())))
-    model = loading.included.get(key)
-    if model is None:
+    if key not in loading.included:
         files = [loading.read(path, item) for path, item in zip(paths, include.paths, strict=True)]
-        model = project.included(directory, prefix, environment).load(files, included)
-        loading.included[key] = model
-    return model
+        loading.included[key] = project.included(directory, prefix, environment).load(files, included)
+    return loading.included[key]
 
 
 def _path(directory: str, path: str) -> str:
@@ -145,12 +159,14 @@ def _environment(project: Project, include: Include, directory: str) -> dict[str
         if name == _NOTHING:
             continue
         path = _path(project.directory, name)
+        absolute = name.startswith("/")
         if not loading.disk.exists(path):
-            raise ComposeFailure(
-                f"stat {path}: no such file or directory", item, code="compose-file-not-found"
+            what = (
+                f"couldn't find env file: {path}" if absolute else f"stat {path}: no such file or directory"
             )
+            raise ComposeFailure(what, item, code="compose-file-not-found")
         if loading.disk.is_directory(path):
-            raise ComposeFailure(f"{path} is not a file", item)
+            raise ComposeFailure(f"{path} is {'a directory' if absolute else 'not a file'}", item)
         files.append((path, item))
     if not include.env_files:
         path = join_path(directory, ".env")

@@ -164,7 +164,10 @@ class ComposeLoader:
 
     def _load_model(self, files: Sequence[YamlFile], *, consistent: bool = False) -> Decoded:
         environment = self._project_environment(files)
-        model = _kept(Project(self._shared, "", "", environment).load(files, ()))
+        loaded = Project(self._shared, "", "", environment).load(files, ())
+        if loaded is None:
+            raise ComposeFailure("empty compose file")
+        model = _kept(loaded)
         check_schema(model)
         decoded = decode(model, self._shared)
         if consistent:

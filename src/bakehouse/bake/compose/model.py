@@ -5,7 +5,7 @@ The order of these steps is what decides which fault of a file is found first.
 
 from __future__ import annotations
 
-from bakehouse.bake.compose.canonical import canonical, with_default_contexts
+from bakehouse.bake.compose.canonical import canonical, with_defaults
 from bakehouse.bake.compose.extends import Bases, apply_extends
 from bakehouse.bake.compose.include import apply_include
 from bakehouse.bake.compose.interpolation import interpolate
@@ -34,7 +34,7 @@ class Loading:
         self.home = home
         self.warn = warn
         self.sources: list[Source] = []
-        self.included: dict[tuple[object, ...], Node] = {}
+        self.included: dict[tuple[object, ...], Node | None] = {}
 
     def read(self, path: str, place: Node | None) -> YamlFile:
         """A file that another one names."""
@@ -66,14 +66,15 @@ class Project:
         """A project that this one includes."""
         return Project(self.loading, directory, prefix, environment)
 
-    def load(self, files: Sequence[YamlFile], included: Sequence[str]) -> Node:
-        """The model of these files. `included` are the files that led here. Raises `ComposeFailure`."""
+    def load(self, files: Sequence[YamlFile], included: Sequence[str]) -> Node | None:
+        """The model of these files, None if they hold no document. `included` are the files that led here. Raises
+        `ComposeFailure`."""
         model: Node | None = None
         for file in files:
             model, _ = self.load_file(file, model, included)
         if model is None:
-            raise ComposeFailure("empty compose file")
-        model = with_default_contexts(model)
+            return None
+        model = with_defaults(model)
         model = PathRebaser(self.prefix, self.loading.home).rebased(model)
         return _with_environment(model, self.environment)
 

@@ -12,7 +12,7 @@ from bakehouse.go.values import format_float
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from typing import Protocol, TypeAlias
 
     class Mark(Protocol):
@@ -191,10 +191,16 @@ def go_string(value: Value) -> str:
     if value is None:
         return "%!s(<nil>)"
     if isinstance(value, list):
-        return "[" + " ".join(go_string(item.value) for item in value) + "]"
+        return "[" + " ".join(_go_member(item, go_string, "<nil>") for item in value) + "]"
     if isinstance(value, dict):
-        return "map[" + " ".join(f"{key}:{go_string(value[key].value)}" for key in sorted(value)) + "]"
+        members = (f"{key}:{_go_member(value[key], go_string, '<nil>')}" for key in sorted(value))
+        return "map[" + " ".join(members) + "]"
     return f"%!s({type_name(value)}={go_text(value)})"
+
+
+def _go_member(node: Node, write: Callable[[Value], str], nothing: str) -> str:
+    """A member of a list or mapping; Go shows one that is nothing otherwise than it shows nothing itself."""
+    return nothing if node.value is None else write(node.value)
 
 
 def go_syntax(value: Value) -> str:
@@ -207,15 +213,16 @@ def go_syntax(value: Value) -> str:
         rest = f"{day}, {hour}, {minute}, {second}, {value.nanoseconds}, time.UTC"
         return f"time.Date({year}, time.{name}, {rest})"
     if isinstance(value, list):
-        return "[]interface {}{" + ", ".join(go_syntax(item.value) for item in value) + "}"
+        return "[]interface {}{" + ", ".join(_go_member(item, go_syntax, _NIL) for item in value) + "}"
     if isinstance(value, dict):
-        inner = ", ".join(f"{quote(key)}:{go_syntax(value[key].value)}" for key in sorted(value))
+        inner = ", ".join(f"{quote(key)}:{_go_member(value[key], go_syntax, _NIL)}" for key in sorted(value))
         return "map[string]interface {}{" + inner + "}"
     if isinstance(value, int) and value >= 1 << 63:
         return f"{value:#x}"
     return go_text(value)
 
 
+_NIL = "interface {}(nil)"
 _MONTHS = [
     "January",
     "February",

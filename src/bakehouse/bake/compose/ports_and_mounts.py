@@ -49,19 +49,20 @@ def _volume_parts(text: str) -> list[str]:
     return [*parts, part]
 
 
-def check_port(text: str, place: Node) -> None:
-    """Raises `ComposeFailure` unless the text is `[[ip:][host]:]container[/protocol]`, ports or ranges of them."""
-    problem = _port_problem(text)
-    if problem:
-        raise ComposeFailure(problem, place, hint=_PORT_HINT)
-
-
-def _port_problem(text: str) -> str:
+def port_numbers(text: str, place: Node) -> range:
+    """The ports of the container. Raises `ComposeFailure` unless the text is `[[ip:][host]:]container[/protocol]`,
+    ports or ranges of them."""
     parts = text.split(":")
-    container = parts[-1]
+    container, _, protocol = parts[-1].partition("/")
     host = parts[-2] if len(parts) > 1 else ""
-    address = ":".join(parts[:-2])
-    container, _, protocol = container.partition("/")
+    inside = _port_range(container)
+    problem = _port_problem(text, ":".join(parts[:-2]), host, container, protocol)
+    if problem or inside is None:
+        raise ComposeFailure(problem, place, hint=_PORT_HINT)
+    return range(inside[0], inside[1] + 1)
+
+
+def _port_problem(text: str, address: str, host: str, container: str, protocol: str) -> str:
     protocol = lower(protocol or "tcp")
     if container == "":
         return f"no port specified: {text}<empty>"

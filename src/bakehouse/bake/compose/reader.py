@@ -1,5 +1,6 @@
 """YAML text to documents of nodes: the parser is libyaml (PyYAML's), everything after its events is here, since Compose
-reads YAML as Go's library does and not as PyYAML's constructors do.
+reads YAML as Go's library does and not as PyYAML's constructors do. What libyaml refuses is read again by `careful`,
+which takes what Go's library takes and tells the faults that it tells.
 
 A document that uses no alias, merge key, local tag, doubled or odd key is finished by the first walk. The others go
 through `resolving`. Documents are read one by one: a fault in the second is found when the first was processed.
@@ -12,10 +13,11 @@ from yaml import events
 
 from bakehouse.bake.compose import scalars
 from bakehouse.bake.compose.nodes import ComposeFailure, Node, Source
+from bakehouse.lazy import regex
 
 try:
     from yaml._yaml import CParser as Parser
-except ImportError:  # a PyYAML without libyaml: slower, and its messages are worded otherwise
+except ImportError:  # a PyYAML without libyaml: slower
     from yaml import SafeLoader as Parser  # type: ignore[assignment]
 
 TYPE_CHECKING = False
@@ -25,6 +27,10 @@ if TYPE_CHECKING:
 
     from bakehouse.bake.compose.nodes import Mark
 
+#: What libyaml may read without a complaint and Go's library reads otherwise: a question mark in a flow collection, a
+#: tag that ends at the end of one, a byte order mark inside the text. And it reads a document without a look at the
+#: next one, whose faults the other library may find first.
+_UNLIKE_LIBYAML = regex(r"[\[{,][^\n]*\?|!\S*[,\[\]{}]|\n(?:\ufeff|---|\.\.\.)")
 MERGE_KEY = "<<"
 _MERGE_TAG = "tag:yaml.org,2002:merge"
 _LOCAL_TAGS = ("!reset", "!override")
@@ -91,6 +97,7 @@ class YamlFile:
         self._documents: list[RawDocument] = []
         self._composer: _Composer | None = None
         self._finished = False
+        self._careful = _UNLIKE_LIBYAML.search(source.text) is not None
 
     def documents(self) -> Iterator[RawDocument]:
         """The documents, one after the other. Raises `ComposeFailure` for text that is not YAML."""
@@ -107,21 +114,47 @@ class YamlFile:
             return False
         try:
             if self._composer is None:
-                self._composer = _Composer(Parser(self.data), self.source)
+                self._composer = self._begun()
             document = self._composer.next_document()
         except yaml.YAMLError as error:
             # A parser that failed cannot go on; who asks again gets the same answer.
-            self._composer, self._documents = None, []
-            raise _syntax_failure(error, self.source, self.data) from None
+            self._composer = None
+            if self._careful or isinstance(error, yaml.reader.ReaderError):
+                self._documents = []
+                raise _syntax_failure(error, self.source, self.data) from None
+            self._careful = True
+            return self._read()
         except ComposeFailure:
-            self._composer, self._documents = None, []
-            raise
+            self._composer = None
+            if self._careful:
+                self._documents = []
+                raise
+            self._careful = True
+            return self._read()
+        if document is not None and not self._careful and not isinstance(document.root.value, dict):
+            # That is a fault, unless the parser met another one in the tokens behind the document.
+            self._careful, self._composer = True, None
+            return self._read()
         if document is None:
             self._finished = True
             self._composer = None
             return False
         self._documents.append(document)
         return True
+
+    def _begun(self) -> _Composer:
+        """A composer behind the documents that were read."""
+        parser: Any
+        if self._careful:
+            from bakehouse.bake.compose.careful import CarefulParser
+
+            parser = CarefulParser(self.source.text)
+        else:
+            parser = Parser(self.data)
+        composer = _Composer(parser, self.source)
+        for _ in self._documents:
+            composer.next_document()
+        return composer
 
 
 class _Composer:
@@ -258,7 +291,7 @@ def _syntax_failure(error: yaml.YAMLError, source: Source, data: bytes) -> Compo
     problem = error.problem or "invalid YAML"
     message = f"{where}: {problem}"
     if error.context:
-        context = error.context.replace("while parsing a quoted scalar", "while scanning a quoted scalar")
+        context = error.context
         if error.context_mark is None:
             message = f"{context} at <unknown position>: {where}: {problem}"
         else:

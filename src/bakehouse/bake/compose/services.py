@@ -11,6 +11,7 @@ from bakehouse.bake.compose.interpolation import to_boolean
 from bakehouse.bake.compose.nodes import (
     ComposeFailure,
     Node,
+    Timestamp,
     go_text,
     items_of,
     joined,
@@ -187,7 +188,8 @@ class _Decoder:
             build.texts[key] = self._text(node.get(key), f"{where}.{key}")
         for key in ("no_cache", "pull", "privileged"):
             build.flags[key] = self._flag(node.get(key), f"{where}.{key}")
-        for key in ("cache_from", "cache_to", "platforms", "tags"):
+        self._text(node.get("isolation"), f"{where}.isolation")
+        for key in ("cache_from", "cache_to", "entitlements", "no_cache_filter", "platforms", "tags"):
             build.lists[key] = self._texts(node.get(key), f"{where}.{key}")
         build.args = self._variables(node.get("args"), f"{where}.args")
         build.labels = self._labels(node.get("labels"))
@@ -215,6 +217,8 @@ class _Decoder:
 
     def _texts(self, node: Node | None, where: str) -> list[str]:
         out = []
+        if isinstance(node, Node) and isinstance(node.value, Timestamp):
+            self._fail(where, f"invalid type {type_name(node.value)} for string list", node)
         for item in items_of(node):
             if not isinstance(item.value, str):
                 self._fail(where, "invalid type []interface {} for string list", item)
@@ -263,7 +267,7 @@ class _Decoder:
             separator = next((mark for mark in _HOST_SEPARATORS if mark in text), "")
             if separator == "":
                 self._fail(where, f"invalid additional host, missing IP: {text}", item)
-                continue
+                return {}
             host, _, addresses = text.partition(separator)
             out.setdefault(host, []).extend(addresses.split(","))
         for host in out:

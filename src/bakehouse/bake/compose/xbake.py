@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from bakehouse.bake.compose.nodes import ComposeFailure, Node, Timestamp, go_text, items_of
+from bakehouse.bake.compose.nodes import ComposeFailure, Node, Timestamp, go_text, items_of, joined
+from bakehouse.bake.compose.written import in_written_order, written_lines
 from bakehouse.bake.entries import parse_caches, parse_outputs, parse_secrets, parse_sshs
 from bakehouse.bake.merge_rules import append_by_id, append_unique_entries, unique_entries
 from bakehouse.go.text import SPACES
@@ -26,6 +27,8 @@ _LISTS = (
     "output",
     "no-cache-filter",
 )
+_FLAGS = ("pull", "no-cache")
+_HINT = "Lists take texts, or one text of words; pull and no-cache take true or false; contexts is a mapping."
 
 
 def apply_extension(target: Target, build: Node, places: Places) -> None:
@@ -34,11 +37,7 @@ def apply_extension(target: Target, build: Node, places: Places) -> None:
     extension = build.get(EXTENSION)
     if extension is None or extension.value is None:
         return
-    if not isinstance(extension.value, dict):
-        raise _wrong(extension, "bake.xbake")
-    lists = {key: _texts(extension.get(key)) for key in _LISTS}
-    flags = {key: _flag(extension.get(key)) for key in ("pull", "no-cache")}
-    contexts = _contexts(extension.get("contexts"))
+    lists, flags, contexts = _decoded(extension)
     _join_lists(target, extension, lists, places)
     for key, flag in flags.items():
         if flag is not None:
@@ -51,6 +50,26 @@ def apply_extension(target: Target, build: Node, places: Places) -> None:
                 members[name] = linked_context(_text(node))
                 places.note("contexts", node, name)
         target.contexts = members
+
+
+def _decoded(extension: Node) -> tuple[dict[str, list[str]], dict[str, bool | None], dict[str, Node]]:
+    """Its lists, switches and contexts. Raises `ComposeFailure`."""
+    lists: dict[str, list[str]] = {key: [] for key in _LISTS}
+    flags: dict[str, bool | None] = dict.fromkeys(_FLAGS)
+    contexts: dict[str, Node] = {}
+    decoder = _Decoder(extension)
+    if not isinstance(extension.value, dict):
+        decoder.fail(extension, "bake.xbake")
+    else:
+        for key, member in in_written_order(extension.value):
+            if key in _LISTS:
+                lists[key] = decoder.texts(member)
+            elif key in _FLAGS:
+                flags[key] = decoder.flag(member)
+            elif key == "contexts":
+                contexts = decoder.contexts(member)
+    decoder.finish()
+    return lists, flags, contexts
 
 
 def linked_context(value: str) -> str:
@@ -98,19 +117,62 @@ def _note_list(target: Target, extension: Node, key: str, places: Places) -> Non
             places.note(key, by_text.get(value), index)
 
 
-def _wrong(node: Node, wanted: str) -> ComposeFailure:
-    kind = "!!map" if isinstance(node.value, dict) else "!!seq"
-    if not isinstance(node.value, (dict, list)):
-        text = _text(node)
-        shown = text if len(text) <= 10 else text[:7] + "..."
-        kind = f"{_tag(node.value)} `{shown}`"
-    line = node.start.line + 1
-    return ComposeFailure(
-        f"yaml: unmarshal errors:\n  line {line}: cannot unmarshal {kind} into {wanted}",
-        node,
-        at_key=True,
-        hint="Lists take texts, or one text of words; pull and no-cache take true or false; contexts is a mapping.",
-    )
+class _Decoder:
+    """Reads the members of an extension, and collects what is wrong with them."""
+
+    def __init__(self, extension: Node) -> None:
+        self._lines = written_lines(extension)
+        self._failures: list[ComposeFailure] = []
+
+    def finish(self) -> None:
+        """Raises `ComposeFailure` for everything that was wrong."""
+        if self._failures:
+            failure = joined(self._failures)
+            failure.message = f"yaml: unmarshal errors:\n{failure.message}"
+            raise failure
+
+    def fail(self, node: Node, wanted: str) -> None:
+        kind = "!!map" if isinstance(node.value, dict) else "!!seq"
+        if not isinstance(node.value, (dict, list)):
+            text = _text(node)
+            shown = text if len(text) <= 10 else text[:7] + "..."
+            kind = f"{_tag(node.value)} `{shown}`"
+        line = self._lines[id(node)]
+        message = f"  line {line}: cannot unmarshal {kind} into {wanted}"
+        self._failures.append(ComposeFailure(message, node, at_key=True, hint=_HINT))
+
+    def texts(self, node: Node) -> list[str]:
+        """A list of texts, or one text split at blanks."""
+        if node.value is None:
+            return []
+        if isinstance(node.value, (dict, list)):
+            items = node.value if isinstance(node.value, list) else [node]
+            if any(isinstance(item.value, (dict, list)) for item in items):
+                self.fail(node, "string")
+                return []
+            return [_text(item) for item in items if item.value is not None]
+        return [word for word in _split(_text(node)) if word]
+
+    def flag(self, node: Node) -> bool | None:
+        if node.value is None:
+            return None
+        if isinstance(node.value, bool):
+            return node.value
+        if isinstance(node.value, str) and node.value in _TRUE + _FALSE:
+            return node.value in _TRUE
+        self.fail(node, "bool")
+        return None
+
+    def contexts(self, node: Node) -> dict[str, Node]:
+        if node.value is None:
+            return {}
+        if not isinstance(node.value, dict):
+            self.fail(node, "bake.stringMap")
+            return {}
+        for _, member in in_written_order(node.value):
+            if isinstance(member.value, (dict, list)):
+                self.fail(member, "string")
+        return node.value
 
 
 def _tag(value: Value) -> str:
@@ -118,7 +180,9 @@ def _tag(value: Value) -> str:
         return "!!bool"
     if isinstance(value, Timestamp):
         return "!!timestamp"
-    return {int: "!!int", float: "!!float", str: "!!str"}[type(value)]
+    if isinstance(value, float):
+        return "!!float" if set(go_text(value)) & set(".eInN") else "!!int"
+    return "!!merge" if value == "<<" else {int: "!!int", str: "!!str"}[type(value)]
 
 
 def _text(node: Node) -> str:
@@ -129,41 +193,7 @@ def _text(node: Node) -> str:
     return go_text(node.value)
 
 
-def _texts(node: Node | None) -> list[str]:
-    """A list of texts, or one text split at blanks."""
-    if node is None or node.value is None:
-        return []
-    if isinstance(node.value, dict):
-        raise _wrong(node, "string")
-    if not isinstance(node.value, list):
-        return [word for word in _split(_text(node)) if word]
-    if any(isinstance(item.value, (dict, list)) for item in node.value):
-        raise _wrong(node, "string")
-    return [_text(item) for item in node.value if item.value is not None]
-
-
 def _split(text: str) -> list[str]:
     for space in SPACES:
         text = text.replace(space, " ")
     return text.split(" ")
-
-
-def _flag(node: Node | None) -> bool | None:
-    if node is None or node.value is None:
-        return None
-    if isinstance(node.value, bool):
-        return node.value
-    if isinstance(node.value, str) and node.value in _TRUE + _FALSE:
-        return node.value in _TRUE
-    raise _wrong(node, "bool")
-
-
-def _contexts(node: Node | None) -> dict[str, Node]:
-    if node is None or node.value is None:
-        return {}
-    if not isinstance(node.value, dict):
-        raise _wrong(node, "bake.stringMap")
-    for member in node.value.values():
-        if isinstance(member.value, (dict, list)):
-            raise _wrong(member, "string")
-    return node.value

@@ -8,6 +8,7 @@ expression mentions. It computes no value: values are those that the steps hold 
 from __future__ import annotations
 
 from bakehouse.bake import merge_rules, recorder
+from bakehouse.bake.explain.following import Spot
 from bakehouse.bake.explain.names import Names, Origin
 from bakehouse.bake.fields import FIELDS, FIELDS_BY_NAME, LIST, OVERRIDE_KEYS, SCALAR
 from bakehouse.bake.override_rules import ALWAYS_APPENDING
@@ -21,12 +22,12 @@ if TYPE_CHECKING:
 
     from bakehouse.bake.blocks import BlockState, Instance
     from bakehouse.bake.definition import Definition
+    from bakehouse.bake.explain.following import Path
     from bakehouse.bake.fields import Field
     from bakehouse.bake.override_rules import Override
     from bakehouse.bake.recorder import Recorder, Step
     from bakehouse.bake.target import Target
     from bakehouse.diagnostics import SourceRange
-    from bakehouse.hcl.syntax import Expression
 
 _MERGES = (recorder.WRITTEN, recorder.COMPOSED, recorder.INHERITED, recorder.OWN)
 #: Rules by which a new element takes the place of an equal old one.
@@ -104,7 +105,7 @@ class Provenance:
         self._definition = definition
         self._record = record
         self._flags = flags or {}
-        self._names = Names(definition, record, self.written)
+        self._names = Names(definition, record)
 
     def fields(self, target: Target) -> list[Explained]:
         """Every field that has a printed value, and `inherits`, in the order of printing."""
@@ -142,10 +143,13 @@ class Provenance:
         replaced = [] if isinstance(value, (list, dict)) else self._replaced(steps, field, None)
         return Explained(field.name, printed, self._trace(steps, field, None), None, notes, replaced)
 
-    def place(self, target: Target, field: Field, part: Part | None) -> SourceRange | None:
-        """Where a file says what the field, or a part of it, is; None when no file does."""
+    def place(
+        self, target: Target, field: Field, part: Part | None, *, key: bool = False
+    ) -> SourceRange | None:
+        """Where a file says what the field, or a part of it, is; None when no file does. With `key`, where the key of a
+        member stands, if it stands beside the value."""
         self._names.begin()
-        return _first_place(self._trace(self._record.history(target), field, part))
+        return _first_place(self._trace(self._record.history(target), field, part), key)
 
     # Steps
 
@@ -316,29 +320,20 @@ class Provenance:
     def written(self, state: BlockState, instance: Instance, field: Field, part: Part | None) -> Origin:
         """The origin that a block is: its expression for the field, or as much of it as makes the part."""
         expression = state.attributes[field.name].expr
-        if part is not None:
-            expression = self._part_of(expression, instance, field, part) or expression
-        causes = self._names.mentioned(expression, instance.scope, state)
-        return Origin("file", self._names.source_text(expression), expression.range, causes=causes)
+        path = () if part is None else self._path_of(instance, field, part)
+        return self._names.origin(Spot(expression, instance.scope, path, state=state))
 
-    def _part_of(
-        self, expression: Expression, instance: Instance, field: Field, part: Part
-    ) -> Expression | None:
-        """The expression within a list or object constructor that makes the part; None when there is none."""
-        core = expression.core()
-        evaluator = self._record.evaluator
-        assert evaluator is not None
+    def _path_of(self, instance: Instance, field: Field, part: Part) -> Path:
+        """The way to the part in the value of the field's expression."""
         if part.key is not None:
-            for key, value in reversed(core.as_map() or ()):
-                name = evaluator.look_again(key, instance.scope)
-                if name is not None and _as_text(name.raw) == part.key:
-                    return value
-            return None
-        for element in core.as_list() or ():
-            found = evaluator.look_again(element, instance.scope)
-            if found is not None and part.element in _decoded(field, found):
-                return element
-        return None
+            return (part.key,)
+        value = instance.values.get(field.name)
+        if value is None or not value.can_iterate():
+            return ()
+        for index, element in enumerate(value.elements()):
+            if part.element in _decoded(field, element):
+                return (index,)
+        return ()
 
 
 def _part_value(value: Any, part: Part | None) -> Any:
@@ -411,19 +406,15 @@ def _position_of(value: Any, part: Part | None) -> str | int | None:
     return part.key if part.key is not None else value.index(part.element)
 
 
-def _as_text(raw: object) -> str:
-    return raw if isinstance(raw, str) else str(raw)
-
-
 def _shown(element: Any) -> str:
     return f'"{element}"' if isinstance(element, str) else str(element)
 
 
-def _first_place(origins: Sequence[Origin]) -> SourceRange | None:
+def _first_place(origins: Sequence[Origin], key: bool) -> SourceRange | None:
     for origin in origins:
         if origin.place is not None:
-            return origin.place
-        place = _first_place(origin.causes)
+            return (origin.key if key else None) or origin.place
+        place = _first_place(origin.causes, key)
         if place is not None:
             return place
     return None

@@ -56,8 +56,9 @@ class AnnotationGroup:
                 out.manifest_descriptor.update(found.manifest_descriptor)
         return out
 
-    def check(self, platforms: list[Platform], *, is_map: bool, oci_types: bool) -> None:
-        """Raises `DefinitionError` (code `invalid-annotation`) for what this result cannot carry."""
+    def check(self, platforms: list[Platform], *, is_map: bool, is_index: bool, oci_types: bool) -> None:
+        """Raises `DefinitionError` (code `invalid-annotation`) for what this result cannot carry. A result without a
+        platform map (`is_map`) can be an index all the same: for its attestations."""
         known = {platform.format_all() for platform in platforms}
         for key, values in self.by_platform.items():
             if key and is_map and key not in known:
@@ -66,7 +67,7 @@ class AnnotationGroup:
             if not oci_types and extended:
                 raise _invalid('cannot export annotations with "oci-mediatypes=false"')
         whole = self.for_platform(None)
-        if not is_map and (whole.index or whole.index_descriptor):
+        if not is_index and (whole.index or whole.index_descriptor):
             raise _invalid("index annotations not supported for single platform export")
 
 

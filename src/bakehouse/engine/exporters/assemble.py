@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from bakehouse.engine.exporters.annotations import parse_annotations
+from bakehouse.engine.exporters.attestations import AttestedImage, attestation_documents, carried
 from bakehouse.engine.exporters.imageconfig import LayerFacts, build_config
 from bakehouse.engine.exporters.model import ExportPlatform, ExportResult
 from bakehouse.engine.exporters.options import ImageOptions
@@ -96,16 +97,26 @@ def assemble(
             "cannot export multiple platforms without multi-platform enabled", code="invalid-result"
         )
     platforms = [item.platform.normalized() for item in result.platforms]
-    options.annotations.check(platforms, is_map=result.multi_platform, oci_types=options.oci_types)
+    is_index = result.multi_platform or bool(carried(result.platforms[0].attestations, options))
+    options.annotations.check(
+        platforms, is_map=result.multi_platform, is_index=is_index, oci_types=options.oci_types
+    )
+    if is_index and not options.oci_types and any(item.attestations for item in result.platforms):
+        raise DefinitionError(
+            'cannot export attestations with "oci-mediatypes=false"',
+            code="invalid-exporter-option",
+            hint="Leave oci-mediatypes out, or the attestation: --provenance=false.",
+        )
     with vertex.status("exporting layers"):
         blobs = _export_layers(result.platforms, options, context)
     cancel.check()
+    caches = _inline_caches(result.platforms, blobs, options, vertex)
     if options.rewrite_timestamp:
         blobs = _rewrite_layers(result.platforms, blobs, options, context, vertex)
-    if result.multi_platform:
-        image = _indexed(result.platforms, blobs, options, context, vertex)
+    if is_index:
+        image = _indexed(result.platforms, blobs, caches, options, context, vertex)
     else:
-        image = _single(result.platforms[0], blobs[0], options, context, vertex)
+        image = _single(result.platforms[0], blobs[0], caches[0], options, context, vertex)
     return replace(image, layer_ids=_layer_ids(result.platforms, blobs))
 
 
@@ -131,6 +142,24 @@ def _export_layers(
         return [blobs(platforms[0])]
     with ThreadPoolExecutor(_PARALLEL_PLATFORMS, thread_name_prefix="export") as pool:
         return list(pool.map(blobs, platforms))
+
+
+def _inline_caches(
+    platforms: Sequence[ExportPlatform],
+    blobs: Sequence[Sequence[LayerBlob]],
+    options: ImageOptions,
+    vertex: VertexReporter,
+) -> list[bytes | None]:
+    """The cache that each platform's image carries, where one was asked for."""
+    if all(item.inline_cache is None for item in platforms):
+        return [None] * len(platforms)
+    with vertex.status("preparing layers for inline cache"):
+        return [
+            item.inline_cache([blob.descriptor.digest for blob in layers], options.compression)
+            if item.inline_cache is not None
+            else None
+            for item, layers in zip(platforms, blobs, strict=True)
+        ]
 
 
 def _rewrite_layers(
@@ -170,6 +199,7 @@ def _base_diff_ids(item: ExportPlatform) -> tuple[Digest, ...]:
 def _image_of(
     item: ExportPlatform,
     blobs: Sequence[LayerBlob],
+    inline_cache: bytes | None,
     options: ImageOptions,
     context: EngineContext,
     vertex: VertexReporter,
@@ -184,6 +214,7 @@ def _image_of(
         _facts(item, blobs, context),
         epoch_s=options.epoch_for(item.epoch_s),
         base_config=item.base_config,
+        inline_cache=inline_cache,
     )
     config = Descriptor.of(OCI_CONFIG if options.oci_types else DOCKER_CONFIG, config_raw)
     manifest = Manifest.build(
@@ -225,11 +256,12 @@ def _facts(item: ExportPlatform, blobs: Sequence[LayerBlob], context: EngineCont
 def _single(
     item: ExportPlatform,
     blobs: Sequence[LayerBlob],
+    inline_cache: bytes | None,
     options: ImageOptions,
     context: EngineContext,
     vertex: VertexReporter,
 ) -> AssembledImage:
-    manifest, config, config_raw = _image_of(item, blobs, options, context, vertex, None)
+    manifest, config, config_raw = _image_of(item, blobs, inline_cache, options, context, vertex, None)
     platform = Platform.from_config(load_object(config_raw, "image config", MAX_CONFIG_BYTES)).normalized()
     descriptor_annotations = options.annotations.for_platform(None).manifest_descriptor
     root = manifest.descriptor(annotations=descriptor_annotations, platform=platform)
@@ -240,20 +272,29 @@ def _single(
 def _indexed(
     platforms: Sequence[ExportPlatform],
     blobs: Sequence[Sequence[LayerBlob]],
+    caches: Sequence[bytes | None],
     options: ImageOptions,
     context: EngineContext,
     vertex: VertexReporter,
 ) -> AssembledImage:
     documents: list[tuple[Descriptor, bytes]] = []
     members: list[Descriptor] = []
+    attested: list[Descriptor] = []
     layers: list[Descriptor] = []
-    for item, layer_blobs in zip(platforms, blobs, strict=True):
+    for item, layer_blobs, cache in zip(platforms, blobs, caches, strict=True):
         platform = item.platform.normalized()
-        manifest, config, config_raw = _image_of(item, layer_blobs, options, context, vertex, platform)
+        manifest, config, config_raw = _image_of(item, layer_blobs, cache, options, context, vertex, platform)
         annotations = options.annotations.for_platform(platform).manifest_descriptor
         members.append(manifest.descriptor(annotations=annotations, platform=platform))
         documents += [(config, config_raw), (members[-1], manifest.raw)]
         layers.extend(manifest.layers)
+        if item.attestations:
+            about = AttestedImage(manifest.descriptor(), platform, options, layer_blobs)
+            made = attestation_documents(item, about, context)
+            vertex.status(f"exporting attestation manifest {made[-1][0].digest}").finish()
+            attested.append(made[-1][0])
+            documents += made
+    members += attested
     whole = options.annotations.for_platform(None)
     index = Index.build(
         members,

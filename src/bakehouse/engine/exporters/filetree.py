@@ -18,12 +18,14 @@ _PATH_CHARS = str.maketrans({"/": "_", "\\": "_", ":": "_"})
 
 @dataclass(frozen=True, slots=True)
 class FileOptions:
-    """`platform_split` None: by the result; `delete` removes what the result lacks (local only)."""
+    """`platform_split` None: by the result; `delete` removes what the result lacks (local only); the names of
+    attestation files begin with `attestation_prefix`."""
 
     platform_split: bool | None
     delete: bool
     epoch_given: bool
     epoch_s: int | None
+    attestation_prefix: str = ""
 
     def epoch_for(self, build_epoch_s: int | None) -> int | None:
         return self.epoch_s if self.epoch_given else build_epoch_s
@@ -43,7 +45,13 @@ def parse_file_options(attrs: Mapping[str, str]) -> FileOptions:
             code="invalid-exporter-option",
         )
     epoch_given, epoch_s = attributes.epoch_s()
-    return FileOptions(attributes.optional_flag("platform-split"), mode == "delete", epoch_given, epoch_s)
+    return FileOptions(
+        attributes.optional_flag("platform-split"),
+        mode == "delete",
+        epoch_given,
+        epoch_s,
+        attributes.text("attestation-prefix"),
+    )
 
 
 def check_platforms(result: ExportResult) -> None:

@@ -30,7 +30,7 @@ class ImageExporter:
 
     def __init__(self, spec: ExportSpec) -> None:
         self._spec = spec
-        self._options, attributes = parse_image_options(spec.attrs)
+        self._options, attributes = parse_image_options(spec.attrs, inline_attestations=True)
         registry = spec.type == "registry"
         self._push = attributes.flag("push", registry, empty=True)
         self._by_digest = attributes.flag("push-by-digest", False, empty=True)

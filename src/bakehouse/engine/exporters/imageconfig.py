@@ -5,6 +5,7 @@ Pure. Follows dockerfile.md §10.3-10.4 and engine.md §17.2, so that equal buil
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Mapping, Sequence
 
 from bakehouse.errors import DefinitionError
@@ -17,6 +18,8 @@ from bakehouse.values import dataclass
 
 _DEFAULT_PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _COMMENT = "buildkit.exporter.image.v0"
+#: The member of an image config that holds the image's own cache records.
+INLINE_CACHE_MEMBER = "moby.buildkit.cache.v0"
 Entry = dict[str, object]
 
 
@@ -46,9 +49,12 @@ def build_config(
     *,
     epoch_s: int | None = None,
     base_config: bytes = b"",
+    inline_cache: bytes | None = None,
 ) -> bytes:
-    """The final config bytes. Raises `DefinitionError` (code `invalid-image-config`) for a config without `os` or
-    `architecture`, `IntegrityError` for bytes that are no config at all."""
+    """The final config bytes; with `inline_cache` they carry a build cache.
+
+    Raises `DefinitionError` (code `invalid-image-config`) for a config without `os` or `architecture`,
+    `IntegrityError` for bytes that are no config at all."""
     value = load_object(config, "image config", MAX_CONFIG_BYTES) if config else default_config(platform)
     for member in ("os", "architecture"):
         if not value.get(member):
@@ -66,6 +72,8 @@ def build_config(
     value["rootfs"] = {"type": "layers", "diff_ids": [str(layer.diff_id) for layer in layers] or None}
     value["history"] = history or None
     value["created"] = _created(value, history, epoch_s)
+    if inline_cache is not None:
+        value[INLINE_CACHE_MEMBER] = base64.b64encode(inline_cache).decode("ascii")
     return encode_config(value)
 
 

@@ -12,10 +12,12 @@ import os
 import shutil
 import stat
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bakehouse.engine.exporters.attestation_files import ATTESTATION_MODE, attestation_files
 from bakehouse.engine.exporters.filetree import check_platforms, parse_file_options, platform_directory
 from bakehouse.engine.exporters.model import ExportPlatform, ExportResult, ExportSpec, start_vertex
 from bakehouse.engine.exporters.output import check_directory_destination, translated
@@ -54,7 +56,7 @@ class LocalExporter:
                     label = item.platform.normalized().format_all()
                     split = self._options.split(result)
                     with vertex.status(f"copying files {label}" if split else "copying files"):
-                        self._stage_platform(item, stage, split, label, owners, context)
+                        self._stage_platform(item, result, stage, split, label, owners, context)
                 cancel.check()
                 _settle(stage, self._dest, delete=self._options.delete)
         except BaseException as error:
@@ -66,6 +68,7 @@ class LocalExporter:
     def _stage_platform(
         self,
         item: ExportPlatform,
+        result: ExportResult,
         stage: Path,
         split: bool,
         label: str,
@@ -76,13 +79,30 @@ class LocalExporter:
         epoch_s = self._options.epoch_for(item.epoch_s)
         if split:
             target.mkdir(mode=0o755)
+        attested: dict[str, bytes] = {}
         if item.chain.layers:
             with context.layers.view(item.chain) as root:
                 if not split:
                     _claim(root, label, owners)
                 copy_tree(root, target, set_owner=False)
+                attested = attestation_files(item, root, self._options, result, context)
+        else:
+            attested = attestation_files(item, None, self._options, result, context)
+        for name, data in attested.items():
+            _write_private(target / name, data)
         if epoch_s is not None:
             _set_times(target, epoch_s * 1_000_000_000, with_top=split)
+
+
+def _write_private(path: Path, data: bytes) -> None:
+    """Writes an attestation, in place of a file of the result that has its name; to whole seconds, as BuildKit."""
+    if _lstat(os.fspath(path)) is not None:
+        _remove(os.fspath(path))
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    with open(os.open(path, flags, ATTESTATION_MODE), "wb") as file:
+        file.write(data)
+    now = int(time.time())
+    os.utime(path, (now, now))
 
 
 def _claim(root: Path, label: str, owners: dict[str, str]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Protocol
 
@@ -12,23 +12,34 @@ from bakehouse.registry.config import RegistryConfig
 from bakehouse.values import dataclass, field
 
 if TYPE_CHECKING:
+    from bakehouse.engine.attest.model import Attestation, AttestationBundle
     from bakehouse.engine.tree import EngineContext
+    from bakehouse.oci.digest import Digest
     from bakehouse.progress.events import Reporter, VertexReporter
-    from bakehouse.snapshots import LayerChain
+    from bakehouse.snapshots import Compression, LayerChain
     from bakehouse.solver.model import Cancellation
+
+
+class InlineCache(Protocol):
+    """The records of a build cache for an image whose layer blobs are `layers`; None when none of them is of use."""
+
+    def __call__(self, layers: Sequence[Digest], compression: Compression) -> bytes | None: ...
 
 
 @dataclass(frozen=True, slots=True)
 class ExportPlatform:
     """One platform of a result: its layers, and the frontend's image config (JSON without layers; empty means the
     default config). `epoch_s` is SOURCE_DATE_EPOCH as the build knew it; `base_config` is the config of the base
-    image, whose history keeps its times under an epoch."""
+    image, whose history keeps its times under an epoch. `attestations` is what is to be said of it, and `inline_cache`
+    makes the cache that the image carries."""
 
     platform: Platform
     chain: LayerChain
     config: bytes = b""
     epoch_s: int | None = None
     base_config: bytes = b""
+    attestations: tuple[Attestation | AttestationBundle, ...] = ()
+    inline_cache: InlineCache | None = None
 
 
 @dataclass(frozen=True, slots=True)

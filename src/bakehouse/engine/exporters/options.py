@@ -85,7 +85,8 @@ class Attributes:
 
 @dataclass(frozen=True, slots=True)
 class ImageOptions:
-    """What image, oci and docker exporters share. `oci_types` None: not said, so the default applies."""
+    """What image, oci and docker exporters share. `oci_artifact` says which form attestation manifests have,
+    `inline_attestations` whether a single image carries those that are for images only."""
 
     names: tuple[str, ...]
     compression: Compression
@@ -95,20 +96,25 @@ class ImageOptions:
     prefer_nondist_layers: bool
     epoch_given: bool
     epoch_s: int | None
+    oci_artifact: bool = True
+    inline_attestations: bool = False
 
     def epoch_for(self, build_epoch_s: int | None) -> int | None:
         """The epoch that applies: the attribute wins over what the build knew."""
         return self.epoch_s if self.epoch_given else build_epoch_s
 
 
-def parse_image_options(attrs: Mapping[str, str]) -> tuple[ImageOptions, Attributes]:
-    """The shared options, and the attributes for the exporter's own. Raises `DefinitionError`."""
+def parse_image_options(
+    attrs: Mapping[str, str], *, inline_attestations: bool = False
+) -> tuple[ImageOptions, Attributes]:
+    """The shared options, and the attributes for the exporter's own; `inline_attestations` is the default of that
+    attribute. Raises `DefinitionError`."""
     annotations, rest = parse_annotations(attrs)
     attributes = Attributes(rest)
     oci_types = attributes.optional_flag("oci-mediatypes")
-    if attributes.optional_flag("oci-artifact") and oci_types is False:
+    artifact = attributes.optional_flag("oci-artifact")
+    if artifact and oci_types is False:
         raise _invalid('exporter option "oci-artifact=true" conflicts with "oci-mediatypes=false"')
-    attributes.flag("attestation-inline", True)
     epoch_given, epoch_s = attributes.epoch_s()
     options = ImageOptions(
         names=tuple(name for name in attributes.text("name").split(",") if name),
@@ -119,5 +125,7 @@ def parse_image_options(attrs: Mapping[str, str]) -> tuple[ImageOptions, Attribu
         prefer_nondist_layers=attributes.flag("prefer-nondist-layers", False),
         epoch_given=epoch_given,
         epoch_s=epoch_s,
+        oci_artifact=artifact is not False,
+        inline_attestations=attributes.flag("attestation-inline", inline_attestations),
     )
     return options, attributes

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, BinaryIO
 
+from bakehouse.engine.exporters.attestation_files import ATTESTATION_MODE, attestation_files
 from bakehouse.engine.exporters.filetree import check_platforms, parse_file_options, platform_directory
 from bakehouse.engine.exporters.model import ExportResult, ExportSpec, start_vertex
 from bakehouse.engine.exporters.output import check_file_destination, output_stream
@@ -62,6 +64,8 @@ class TarExporter:
     def _write(
         self, out: BinaryIO, result: ExportResult, context: EngineContext, cancel: Cancellation
     ) -> None:
+        # Whole seconds, as everything that a build makes itself.
+        now_ns = int(time.time()) * 1_000_000_000
         tar = _ExportTar(out)
         tar.cancel = cancel
         for item in sorted(result.platforms, key=lambda item: platform_directory(item.platform)):
@@ -77,4 +81,11 @@ class TarExporter:
             if item.chain.layers:
                 with context.layers.view(item.chain) as root:
                     write_tree_tar(root, tar, prefix=prefix)
+                    attested = attestation_files(item, root, self._options, result, context)
+            else:
+                attested = attestation_files(item, None, self._options, result, context)
+            for name, data in attested.items():
+                path = (prefix + b"/" if prefix else b"") + name.encode("utf-8", "surrogateescape")
+                entry = TarEntry(path=path, mode=ATTESTATION_MODE, size=len(data), mtime_ns=now_ns)
+                tar.add_many([(entry, data)])
         tar.finish()

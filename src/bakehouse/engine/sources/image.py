@@ -12,6 +12,8 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from bakehouse.engine.answers import question
+from bakehouse.engine.layer_fetching import LayerFetcher
 from bakehouse.engine.sources.image_content import (
     ImageContent,
     LayoutContent,
@@ -30,12 +32,9 @@ from bakehouse.oci.reference import Reference
 from bakehouse.oci.timestamps import parse_time_ns
 
 if TYPE_CHECKING:
-    from concurrent.futures import Future
-
     from bakehouse.engine.layer_tree import LayerTree
     from bakehouse.engine.tree import EngineContext, Tree
     from bakehouse.llb.ops import LlbPlatform, SourceOp, Vertex
-    from bakehouse.progress.events import VertexReporter
     from bakehouse.registry import RegistryClient
     from bakehouse.solver.model import CacheMap, RunContext
 
@@ -43,7 +42,6 @@ IMAGE_SCHEME = "docker-image://"
 MODES = ("default", "pull", "local")
 #: Where a layer blob was seen, for cross-repository mounts when pushing: digest → registry/repository.
 SOURCES_SPACE = "distribution.source.v1"
-_PARALLEL_FETCHES = 4
 
 
 class _Answer:
@@ -231,48 +229,6 @@ def _platform(platform: Platform | LlbPlatform | None) -> Platform:
     )
 
 
-class _LayerFetcher:
-    """Brings the layers of one image into the store. The first layer that is needed starts all of them, a few at a
-    time: a merged tree needs them all."""
-
-    def __init__(self, image: ResolvedImage, layers: Sequence[Descriptor], context: RunContext) -> None:
-        self._image = image
-        self._layers = layers
-        self._reporter: VertexReporter = context.reporter
-        self._cancel = context.cancel
-        self._lock = threading.Lock()
-        self._running: dict[Digest, Future[None]] = {}
-
-    def fetch(self, descriptor: Descriptor) -> None:
-        """Returns when the blob is in the store; raises what its download raised."""
-        with self._lock:
-            pending = self._running.get(descriptor.digest)
-            if pending is None or (pending.done() and pending.exception() is not None):
-                self._start()
-                pending = self._running[descriptor.digest]
-        pending.result()
-
-    def _start(self) -> None:
-        from concurrent.futures import ThreadPoolExecutor
-
-        pool = ThreadPoolExecutor(_PARALLEL_FETCHES, thread_name_prefix="fetch")
-        for layer in self._layers:
-            previous = self._running.get(layer.digest)
-            if previous is None or (previous.done() and previous.exception() is not None):
-                self._running[layer.digest] = pool.submit(self._download, layer)
-        pool.shutdown(wait=False)
-
-    def _download(self, layer: Descriptor) -> None:
-        self._cancel.check()
-        with self._reporter.status(str(layer.digest), layer.size) as status:
-
-            def on_bytes(count: int) -> None:
-                self._cancel.check()
-                status.advance(count)
-
-            self._image.content.fetch(layer, on_bytes)
-
-
 class ImageSource:
     """The source ops `docker-image://REF` and `oci-layout://STORE@DIGEST` for the solver.
 
@@ -327,6 +283,8 @@ class ImageSource:
 
         with context.reporter.status(f"resolve {self._op.identifier.partition('://')[2]}"):
             image = self._resolved()
+        # For `pin_of`; the same root whatever the platform.
+        self._context.answers.once(question(self._op), lambda: image.root)
         text = f"buildkit.source.v0:{Digest.of(compact_json(self._key(image)).encode())}"
         # Asked every time: only `run` knows where layers that were never downloaded come from.
         return CacheMap(str(Digest.of(text.encode())), recorded=False)
@@ -354,13 +312,24 @@ class ImageSource:
         context.cached = _is_known(image, self._context, self._limit)
         return [adopt_image(image, self._context, context, limit=self._limit)]
 
+    def named_tree(self) -> LayerTree:
+        """The tree that `run` would give, of layers that the store may not know."""
+        from bakehouse.engine.layer_tree import LayerTree
+        from bakehouse.snapshots import LayerChain
 
-def _is_known(image: ResolvedImage, context: EngineContext, limit: int | None) -> bool:
-    """Whether an earlier build has used this image already, and the store still knows its layers."""
+        return LayerTree(LayerChain(tuple(_layer_ids(self._resolved(), self._limit))), self._context)
+
+
+def _layer_ids(image: ResolvedImage, limit: int | None) -> list[str]:
     from bakehouse.snapshots import layer_id_of
 
     layers = zip(image.config.diff_ids, image.layers[:limit], strict=False)
-    ids = [layer_id_of(diff_id, layer.digest) for diff_id, layer in layers]
+    return [layer_id_of(diff_id, layer.digest) for diff_id, layer in layers]
+
+
+def _is_known(image: ResolvedImage, context: EngineContext, limit: int | None) -> bool:
+    """Whether an earlier build has used this image already, and the store still knows its layers."""
+    ids = _layer_ids(image, limit)
     return len(context.store.layers.existing(ids)) == len(set(ids))
 
 
@@ -373,7 +342,7 @@ def adopt_image(
     from bakehouse.snapshots import LayerChain
 
     layers = image.layers[:limit]
-    fetcher = _LayerFetcher(image, layers, run)
+    fetcher = LayerFetcher(image.content.fetch, layers, run.reporter, run.cancel)
     created = layer_times(image, len(layers))
     ids = []
     for layer, diff_id, time in zip(layers, image.config.diff_ids, created, strict=False):

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from bakehouse.bake import Target, dockerfile_path
 from bakehouse.bake.contexts import local_path, printed_context
+from bakehouse.bake.entitlements import filesystem_checks_enabled, uncovered_paths
 from bakehouse.bake.explain.provenance import Part
 from bakehouse.bake.fields import FIELDS_BY_NAME
 from bakehouse.bake.selection import select
@@ -53,8 +54,10 @@ class Builds:
     """The targets `names`, resolved but not checked: what checks would refuse (a secret that is not there now) is none
     of lint's business."""
 
-    def __init__(self, subject: Subject, names: Sequence[str]) -> None:
+    def __init__(self, subject: Subject, names: Sequence[str], readable: Sequence[str] = ()) -> None:
         self._subject = subject
+        checked = filesystem_checks_enabled(subject.environ)
+        self._readable = [subject.cwd, *readable] if checked else ["*"]
         self._refused: list[tuple[str, BakehouseError]] = []
         resolved = self._resolved(names)
         self._targets = {name: target for name, target in resolved.items() if target.context != "-"}
@@ -99,6 +102,10 @@ class Builds:
             yield from missing
             if any(finding.rule is rules.MISSING_CONTEXT for finding in missing):
                 continue
+            unread = self._unread(target)
+            if unread is not None:
+                yield unread
+                continue
             try:
                 file = self._dockerfile(target)
             except NotFoundError:
@@ -130,17 +137,13 @@ class Builds:
                 yield Finding(rules.MISSING_CONTEXT, message, place or self._label(target.name))
 
     def _dockerfile(self, target: Target) -> Dockerfile | None:
-        """The target's Dockerfile, None where it is remote, out of bounds or for another frontend. Raises
-        `NotFoundError`, `DefinitionError`."""
+        """The target's Dockerfile, None where it is remote, no file or for another frontend. Raises `NotFoundError`,
+        `DefinitionError`."""
         if target.dockerfile_inline is not None:
             text = DockerfileText("Dockerfile", target.dockerfile_inline.encode("utf-8", "surrogateescape"))
         else:
-            assert target.context is not None
-            target.context = printed_context(target.context)
-            path = dockerfile_path(target)
-            if path is None or target.dockerfile == "-":
-                return None
-            if not self._may_read(path):
+            path = _local_dockerfile(target)
+            if path is None or not all(map(self._may_be_read, _spellings(path))):
                 return None
             text = read_dockerfile(Path(self._subject.cwd), Path(path))
         try:
@@ -149,17 +152,22 @@ class Builds:
             return None
         return parse_dockerfile(text.data, text.name)
 
-    def _may_read(self, path: str) -> bool:
-        """Whether a Dockerfile lies, symbolic links resolved, below the working directory, and is no device or pipe.
-        A definition of strangers could otherwise have the first words of any file shown in a finding."""
-        root = os.path.realpath(self._subject.cwd)
-        for name in {os.path.basename(path), os.path.basename(path).replace("Dockerfile", "dockerfile")}:
-            real = os.path.realpath(os.path.join(root, os.path.dirname(path), name))
-            if os.path.commonpath([root, real]) != root or (
-                os.path.exists(real) and not os.path.isfile(real)
-            ):
-                return False
-        return True
+    def _unread(self, target: Target) -> Finding | None:
+        """The finding that a Dockerfile may not be read, since it does not lie, symbolic links resolved, below the
+        working directory or an allowed path: a definition of strangers could otherwise have the first words of any file
+        shown in a finding."""
+        path = None if target.dockerfile_inline is not None else _local_dockerfile(target)
+        if path is None or not uncovered_paths(_spellings(path), self._readable, self._subject.cwd):
+            return None
+        message = (
+            f'the Dockerfile of target "{target.name}" was not read: {path} is outside the working directory'
+        )
+        return Finding(rules.UNREAD_DOCKERFILE, message, self._dockerfile_place(target))
+
+    def _may_be_read(self, path: str) -> bool:
+        """Whether a file is no device or pipe, whose end may never come."""
+        path = self._absolute(path)
+        return not os.path.exists(path) or os.path.isfile(path)
 
     def _missing_dockerfile(self, target: Target) -> Finding:
         path = dockerfile_path(target)
@@ -180,23 +188,25 @@ class Builds:
     def _undeclared(self, files: dict[str, Dockerfile]) -> Iterator[Finding]:
         """Arguments that none of the targets which get them from one place declares."""
         used: set[str] = set()
-        unused: dict[str, tuple[str, str, SourceRange | None]] = {}
+        unused: dict[str, tuple[str, str]] = {}
+        provenance = self._subject.provenance
         for name, file in files.items():
             target = self._targets[name]
             declared = declared_args(file)
             for key in target.args or ():
                 if key in _PREDEFINED or key.startswith(_FRONTEND_PREFIX):
                     continue
-                place = self._subject.provenance.place(target, _ARGS, Part(key))
+                place = provenance.place(target, _ARGS, Part(key))
                 origin = f"{key} {place!r}" if place is not None else f"{key} {name}"
                 if key in declared:
                     used.add(origin)
                 else:
-                    unused.setdefault(origin, (name, key, place))
-        for origin, (name, key, place) in unused.items():
+                    unused.setdefault(origin, (name, key))
+        for origin, (name, key) in unused.items():
             if origin in used:
                 continue
             file = files[name]
+            place = provenance.place(self._targets[name], _ARGS, Part(key), key=True)
             message = f'no ARG of the Dockerfile of target "{name}" is named {key}'
             yield Finding(rules.UNDECLARED_ARG, message, place, suggestion(key, declared_args(file)))
 
@@ -223,6 +233,20 @@ class Builds:
             groups, targets = self._subject.definition.groups, self._subject.definition.targets
             self._groups = [set(select([name], groups, targets).targets) for name in groups]
         return any(one in members and other in members for members in self._groups)
+
+
+def _local_dockerfile(target: Target) -> str | None:
+    """Where the Dockerfile of a target lies on this machine, if it does."""
+    assert target.context is not None
+    target.context = printed_context(target.context)
+    return None if target.dockerfile == "-" else dockerfile_path(target)
+
+
+def _spellings(path: str) -> list[str]:
+    """The names under which a Dockerfile is looked for."""
+    directory, name = os.path.split(path)
+    names = dict.fromkeys((name, name.replace("Dockerfile", "dockerfile")))
+    return [os.path.join(directory, each) for each in names]
 
 
 def declared_args(file: Dockerfile) -> set[str]:

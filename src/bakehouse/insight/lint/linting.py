@@ -19,13 +19,19 @@ if TYPE_CHECKING:
 
 class LintRequest:
     """`options` as for `bake.load` (a recorder of its own is used); `names` of targets and groups to look closely at
-    (none: all that can be built); `skipped` are ids of rules."""
+    (none: all that can be built); `skipped` are ids of rules; Dockerfiles are read below the working directory and
+    below the paths `readable` (`*`: anywhere)."""
 
-    __slots__ = ("names", "options", "skipped")
+    __slots__ = ("names", "options", "readable", "skipped")
 
     def __init__(
-        self, options: LoadOptions, names: Sequence[str] = (), skipped: Collection[str] = frozenset()
+        self,
+        options: LoadOptions,
+        names: Sequence[str] = (),
+        skipped: Collection[str] = frozenset(),
+        readable: Sequence[str] = (),
     ) -> None:
+        self.readable = readable
         self.options = options
         self.names = names
         self.skipped = skipped
@@ -40,7 +46,7 @@ def lint(request: LintRequest) -> Report:
     subject = Subject(definition, record, request.options.cwd, request.options.environ)
     graph = Graph(subject)
     found = [*files.look(subject), *names.look(subject), *graph.look()]
-    found += Builds(subject, _wanted(request, subject, graph)).look()
+    found += Builds(subject, _wanted(request, subject, graph), request.readable).look()
     silenced = Silenced(subject.evaluator.sources)
     found += silenced.findings
     kept = [

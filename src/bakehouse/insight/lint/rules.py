@@ -171,6 +171,12 @@ MISSING_DOCKERFILE = Rule(
     "A local Dockerfile that is not there",
     "Correct `dockerfile`, or create the file",
 )
+UNREAD_DOCKERFILE = Rule(
+    "unread-dockerfile",
+    INFO,
+    "A Dockerfile outside the working directory. Like a build, lint reads it only if that is allowed",
+    "Allow it with `--allow fs.read=PATH`",
+)
 BAD_DOCKERFILE = Rule("bad-dockerfile", ERROR, "A Dockerfile with a syntax error", "Correct the Dockerfile")
 LEGACY_SYNTAX = Rule(
     "legacy-syntax",
@@ -211,6 +217,7 @@ RULES: tuple[Rule, ...] = (
     DUPLICATE_TAG,
     MISSING_CONTEXT,
     MISSING_DOCKERFILE,
+    UNREAD_DOCKERFILE,
     BAD_DOCKERFILE,
     LEGACY_SYNTAX,
     WRAPPED_EXPRESSION,

@@ -1,0 +1,1 @@
+"""Services that keep a build cache: GitHub's Actions cache, S3, Azure Blob Storage. One module a service."""
