@@ -459,7 +459,7 @@ def test_a_dockerfile_that_is_too_large(offline: Bakehouse, tmp_path: Path, web:
     assert f"Dockerfile {url} bigger than allowed max size (2.097MB)" in text
 
 
-def test_archives_that_hold_too_much(offline: Bakehouse, tmp_path: Path, web: Web) -> None:
+def test_archives_that_hold_too_much(offline: Bakehouse, tmp_path: Path, web: WebServer) -> None:
     """A small download may unpack to a full disk: what an archive may hold is a setting, of `ADD` and of a context."""
     settings = offline.home / "config/bakehouse/config.toml"
     context = tmp_path / "context"
