@@ -231,13 +231,16 @@ def damage(layout: Path, what: str) -> None:
             path.write_bytes(bytes(byte ^ 1 for byte in path.read_bytes()))
 
 
-@pytest.mark.parametrize("what", ["lost", "changed"])
+@pytest.mark.parametrize(
+    ("what", "output"), [("lost", "type=local"), ("changed", "type=local"), ("changed", "type=oci,tar=false")]
+)
 def test_damaged_layers_cost_time_and_not_the_build(
-    offline: Bakehouse, fresh: Bakehouse, context: Path, tmp_path: Path, what: str
+    offline: Bakehouse, fresh: Bakehouse, context: Path, tmp_path: Path, what: str, output: str
 ) -> None:
     build(offline, context, "--cache-to", "type=local,dest=../cache,mode=max")
     damage(tmp_path / "cache", what)
-    arguments = ("--cache-from", "type=local,src=../cache", "--output", f"type=local,dest={tmp_path / 'out'}")
+    arguments = ("--cache-from", "type=local,src=../cache", "--output", f"{output},dest={tmp_path / 'out'}")
     fresh.run("build", *arguments, ".", cwd=context)
-    assert {path.name for path in (tmp_path / "out").iterdir()} == {"first", "second"}
+    made = {path.name for path in (tmp_path / "out").iterdir()}
+    assert made == ({"first", "second"} if output == "type=local" else {"blobs", "index.json", "oci-layout"})
     assert ran(build(fresh, context)) == []

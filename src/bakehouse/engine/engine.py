@@ -365,7 +365,9 @@ class Engine:
     ) -> Routine:
         try:
             yield list(imports)
-            wanted = run.solver.files if _reads_files(job) else run.solver.result
+            wanted: Callable[..., Task] = run.solver.result
+            if any(exporter.reads_files or exporter.takes_blobs for exporter in job.exporters):
+                wanted = functools.partial(run.solver.files, opened=_reads_files(job))
             waits: list[Task] = [
                 wanted(run.graph.node(item.edge), item.edge.index)
                 for item in job.platforms

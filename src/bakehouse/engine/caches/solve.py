@@ -45,6 +45,7 @@ class SolveCaches:
         self._lock = Lock()
         self._blobs: dict[int, _Blobs] = {}
         self._layer_ids: dict[tuple[Digest, str], str] = {}
+        self._spoilt: set[Digest] = set()
 
     # -- importing -----------------------------------------------------------------------------------------------
 
@@ -88,13 +89,25 @@ class SolveCaches:
         found = Found.of_record(record)
         return self._local.load(record) if found is None else self._adopted(found)
 
-    def make_ready(self, result: Tree) -> bool:
-        return self._local.make_ready(result)
+    def make_ready(self, result: Tree, *, opened: bool) -> bool:
+        if self._local.make_ready(result, opened=opened):
+            return True
+        self._forget_lost_layers()
+        return False
+
+    def _forget_lost_layers(self) -> None:
+        """Takes no further result whose layers turned out to be of no use."""
+        for (digest, diff_id), layer_id in list(self._layer_ids.items()):
+            if not self._context.layers.exists(LayerChain((layer_id,))):
+                self._spoilt.add(digest)
+                self._layer_ids.pop((digest, diff_id), None)
 
     def _adopted(self, found: Found) -> Tree | None:
         """An imported result as a tree of layers, which are fetched when somebody needs them; it is a result of the
         local store from then on. None when a layer is gone, or is not described well enough to be used."""
         result = self.keys.result(found)
+        if any(layer.digest in self._spoilt for layer in result.layers):
+            return None
         blobs = self._blobs[found.cache]
         fetcher = LayerFetcher(blobs.blobs.fetch, result.layers, blobs.vertex, self._cancel)
         try:
