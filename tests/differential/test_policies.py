@@ -9,7 +9,9 @@ import hashlib
 import io
 import json
 import re
+import subprocess
 import tarfile
+import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -24,6 +26,7 @@ from tests.support import bases
 from tests.support.command import Bakehouse
 from tests.support.gitrepos import SampleRepository, commit, git, sample_repository
 from tests.support.services import BuildKit, Registry
+from tests.support.sshserver import make_key
 from tests.support.web import WebServer, running_web_server
 
 pytestmark = [pytest.mark.peer, pytest.mark.privileged]
@@ -350,6 +353,15 @@ def sources(condition: str) -> str:
     )
 
 
+SIGNED = ADD_GIT.replace("mytag", "signed")
+PGP_SIGNED = ADD_GIT.replace("mytag", "pgp")
+FORGED = ADD_GIT.replace("mytag", "forged")
+
+
+def signed(file: str) -> str:
+    return sources(f'verify_git_signature(input.git.commit, "{file}")')
+
+
 REGO = [
     rego("rego-allow", ALL),
     rego("rego-deny", 'decision := {"allow": false}'),
@@ -480,6 +492,15 @@ REGO = [
         contexts={"src": "oci-layout://layout:latest"},
         own_words=True,
     ),
+    rego("rego-git-signed", signed("key.pub"), SIGNED, files={"key.pub": "{key}"}),
+    rego("rego-git-signed-by-another", signed("other.pub"), SIGNED, files={"other.pub": "{other}"}),
+    rego("rego-git-signed-one-of-two", signed("keys"), SIGNED, files={"keys": "{other}\n{key}\n"}),
+    rego("rego-git-signed-key-missing", signed("nowhere.pub"), SIGNED),
+    rego("rego-git-pgp", signed("key.asc"), PGP_SIGNED, files={"key.asc": "{pgp}"}),
+    rego("rego-git-pgp-forged", signed("key.asc"), FORGED, files={"key.asc": "{pgp}"}),
+    rego("rego-git-pgp-by-ssh-key", signed("key.pub"), PGP_SIGNED, files={"key.pub": "{key}"}),
+    rego("rego-git-pgp-key-id", sources("count(input.git.commit.pgpSignature.keyID) == 16"), PGP_SIGNED),
+    rego("rego-git-fingerprint", sources('input.git.commit.sshSignature.pubKey == "{fingerprint}"'), SIGNED),
     # What it is told of the build.
     rego("rego-args", checks('input.env.args.A == "1"'), args={"A": "1"}),
     rego(
@@ -600,6 +621,9 @@ class Servers:
     alpine: str
     busybox: str
     registry: str
+    keys: tuple[str, str]
+    fingerprint: str
+    pgp: str
 
     def filled(self, value: Any) -> Any:
         """`value` with the placeholders replaced."""
@@ -616,6 +640,10 @@ class Servers:
             .replace("{registry}", self.registry)
             .replace("{busybox}", self.busybox)
             .replace("{unreachable}", "127.0.0.1:9")
+            .replace("{key}", self.keys[0])
+            .replace("{other}", self.keys[1])
+            .replace("{fingerprint}", self.fingerprint)
+            .replace("{pgp}", self.pgp)
             .replace("{one}", "sha256:" + hashlib.sha256(b"1\n").hexdigest())
         )
 
@@ -628,6 +656,38 @@ def archive(files: dict[str, str]) -> bytes:
             member.size = len(text)
             tar.addfile(member, io.BytesIO(text.encode()))
     return buffer.getvalue()
+
+
+def pgp_signed(repository: Path) -> str:
+    """Makes a branch `pgp` with a commit that a new PGP key signs, and `forged`, whose commit has that signature for
+    another message; the public key."""
+    with tempfile.TemporaryDirectory(prefix="gpg-") as home:
+        gpg = ["gpg", "--homedir", home, "--batch", "--quiet", "--passphrase", ""]
+        program = Path(home, "program")
+        program.write_text(f'#!/bin/sh\nexec gpg --homedir {home} --batch --quiet "$@"\n')
+        program.chmod(0o755)
+        try:
+            subprocess.run(
+                [*gpg, "--quick-gen-key", "a <a@b>", "ed25519", "sign"], check=True, capture_output=True
+            )
+            signing = ("-c", f"gpg.program={program}", "-c", "user.signingkey=a@b")
+            git(repository, "checkout", "-q", "-b", "pgp", "mytag")
+            git(repository, *signing, "commit", "-q", "-S", "--allow-empty", "-m", "signed")
+            raw = git(repository, "cat-file", "commit", "HEAD") + "\n"
+            forged = subprocess.run(
+                ["git", "hash-object", "-t", "commit", "-w", "--stdin"],
+                input=raw.replace("\nsigned\n", "\nforged\n"),
+                cwd=repository,
+                check=True,
+                capture_output=True,
+                text=True,
+            ).stdout.strip()
+            git(repository, "branch", "forged", forged)
+            return subprocess.run(
+                [*gpg, "--armor", "--export"], check=True, capture_output=True, text=True
+            ).stdout
+        finally:
+            subprocess.run(["gpgconf", "--homedir", home, "--kill", "all"], check=False)
 
 
 @pytest.fixture(scope="module")
@@ -655,8 +715,18 @@ def servers(registry: Registry, tmp_path_factory: pytest.TempPathFactory) -> Ite
         }
         git(repository.path, "checkout", "-q", "-b", "policed", "mytag")
         commit(repository.path, denying)
+        key, other = (make_key(root / name, "ed25519") for name in ("key", "other"))
+        signing = ("-c", "gpg.format=ssh", "-c", f"user.signingkey={key}.pub")
+        git(repository.path, "checkout", "-q", "-b", "signed", "mytag")
+        git(repository.path, *signing, "commit", "-q", "-S", "--allow-empty", "-m", "signed")
+        pgp = pgp_signed(repository.path)
         git(repository.path, "checkout", "-q", "main")
-        yield Servers(web, repository, work, alpine, busybox, registry.host)
+        keys = (Path(f"{key}.pub").read_text().strip(), Path(f"{other}.pub").read_text().strip())
+        print_ = subprocess.run(
+            ["ssh-keygen", "-lf", f"{key}.pub"], check=True, capture_output=True, text=True
+        )
+        fingerprint = print_.stdout.split()[1]
+        yield Servers(web, repository, work, alpine, busybox, registry.host, keys, fingerprint, pgp)
 
 
 @dataclass(frozen=True)
@@ -720,14 +790,20 @@ class Tools:
 
 @pytest.fixture(scope="module")
 def ran(
-    servers: Servers, buildkit: BuildKit, registry: Registry, tmp_path_factory: pytest.TempPathFactory
+    request: pytest.FixtureRequest,
+    servers: Servers,
+    buildkit: BuildKit,
+    registry: Registry,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> dict[str, tuple[Ran, Ran]]:
-    """All situations, several at once: they wait for each other's servers most of the time."""
+    """The situations that tests of this run are about, several at once: they wait for each other's servers."""
+    asked = {test.callspec.params.get("id") for test in request.session.items if hasattr(test, "callspec")}
+    situations = [item for item in SITUATIONS if item.id in asked]
     out = tmp_path_factory.mktemp("ran")
     tools = Tools(servers, buildkit, Bakehouse(out / "home", registry), out)
     with ThreadPoolExecutor(4) as pool:
-        results = list(pool.map(tools.run, SITUATIONS))
-    return {item.id: result for item, result in zip(SITUATIONS, results, strict=True)}
+        results = list(pool.map(tools.run, situations))
+    return {item.id: result for item, result in zip(situations, results, strict=True)}
 
 
 def members(path: Path) -> dict[str, tuple[object, ...]]:
@@ -781,6 +857,26 @@ def test_ends_as_with_buildkit(id: str, ran: dict[str, tuple[Ran, Ran]]) -> None
     if theirs.tar.exists():
         assert members(ours.tar) == members(theirs.tar)
         assert members(ours.tar), "an empty result compares nothing"
+
+
+@pytest.mark.parametrize(
+    "id", ["rego-prints", "rego-deny-says", "rego-repo", "rego-pin", "rego-two-policies"]
+)
+def test_says_what_policies_do(id: str, ran: dict[str, tuple[Ran, Ran]]) -> None:
+    """The step of the display in which policies tell of their decisions."""
+    ours, theirs = ran[id]
+    assert told(ours.stderr) == told(theirs.stderr)
+    assert told(ours.stderr)
+
+
+def told(stderr: str) -> list[str]:
+    """The lines of the steps that load policies, without numbers and times."""
+    steps = re.findall(r"^#(\d+) (loading policies .*)$", stderr, re.MULTILINE)
+    names = dict.fromkeys(name for _, name in steps)
+    numbers = {number for number, _ in steps}
+    lines = re.findall(r"^#(\d+) [0-9.]+ (.*)$", stderr, re.MULTILINE)
+    # A policy that is asked anew prints anew; how often, is the tools' own affair.
+    return list(dict.fromkeys([*names, *(line for number, line in lines if number in numbers)]))
 
 
 def test_image_without_attestations(servers: Servers, bakehouse: Bakehouse, tmp_path: Path) -> None:

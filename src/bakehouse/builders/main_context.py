@@ -30,7 +30,7 @@ from bakehouse.dockerfile.ignore import read_ignore_file
 from bakehouse.dockerfile.lowering import InputContext, LowerRequest, main_context_root
 from bakehouse.engine.graph import source_scheme
 from bakehouse.engine.policy.sources import apply_to_graph
-from bakehouse.errors import BakehouseError, DefinitionError, NotFoundError
+from bakehouse.errors import BakehouseError, CancelledError, DefinitionError, NotFoundError
 from bakehouse.giturl import is_remote_url, without_passwords
 from bakehouse.llb import state
 from bakehouse.llb.draft import Constraints
@@ -116,6 +116,13 @@ class MainContexts:
         """Shows the ignore file of a local context, behind what lowering looked up, as BuildKit does."""
         if main.request.main_context is not None or main.request.context_input is not None:
             return
+        try:
+            self._policy_of(target).check_client_files("context", [".dockerignore"])
+        except CancelledError:
+            raise
+        except BakehouseError:
+            # As in BuildKit: a context that may not be read is refused where it is used.
+            pass
         ignoring = self._vertex(target, "[internal] load .dockerignore")
         ignoring.start()
         with ignoring.status("transferring context:") as status:

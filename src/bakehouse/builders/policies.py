@@ -2,8 +2,7 @@
 them.
 
 As in BuildKit that is three: an image that is looked up for the frontend, a graph that is solved, and what the frontend
-reads of the client on its own, the Dockerfile. (A context is policed with the graph;
-that its ignore file may not be read stops nothing.)
+reads of the client on its own, the Dockerfile and the ignore file.
 """
 
 from __future__ import annotations

@@ -12,6 +12,7 @@ from bakehouse.engine.policy.inputs import PolicyEnv, input_of
 from bakehouse.engine.policy.metadata import GitObject, Metadata, MetadataSource
 from bakehouse.errors import BakehouseError, DefinitionError, DeniedError, NotBuiltYetError
 from bakehouse.go.text import quote
+from bakehouse.hcl.limits import restart
 from bakehouse.llb.ops import LlbPlatform, SourceOp
 from bakehouse.llb.platforms import from_llb
 from bakehouse.oci.digest import Digest
@@ -139,6 +140,7 @@ class RegoPolicy:
             given = input_of(op, platform, self._env, known)
             self.log(DEBUG, f"policy input: {to_json(given)}")
             self._calls = _Calls(given, known)
+            restart()
             try:
                 value = Evaluation(self._program, given, self._print).query(_DECISION)
             except Unknown as unknown:

@@ -136,6 +136,9 @@ class RulePolicy:
     def evaluate(self, op: SourceOp) -> SourceOp:
         """The source to use for `op`. Raises `DeniedError` (code `source-denied`) when it may not be used, and
         `DefinitionError` (code `invalid-source-policy`) for rules that cannot be applied."""
+        from bakehouse.hcl.limits import restart
+
+        restart()
         for _ in range(_MAX_CHANGES + 1):
             changed = self._once(op)
             if changed is op:

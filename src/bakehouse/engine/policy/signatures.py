@@ -38,7 +38,7 @@ def described(signature: str) -> dict[str, Any]:
 
 
 def is_signed_by(signed: bytes, signature: str, key: bytes) -> bool:
-    """Whether one of the keys in `key` (armoured PGP keys, or SSH public keys, one a line) made `signature` over
+    """Whether a key in `key` (armoured PGP keys, or an SSH public key, the first of a file) made `signature` over
     `signed`. Raises `EnvironmentFault` (code `signature-program-missing`) when the program for it is not installed."""
     if signature.startswith(_SSH):
         return _ssh_signed(signed, signature, key)
@@ -148,11 +148,10 @@ def _environ(home: str) -> dict[str, str]:
 def _ssh_signed(signed: bytes, signature: str, key: bytes) -> bool:
     program = _program("ssh-keygen", "openssh-client")
     with tempfile.TemporaryDirectory(prefix="bakehouse-") as home:
-        keys = [
-            line for line in key.decode("utf-8", "replace").splitlines() if line.strip() and line[0] != "#"
-        ]
+        lines = key.decode("utf-8", "replace").splitlines()
+        first = next((line for line in lines if line.strip() and not line.startswith("#")), "")
         allowed, written = Path(home, "allowed"), Path(home, "signature")
-        allowed.write_text("".join(f"git {_bare_key(line)}\n" for line in keys))
+        allowed.write_text(f"git {_bare_key(first)}\n")
         written.write_text(signature + "\n")
         argv = [program, "-Y", "verify", "-f", str(allowed), "-I", "git", "-n", "git", "-s", str(written)]
         return _run(argv, signed, _environ(home))
