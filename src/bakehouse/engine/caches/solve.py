@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from bakehouse.engine.caches.gathering import CREATED_ANNOTATION, DIFF_ID_ANNOTATION, Gatherer, SolvedKeys
 from bakehouse.engine.caches.keys import CacheIndex, CombinedKeys, Found
 from bakehouse.engine.caches.manifest import DESCRIPTION_ANNOTATION
-from bakehouse.engine.caches.model import CacheSource, CacheTarget, ImportedCache, import_digest
+from bakehouse.engine.caches.model import CacheSource, CacheTarget, ImportedCache, OnBytes, import_digest
 from bakehouse.engine.exporters.model import export_digest
 from bakehouse.engine.layer_fetching import LayerFetcher
 from bakehouse.engine.layer_tree import LayerTree
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from bakehouse.solver.model import Cancellation
 
 _PARALLEL_QUESTIONS = 8
+_IMPORTING = "importing cache manifest from "
 
 
 class SolveCaches:
@@ -51,7 +52,7 @@ class SolveCaches:
 
     def load_cache(self, source: CacheSource) -> None:
         """Reads the records of `source`, shown as a vertex. A cache that cannot be read is shown, and no more."""
-        name = f"importing cache manifest from {source.name}"
+        name = f"{_IMPORTING}{source.name}"
         vertex = self._context.reporter.vertex(import_digest(source), name)
         vertex.start()
         try:
@@ -109,7 +110,7 @@ class SolveCaches:
         if any(layer.digest in self._spoilt for layer in result.layers):
             return None
         blobs = self._blobs[found.cache]
-        fetcher = LayerFetcher(blobs.blobs.fetch, result.layers, blobs.vertex, self._cancel)
+        fetcher = LayerFetcher(blobs.fetch, result.layers, blobs.vertex, self._cancel)
         try:
             if not blobs.has_all(self._missing(result)):
                 return None
@@ -203,6 +204,16 @@ class _Blobs:
     @property
     def origin(self) -> str | None:
         return None if self.blobs.origin is None else self.blobs.origin.name
+
+    def fetch(self, layer: Descriptor, on_bytes: OnBytes) -> None:
+        """See `CacheBlobs.fetch`. An error says which cache it is about."""
+        try:
+            self.blobs.fetch(layer, on_bytes)
+        except BakehouseError as error:
+            if error.hint is None and error.category != "cancelled":
+                name = self.vertex.name.removeprefix(_IMPORTING)
+                error.hint = f"The layer is one of the cache {name}: leave that out of cache-from."
+            raise
 
     def has_all(self, layers: Sequence[Descriptor]) -> bool:
         """Whether every blob can be had; a cache that cannot say has none."""
