@@ -38,8 +38,9 @@ from bakehouse.builders.stdin import StandardInput, StdinContents, read_standard
 from bakehouse.dockerfile.lowering import Lowered
 from bakehouse.engine.answers import Answers
 from bakehouse.engine.attest.model import BuildRun
-from bakehouse.engine.engine import Engine, Job, JobPlatform, SolveOptions
+from bakehouse.engine.engine import Engine, SolveOptions
 from bakehouse.engine.exporters.model import Exporter
+from bakehouse.engine.jobs import Job, JobPlatform
 from bakehouse.engine.tree import INPUT_LIMIT_BYTES, InputLimits
 from bakehouse.errors import BakehouseError
 from bakehouse.oci.platform import Platform
