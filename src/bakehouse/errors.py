@@ -17,7 +17,8 @@ class BakehouseError(Exception):
     display name of the build step in which the error arose and `excerpt` the rendered source lines it points at,
     both added as the error rises; `source_lines` are those lines' numbers, from 1. `log_tail` holds the last output
     lines of a failed step, `target` the Bake target that failed, `during` what was being done in the words of
-    BuildKit's clients (`failed to solve: `). `str(error)` is the message alone.
+    BuildKit's clients (`failed to solve: `); `policy_messages` what a source policy says of its refusal.
+    `str(error)` is the message alone.
     """
 
     category = "internal"
@@ -36,6 +37,7 @@ class BakehouseError(Exception):
         self.log_tail: tuple[str, ...] = ()
         self.target: str | None = None
         self.during = ""
+        self.policy_messages: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         return self.message

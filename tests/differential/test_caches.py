@@ -17,13 +17,14 @@ from typing import Any
 
 import pytest
 
+from tests.support.cache_services import AzureStorage
 from tests.support.command import Bakehouse
 from tests.support.services import BuildKit, Registry
 from tests.support.sources import make_files, serving_files, serving_repository
 
 pytestmark = [pytest.mark.peer, pytest.mark.privileged]
 
-LOCAL, REGISTRY, INLINE = "local", "registry", "inline"
+LOCAL, REGISTRY, INLINE, SERVICE = "local", "registry", "inline", "azblob"
 
 
 @dataclass
@@ -114,6 +115,7 @@ SCENARIOS = {
         reran=("[linux/amd64 stage-1 2/2] COPY b.txt", "[linux/arm64 stage-1 2/2] COPY b.txt"),
     ),
     "platforms-inline": Scenario(PLATFORMS, place=INLINE, flags=("--platform=linux/amd64,linux/arm64",)),
+    "service": Scenario(PLATFORMS, place=SERVICE, change=write("b.txt", "other"), reran=("COPY b.txt",)),
     "sources": Scenario(SOURCES, place=REGISTRY, export="mode=max,compression=zstd,force-compression=true"),
 }
 
@@ -125,6 +127,7 @@ class Side:
     name: str
     scenario: Scenario
     registry: Registry
+    service: AzureStorage | None
     build: Callable[[tuple[str, ...]], str]
 
     def export(self) -> None:
@@ -132,6 +135,8 @@ class Side:
         target = f"type=local,dest={self.name},{self.scenario.export}"
         if self.scenario.place == REGISTRY:
             target = f"type=registry,ref={self._ref},{self.scenario.export}"
+        if self.service is not None:
+            target = f"{self._in_service(self.service)},{self.scenario.export}"
         if self.scenario.place == INLINE:
             output = f"type=image,name={self._ref},push=true"
             target = "type=inline"
@@ -142,6 +147,8 @@ class Side:
         source = f"type=registry,ref={other._ref}"
         if self.scenario.place == LOCAL:
             source = f"type=local,src={other.name}"
+        if other.service is not None:
+            source = other._in_service(other.service)
         arguments = ("--output", f"type=oci,dest={self.name}.tar", "--cache-from", source)
         return cached_steps(self.build(arguments))
 
@@ -149,10 +156,18 @@ class Side:
     def _ref(self) -> str:
         return f"{self.registry.host}/caches/{self.name}:{self.scenario.place}"
 
+    def _in_service(self, service: AzureStorage) -> str:
+        attrs = service.attrs(container="caches", name=self.name)
+        return ",".join(["type=azblob", *(f"{key}={value}" for key, value in attrs.items())])
+
     def caches(self, folder: Path) -> list[dict[str, Any]]:
         """The configs of the cache, one for each image of an inline one, read without any of our code."""
         if self.scenario.place == LOCAL:
             return [_layout_config(folder / self.name)]
+        if self.service is not None:
+            content = self.service.containers["caches"][f"manifests/{self.name}"].content
+            assert content is not None
+            return [json.loads(content)]
         _, _, path = self._ref.partition("/")
         repository, _, tag = path.partition(":")
         return _registry_configs(self.registry, repository, tag)
@@ -260,7 +275,14 @@ def sides(
         (context / "Dockerfile").write_text(dockerfile)
         for path, text in scenario.files.items():
             (context / path).write_text(text)
-        yield Side("ours", scenario, registry, ours), Side("theirs", scenario, registry, theirs)
+        service = None
+        if scenario.place == SERVICE:
+            service = AzureStorage()
+            stack.enter_context(service)
+        yield (
+            Side("ours", scenario, registry, service, ours),
+            Side("theirs", scenario, registry, service, theirs),
+        )
 
 
 @pytest.mark.parametrize("name", sorted(SCENARIOS))

@@ -18,9 +18,11 @@ from typing import Any
 
 import pytest
 
+from bakehouse.engine.policy.reading import read_policy
+from bakehouse.errors import DefinitionError
 from tests.support import bases
 from tests.support.command import Bakehouse
-from tests.support.gitrepos import SampleRepository, sample_repository
+from tests.support.gitrepos import SampleRepository, commit, git, sample_repository
 from tests.support.services import BuildKit, Registry
 from tests.support.web import WebServer, running_web_server
 
@@ -45,6 +47,25 @@ class Situation:
     dockerfile: str | None = FROM_BUSYBOX
     fields: dict[str, Any] = field(default_factory=dict)
     own_words: bool = False
+    files: dict[str, str] = field(default_factory=dict)
+
+
+def rego(id: str, text: str, dockerfile: str | None = FROM_BUSYBOX, /, **fields: Any) -> Situation:
+    """A build whose context holds the policy `p.rego`, and `files` besides."""
+    files = {
+        "p.rego": text if text.startswith("package") else f"package docker\n\n{text}\n",
+        **fields.pop("files", {}),
+    }
+    own_words = fields.pop("own_words", False)
+    fields.setdefault("policy", [{"filename": "p.rego"}])
+    return Situation(id, None, dockerfile, fields, own_words, files)
+
+
+def beside(id: str, text: str, dockerfile: str = FROM_BUSYBOX, /, **fields: Any) -> Situation:
+    """A build whose Dockerfile has a policy beside it."""
+    name = fields.get("dockerfile", "Dockerfile")
+    files = {name: dockerfile, f"{name}.rego": f"package docker\n\n{text}\n", **fields.pop("files", {})}
+    return Situation(id, None, None, fields, False, files)
 
 
 def rule(action: str | int | None, identifier: Any, to: Any = None, **selector: Any) -> dict[str, Any]:
@@ -309,13 +330,239 @@ SITUATIONS = [
     situation("deny-syntax-image", deny("*dockerfile*"), dockerfile="FROM busybox\n"),
 ]
 
+ALLOW = "default allow := false\nallow if input.local\n"
+DECIDES = 'decision := {"allow": allow, "deny_msg": deny_msg}\n'
+SAYS = 'deny_msg contains msg if {\n\tnot allow\n\tmsg := sprintf("%s is not for us", [input.image.ref])\n}\n'
+ALL = 'decision := {"allow": true}'
+
+
+def checks(condition: str) -> str:
+    """A policy that allows directories, and images under a condition."""
+    return ALLOW + f"allow if {{\n\tinput.image\n\t{condition}\n}}\n" + 'decision := {"allow": allow}\n'
+
+
+def sources(condition: str) -> str:
+    """A policy that allows directories and images, and files and repositories under a condition."""
+    return (
+        ALLOW
+        + f"allow if input.image\nallow if {{\n\tnot input.image\n\t{condition}\n}}\n"
+        + 'decision := {"allow": allow}\n'
+    )
+
+
+REGO = [
+    rego("rego-allow", ALL),
+    rego("rego-deny", 'decision := {"allow": false}'),
+    rego("rego-deny-says", ALLOW + SAYS + DECIDES),
+    rego("rego-says-two", ALLOW + 'deny_msg := ["one", "", 2, "two"]\n' + DECIDES),
+    rego("rego-no-allow", "decision := {}"),
+    rego("rego-allow-no-boolean", 'decision := {"allow": "yes"}', own_words=True),
+    rego("rego-no-decision", "allow := true", own_words=True),
+    rego("rego-decision-undefined", 'decision := {"allow": true} if input.nope', own_words=True),
+    rego("rego-decision-no-object", "decision := true", own_words=True),
+    rego("rego-another-package", "package other\n\n" + ALL, own_words=True),
+    rego("rego-syntax-error", "decision := {", own_words=True),
+    rego("rego-unknown-function", 'decision := {"allow": nope(1)}', own_words=True),
+    rego("rego-conflict", 'decision := {"allow": true}\ndecision := {"allow": false}', own_words=True),
+    rego("rego-imports-v1", "import rego.v1\n\n" + ALL),
+    rego("rego-unknown-cap", 'decision := {"allow": true, "caps": {"fly": true}}', own_words=True),
+    rego("rego-cap-off", 'decision := {"allow": true, "caps": {"exec.proxy": false}}'),
+    # What a policy is told of images.
+    rego("rego-repo", checks('input.image.repo == "busybox"')),
+    rego("rego-repo-another", checks('input.image.repo == "alpine"')),
+    rego("rego-ref", checks('input.image.ref == "docker.io/library/busybox:latest"')),
+    rego("rego-full-repo", checks('input.image.fullRepo == "docker.io/library/busybox"')),
+    rego("rego-host", checks('input.image.host == "docker.io"')),
+    rego("rego-tag", checks('input.image.tag == "latest"')),
+    rego("rego-platform", checks('input.image.platform == concat("/", [input.image.os, input.image.arch])')),
+    rego("rego-not-canonical", checks("not input.image.isCanonical")),
+    rego("rego-checksum", checks('startswith(input.image.checksum, "sha256:")')),
+    rego("rego-checksum-value", checks('input.image.checksum == "{busybox}"')),
+    rego("rego-checksum-other", checks('input.image.checksum == "{alpine}"')),
+    rego("rego-env", checks('some v in input.image.env; startswith(v, "PATH=")')),
+    rego("rego-labels", checks("not input.image.labels.nope")),
+    rego("rego-user", checks("not input.image.user")),
+    rego("rego-working-dir", checks('input.image.workingDir == "/nowhere"')),
+    rego("rego-created", checks("input.image.createdTime")),
+    rego("rego-created-after-labels", checks("not input.image.labels.nope; input.image.createdTime")),
+    rego(
+        "rego-denied-without-asking",
+        checks('input.image.repo == "alpine"; input.image.labels'),
+        "FROM {unreachable}/x:1\n",
+    ),
+    rego(
+        "rego-denied-without-asking-2",
+        checks('input.image.labels; input.image.repo == "alpine"'),
+        "FROM {unreachable}/x:1\n",
+    ),
+    rego("rego-pin", checks('pin_image(input.image, "{busybox}")')),
+    rego("rego-pin-to-another", checks('pin_image(input.image, "sha256:' + "0" * 64 + '")'), own_words=True),
+    rego("rego-pin-no-digest", checks('pin_image(input.image, "latest")')),
+    rego("rego-pin-other-object", checks('pin_image({"a": 1}, "{busybox}")')),
+    rego("rego-digest-in-dockerfile", checks("input.image.isCanonical"), "FROM busybox@{busybox}\n"),
+    rego("rego-digest-and-tag", checks('input.image.tag == "latest"'), "FROM busybox:latest@{busybox}\n"),
+    # Files and repositories.
+    rego("rego-url", sources('input.http.url == "http://{web}/one"'), ADD_FILE),
+    rego(
+        "rego-url-parts",
+        sources('input.http.schema == "http"; input.http.host == "{web}"; input.http.path == "/one"'),
+        ADD_FILE,
+    ),
+    rego("rego-query", sources('input.http.query.id == ["7"]'), "FROM scratch\nADD http://{web}/q?id=7 /\n"),
+    rego("rego-no-auth", sources("not input.http.hasAuth"), ADD_FILE),
+    rego("rego-http-checksum", sources('input.http.checksum == "{one}"'), ADD_FILE),
+    rego("rego-http-checksum-other", sources('input.http.checksum == "{alpine}"'), ADD_FILE),
+    rego("rego-git-remote", sources('input.git.remote == "http://{web}/git/app.git"'), ADD_GIT),
+    rego(
+        "rego-git-parts",
+        sources('input.git.host == "{web}"; input.git.schema == "http"; not input.git.subDir'),
+        ADD_GIT,
+    ),
+    rego("rego-git-full-url", sources('startswith(input.git.fullURL, "http://{web}/")'), ADD_GIT),
+    rego("rego-git-tag", sources('input.git.tagName == "mytag"'), ADD_GIT),
+    rego("rego-git-ref", sources('input.git.ref == "refs/tags/mytag"'), ADD_GIT),
+    rego("rego-git-branch", sources('input.git.branch == "mybranch"'), ADD_GIT.replace("mytag", "mybranch")),
+    rego(
+        "rego-git-checksum",
+        sources('input.git.checksum == "{commit}"; not input.git.isAnnotatedTag'),
+        ADD_GIT,
+    ),
+    rego(
+        "rego-git-annotated",
+        sources(
+            'input.git.isAnnotatedTag; input.git.commitChecksum == "{commit}"; input.git.tag.tag == "annotated"'
+        ),
+        ADD_GIT.replace("mytag", "annotated"),
+    ),
+    rego(
+        "rego-git-tag-object",
+        sources(
+            'input.git.tag.message == "tag"; input.git.tag.tagger.email == "a@b"; '
+            'input.git.tag.object == "{commit}"; input.git.tag.type == "commit"'
+        ),
+        ADD_GIT.replace("mytag", "annotated"),
+    ),
+    rego("rego-git-commit-ref", sources("input.git.isCommitRef"), ADD_GIT.replace("mytag", "{commit}")),
+    rego(
+        "rego-git-commit",
+        sources(
+            'input.git.commit.author.name == "a"; input.git.commit.message == "m"; '
+            'input.git.commit.author.when == "2017-07-14T02:40:00Z"; count(input.git.commit.parents) == 1'
+        ),
+        ADD_GIT,
+    ),
+    rego(
+        "rego-git-unsigned",
+        sources("not input.git.commit.sshSignature; not input.git.commit.pgpSignature"),
+        ADD_GIT,
+    ),
+    rego(
+        "rego-git-signature",
+        sources('verify_git_signature(input.git.commit, "key.pub")'),
+        ADD_GIT,
+        files={"key.pub": "ssh-ed25519 AAAA x\n"},
+    ),
+    rego(
+        "rego-git-directory",
+        sources('input.git.subDir == "myfolder"'),
+        f"FROM scratch\nADD {REPOSITORY}#main:myfolder /\n",
+    ),
+    rego(
+        "rego-local-name",
+        'decision := {"allow": input.local.name == "context"}',
+        COPY_ALL,
+        files={"Dockerfile": ""},
+    ),
+    rego(
+        "rego-layout",
+        ALL,
+        "FROM scratch\nCOPY --from=src /etc/passwd /\n",
+        contexts={"src": "oci-layout://layout:latest"},
+        own_words=True,
+    ),
+    # What it is told of the build.
+    rego("rego-args", checks('input.env.args.A == "1"'), args={"A": "1"}),
+    rego(
+        "rego-target",
+        checks('input.env.target == "two"'),
+        "FROM busybox AS one\nFROM busybox AS two\n",
+        target="two",
+    ),
+    rego("rego-filename", checks('input.env.filename == "Dockerfile"; input.env.depth == 0')),
+    rego("rego-build-labels", checks('input.env.labels.l == "v"'), labels={"l": "v"}),
+    # Several files, settings.
+    rego(
+        "rego-two-files",
+        'allow := input.image.repo == "busybox"\n',
+        files={
+            "q.rego": "package docker\n\ndefault allow_local := false\nallow_local if input.local\n"
+            'decision := {"allow": true in {allow_local, allow}}\n'
+        },
+        policy=[{"filename": ["p.rego", "q.rego"]}],
+        own_words=True,
+    ),
+    rego(
+        "rego-two-policies",
+        ALL,
+        files={"q.rego": 'package docker\n\ndecision := {"allow": false, "deny_msg": ["second"]}\n'},
+        policy=[{"filename": "p.rego"}, {"filename": "q.rego"}],
+    ),
+    rego("rego-missing-file", ALL, policy=[{"filename": "nowhere.rego"}]),
+    rego("rego-outside", ALL, policy=[{"filename": "../p.rego"}], own_words=True),
+    rego("rego-cwd", ALL, policy=[{"filename": "cwd://deny.rego"}]),
+    rego("rego-disabled", "decision := false", policy=[{"disabled": True}]),
+    rego("rego-disabled-and-more", ALL, policy=["disabled=true", "filename=p.rego"]),
+    rego("rego-strict", ALL, policy=[{"filename": "p.rego", "strict": True, "log-level": "debug"}]),
+    rego(
+        "rego-load-json",
+        checks('load_json("a.json").repos[_] == input.image.repo'),
+        files={"a.json": '{"repos": ["x", "busybox"]}'},
+    ),
+    rego("rego-load-json-missing", checks('load_json("b.json").x'), files={}),
+    rego("rego-load-json-broken", checks('load_json("a.json").x'), files={"a.json": "{"}),
+    rego(
+        "rego-import",
+        "import data.lib.names\n\n" + checks("names.ok(input.image)"),
+        files={"lib/names.rego": 'package whatever\n\nok(i) if i.repo == "busybox"\n'},
+    ),
+    rego("rego-import-missing", "import data.lib.nope\n\n" + ALL, own_words=True),
+    rego(
+        "rego-prints",
+        'decision := {"allow": true} if print("for", input.image.repo)\nelse := {"allow": true}',
+    ),
+    rego("rego-with-rules-deny", ALL),
+    beside("beside-allow", ALL),
+    beside("beside-deny", 'decision := {"allow": false, "deny_msg": ["beside"]}'),
+    beside(
+        "beside-other-name",
+        'decision := {"allow": false, "deny_msg": [input.env.filename]}',
+        dockerfile="other",
+    ),
+    beside(
+        "beside-and-named",
+        ALL,
+        files={"q.rego": 'package docker\n\ndecision := {"allow": false, "deny_msg": ["named"]}\n'},
+        policy=[{"filename": "q.rego"}],
+    ),
+    beside(
+        "beside-reset",
+        "decision := false",
+        files={"q.rego": f"package docker\n\n{ALL}\n"},
+        policy=[{"filename": "q.rego", "reset": True}],
+    ),
+    beside("beside-disabled", "decision := false", policy=[{"disabled": True}]),
+    situation("rego-in-repository", dockerfile=None, context=REPOSITORY + "#policed"),
+]
+SITUATIONS += REGO
+#: These have no file of rules.
+NO_RULES = {item.id for item in REGO}
+
 #: Files that are no policies, and what ours says is wrong with them.
 BROKEN = {
     "no-json": ("{", "line 1, column 2: Expecting property name"),
     "no-object": ([], "the policy must be an object, not a list"),
     "rules-no-list": ({"rules": {}}, "rules must be a list, not an object"),
     "rule-no-object": ({"rules": ["DENY"]}, "rules[0] must be an object, not a string"),
-    "rule-null": ({"rules": [None]}, "rules[0] has no selector"),
     "unknown-action": (
         rules(rule("deny", BUSYBOX)),
         'rules[0].action must be ALLOW, DENY or CONVERT, not "deny"',
@@ -338,7 +585,6 @@ BROKEN = {
         "rules[0].updates.attrs.a must be a string, not a number",
     ),
     "version-no-number": ({"version": "1"}, "version must be a number, not a string"),
-    "no-selector": ({"rules": [{"action": "DENY"}]}, "rules[0] has no selector, which every rule needs"),
     "something-behind": ('{"rules": []} x', "line 1, column 15: Extra data"),
 }
 SITUATIONS += [Situation(id, policy, own_words=True) for id, (policy, _) in BROKEN.items()]
@@ -352,6 +598,7 @@ class Servers:
     repository: SampleRepository
     root: Path
     alpine: str
+    busybox: str
     registry: str
 
     def filled(self, value: Any) -> Any:
@@ -367,6 +614,8 @@ class Servers:
             .replace("{commit}", self.repository.first)
             .replace("{alpine}", self.alpine)
             .replace("{registry}", self.registry)
+            .replace("{busybox}", self.busybox)
+            .replace("{unreachable}", "127.0.0.1:9")
             .replace("{one}", "sha256:" + hashlib.sha256(b"1\n").hexdigest())
         )
 
@@ -389,14 +638,25 @@ def servers(registry: Registry, tmp_path_factory: pytest.TempPathFactory) -> Ite
     (work / "dir/f").write_text("f\n")
     layouts = {base.key: bases.layout(base) for base in bases.IMAGES if base.key in ("busybox", "alpine")}
     (work / "layout").symlink_to(layouts["busybox"])
-    alpine = json.loads((layouts["alpine"] / "index.json").read_text())["manifests"][0]["digest"]
+    alpine, busybox = (
+        json.loads((layouts[key] / "index.json").read_text())["manifests"][0]["digest"]
+        for key in ("alpine", "busybox")
+    )
+    (work / "deny.rego").write_text('package docker\n\ndecision := {"allow": false, "deny_msg": ["cwd"]}\n')
     with running_web_server(root / "repositories") as web:
         repository = sample_repository(root / "repositories", web.url("git/module.git"))
         web.serve("one", b"1\n")
         web.serve("two", b"2\n")
         web.serve("context.tar", archive({"Dockerfile": COPY_ALL, "c": "context\n"}))
         web.serve("other.tar", archive({"Dockerfile": COPY_ALL, "o": "other\n"}))
-        yield Servers(web, repository, work, alpine, registry.host)
+        web.serve("q?id=7", b"7\n")
+        denying = {
+            "Dockerfile.rego": 'package docker\n\ndecision := {"allow": input.git, "deny_msg": ["no"]}\n'
+        }
+        git(repository.path, "checkout", "-q", "-b", "policed", "mytag")
+        commit(repository.path, denying)
+        git(repository.path, "checkout", "-q", "main")
+        yield Servers(web, repository, work, alpine, busybox, registry.host)
 
 
 @dataclass(frozen=True)
@@ -406,7 +666,7 @@ class Ran:
     code: int
     stderr: str
     tar: Path
-    policy: Path
+    policy: Path | None
 
 
 @dataclass(frozen=True)
@@ -426,11 +686,19 @@ class Tools:
         else:
             filled = self.servers.filled(item.policy)
             policy.write_text(filled if isinstance(filled, str) else json.dumps(filled))
+        context = "dir"
+        if item.files:
+            context = f"ctx-{item.id}"
+            for name, text in item.files.items():
+                path = self.servers.root / context / name
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_text(self.servers.filled(text))
+            (self.servers.root / context / "f").write_text("f\n")
         results = []
         for tool in ("ours", "theirs"):
             tar = self.out / f"{tool}-{item.id}.tar"
             target = {
-                "context": "dir",
+                "context": context,
                 **({} if item.dockerfile is None else {"dockerfile-inline": item.dockerfile}),
                 **item.fields,
                 "output": [f"type=tar,dest={tar}"],
@@ -438,11 +706,11 @@ class Tools:
             definition = self.out / f"{tool}-{item.id}.json"
             definition.write_text(json.dumps({"target": {"default": self.servers.filled(target)}}))
             arguments = ("bake", "-f", str(definition), "--allow=fs=*", "--progress=plain")
-            results.append(self._start(tool, arguments, policy, tar))
+            results.append(self._start(tool, arguments, policy if item.id not in NO_RULES else None, tar))
         return results[0], results[1]
 
-    def _start(self, tool: str, arguments: tuple[str, ...], policy: Path, tar: Path) -> Ran:
-        environ = {"EXPERIMENTAL_BUILDKIT_SOURCE_POLICY": str(policy)}
+    def _start(self, tool: str, arguments: tuple[str, ...], policy: Path | None, tar: Path) -> Ran:
+        environ = {} if policy is None else {"EXPERIMENTAL_BUILDKIT_SOURCE_POLICY": str(policy)}
         if tool == "ours":
             done = self.bakehouse.run(*arguments, cwd=self.servers.root, env=environ, check=False)
         else:
@@ -494,7 +762,9 @@ SAME = {
 def last_words(stderr: str) -> str:
     if "ERROR: " not in stderr:
         return ""
-    text = stderr[stderr.rindex("ERROR: ") :].partition("\nhint:")[0].strip()
+    # What policies say of a refusal stands in front of the error.
+    said = [line for line in stderr.splitlines() if line.startswith("Policy: ")]
+    text = "\n".join([*said, stderr[stderr.rindex("ERROR: ") :]]).partition("\nhint:")[0].strip()
     for pattern, replacement in SAME.items():
         text = re.sub(pattern, replacement, text)
     return text
@@ -513,7 +783,35 @@ def test_ends_as_with_buildkit(id: str, ran: dict[str, tuple[Ran, Ran]]) -> None
         assert members(ours.tar), "an empty result compares nothing"
 
 
+def test_image_without_attestations(servers: Servers, bakehouse: Bakehouse, tmp_path: Path) -> None:
+    """BuildKit's daemon dies of this question about an image that is no index."""
+    (tmp_path / "Dockerfile").write_text(FROM_BUSYBOX)
+    (tmp_path / "Dockerfile.rego").write_text(f"package docker\n\n{checks('not input.image.hasProvenance')}")
+    assert bakehouse.run("build", ".", cwd=tmp_path).returncode == 0
+    (tmp_path / "Dockerfile.rego").write_text(f"package docker\n\n{checks('input.image.hasProvenance')}")
+    assert "not allowed by policy" in bakehouse.run("build", ".", cwd=tmp_path, check=False).stderr
+
+
+@pytest.mark.parametrize("name", ["image.signatures", "image.provenance"])
+def test_what_cannot_be_verified_is_refused(
+    name: str, servers: Servers, bakehouse: Bakehouse, tmp_path: Path
+) -> None:
+    (tmp_path / "Dockerfile").write_text(FROM_BUSYBOX)
+    (tmp_path / "Dockerfile.rego").write_text(f"package docker\n\n{checks(f'not input.{name}')}")
+    done = bakehouse.run("build", ".", cwd=tmp_path, check=False)
+    assert done.returncode == 1
+    assert f"input.{name}" in done.stderr
+    assert "cannot be verified yet" in done.stderr
+
+
 @pytest.mark.parametrize("id", BROKEN)
 def test_says_what_is_wrong_with_a_file(id: str, ran: dict[str, tuple[Ran, Ran]]) -> None:
     ours, _ = ran[id]
     assert f"ERROR: failed to parse source policy: {ours.policy}: {BROKEN[id][1]}" in ours.stderr
+
+
+@pytest.mark.parametrize("rule", [None, {"action": "DENY"}])
+def test_rule_without_a_selector(rule: Any) -> None:
+    """BuildKit says so too, after five seconds of asking for a build that never was."""
+    with pytest.raises(DefinitionError, match=r"rules\[0\] has no selector"):
+        read_policy("p.json", json.dumps({"rules": [rule]}).encode())

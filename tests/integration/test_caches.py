@@ -10,6 +10,7 @@ import pytest
 from tests.differential.test_caching import steps_of
 from tests.support.command import Bakehouse
 from tests.support.services import Registry
+from tests.unit.registry.scripted import Reply, Request, scripted
 
 OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 
@@ -95,38 +96,6 @@ def test_an_absent_cache_is_passed_over(offline: Bakehouse, context: Path) -> No
     ]
 
 
-@pytest.mark.parametrize(
-    ("flag", "entry", "message"),
-    [
-        ("--cache-to", "type=local,dest=c,mode=most", 'invalid cache export mode "most"'),
-        ("--cache-to", "type=local", "local cache exporter requires dest"),
-        ("--cache-from", "type=local", "local cache importer requires src"),
-        ("--cache-from", "type=local,src=c,digest=sha256:1", "invalid digest sha256:1"),
-        ("--cache-to", "type=local,dest=c,reset=maybe", "non-bool value specified for reset"),
-        ("--cache-to", "type=local,dest=c,compression=lzma", "unsupported compression type lzma"),
-        (
-            "--cache-to",
-            "type=local,dest=c,oci-mediatypes=false,image-manifest=true",
-            "OCI mediatypes are required",
-        ),
-        ("--cache-from", "type=cupboard", 'unknown cache importer: "cupboard"'),
-        ("--cache-to", "type=cupboard", 'unknown cache exporter: "cupboard"'),
-    ],
-)
-def test_wrong_attributes(offline: Bakehouse, context: Path, flag: str, entry: str, message: str) -> None:
-    done = offline.run("build", flag, entry, ".", cwd=context, check=False)
-    assert done.returncode == 1
-    assert message in done.stderr
-    assert not (context / "c").exists()
-
-
-def test_two_caches_in_one_place(offline: Bakehouse, context: Path) -> None:
-    entry = ("--cache-to", "type=local,dest=c")
-    done = offline.run("build", *entry, *entry, ".", cwd=context, check=False)
-    assert done.returncode == 1
-    assert "duplicate cache exports [local]" in done.stderr
-
-
 def test_reset_deletes_what_no_tag_needs(offline: Bakehouse, context: Path, tmp_path: Path) -> None:
     blobs = tmp_path / "cache" / "blobs" / "sha256"
 
@@ -156,12 +125,34 @@ def _tags(layout: Path) -> list[dict[str, str]]:
     return manifests
 
 
-def test_an_export_that_may_fail(offline: Bakehouse, context: Path, tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("in the way")
-    done = build(offline, context, "--cache-to", "type=local,dest=../file/cache", check=False)
-    assert "cannot write" in done
-    progress = build(offline, context, "--cache-to", "type=local,dest=../file/cache,ignore-error=true")
-    assert list(errors(progress)) == ["exporting cache to client directory"]
+def read_only(request: Request) -> Reply:
+    """A registry that has nothing and takes nothing."""
+    if request.path == "/v2/":
+        return 200, {}, b""
+    if request.method in ("GET", "HEAD"):
+        return 404, {}, b""
+    return (
+        405,
+        {"Content-Type": "application/json"},
+        b'{"errors":[{"code":"UNSUPPORTED","message":"read-only"}]}',
+    )
+
+
+def test_a_registry_that_takes_nothing(offline: Bakehouse, context: Path) -> None:
+    with scripted(read_only) as server:
+        ref = f"{server.host}/app:cache"
+        progress = build(offline, context, "--cache-from", ref, "--cache-to", ref, check=False)
+        told = errors(progress)
+        assert told.pop(f"importing cache manifest from {ref}") == (
+            f"failed to configure registry cache importer: {ref}: not found"
+        )
+        assert told.pop("exporting cache to registry").startswith("error writing layer blob: ")
+        assert not told
+        assert "failed to solve: error writing layer blob: " in progress.splitlines()[-1]
+        ref += ",ignore-error=true"
+        assert list(errors(build(offline, context, "--cache-to", f"type=registry,ref={ref}"))) == [
+            "exporting cache to registry"
+        ]
 
 
 def test_the_response_names_the_cache(offline: Bakehouse, context: Path, tmp_path: Path) -> None:
@@ -240,13 +231,16 @@ def damage(layout: Path, what: str) -> None:
             path.write_bytes(bytes(byte ^ 1 for byte in path.read_bytes()))
 
 
-@pytest.mark.parametrize("what", ["lost", "changed"])
+@pytest.mark.parametrize(
+    ("what", "output"), [("lost", "type=local"), ("changed", "type=local"), ("changed", "type=oci,tar=false")]
+)
 def test_damaged_layers_cost_time_and_not_the_build(
-    offline: Bakehouse, fresh: Bakehouse, context: Path, tmp_path: Path, what: str
+    offline: Bakehouse, fresh: Bakehouse, context: Path, tmp_path: Path, what: str, output: str
 ) -> None:
     build(offline, context, "--cache-to", "type=local,dest=../cache,mode=max")
     damage(tmp_path / "cache", what)
-    arguments = ("--cache-from", "type=local,src=../cache", "--output", f"type=local,dest={tmp_path / 'out'}")
+    arguments = ("--cache-from", "type=local,src=../cache", "--output", f"{output},dest={tmp_path / 'out'}")
     fresh.run("build", *arguments, ".", cwd=context)
-    assert {path.name for path in (tmp_path / "out").iterdir()} == {"first", "second"}
+    made = {path.name for path in (tmp_path / "out").iterdir()}
+    assert made == ({"first", "second"} if output == "type=local" else {"blobs", "index.json", "oci-layout"})
     assert ran(build(fresh, context)) == []

@@ -457,3 +457,30 @@ def test_a_dockerfile_that_is_too_large(offline: Bakehouse, tmp_path: Path, web:
     url = web.serve("big.Dockerfile", b"#" * (2 * 1024 * 1024 + 1))
     text = failure(offline.run("build", "-f", url, str(tmp_path), check=False))
     assert f"Dockerfile {url} bigger than allowed max size (2.097MB)" in text
+
+
+def test_archives_that_hold_too_much(offline: Bakehouse, tmp_path: Path, web: WebServer) -> None:
+    """A small download may unpack to a full disk: what an archive may hold is a setting, of `ADD` and of a context."""
+    settings = offline.home / "config/bakehouse/config.toml"
+    context = tmp_path / "context"
+    context.mkdir()
+    with tarfile.open(context / "bomb.tar.gz", "w:gz") as tar:
+        for name, size in (("Dockerfile", 13), ("zeros", 3 << 20)):
+            member = tarfile.TarInfo(name)
+            member.size = size
+            tar.addfile(member, io.BytesIO(b"FROM scratch\n" if size == 13 else bytes(size)))
+    bomb = (context / "bomb.tar.gz").read_bytes()
+    assert len(bomb) < 10_000
+    (context / "Dockerfile").write_text("FROM scratch\nADD bomb.tar.gz /\n")
+    builds = (str(context), web.serve("bomb.tar.gz", bomb))
+    settings.write_text('max-unpacked = "2MiB"\n')
+    for build in builds:
+        text = offline.run("build", "-o", f"type=tar,dest={tmp_path}/o.tar", build, check=False).stderr
+        assert "more than 2097152 bytes" in text
+        assert "max-unpacked in the settings file" in text
+        assert not (tmp_path / "o.tar").exists()
+    kept = [path for path in (offline.home / "store").rglob("zeros") if path.stat().st_size]
+    assert kept == []
+    settings.write_text('max-unpacked = "4MiB"\n')
+    for build in builds:
+        offline.run("build", build)

@@ -210,7 +210,7 @@ _POLICY = Grammar(
         Member("filename", "Policy file"),
         Member("reset", "Drops the policies before this one", FLAG),
         _DISABLED,
-        Member("strict", "A source without a decision is refused", FLAG),
+        Member("strict", "Accepted: policies are always enforced", FLAG),
         Member("log-level", "How much the policy's evaluation tells", values=_LEVELS, fixed=True),
     ),
 )
@@ -327,7 +327,7 @@ TEXTS_OF: Mapping[str, Mapping[str, Text]] = {
             "Lines for `/etc/hosts` of steps: name to address, or `host-gateway`", '{ db = "10.0.0.5" }'
         ),
         "policy": Text(
-            "Source policies. Not supported yet: refused when a build starts",
+            "Source policies: see [source policies](../how-to/source-policies.md)",
             '[{ filename = "policy.rego" }]',
             entries=_POLICY,
         ),

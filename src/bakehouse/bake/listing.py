@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bakehouse.go.jsontext import indented_json
+from bakehouse.go.sorting import sorted_as_go
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -42,7 +43,8 @@ def list_targets(definition: Definition) -> list[ListedTarget]:
         if members:
             description = f"{description} ({members})" if description else members
         out.append(ListedTarget(group.name, description, True))
-    return sorted((entry for entry in out if not entry.name.startswith("_")), key=lambda entry: entry.name)
+    # Private ones count for where equal names end.
+    return [entry for entry in sorted_as_go(out, lambda entry: entry.name) if not entry.name.startswith("_")]
 
 
 def list_variables(definition: Definition) -> list[ListedVariable]:

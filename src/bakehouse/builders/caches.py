@@ -12,6 +12,7 @@ from bakehouse.bake.entries import CacheEntry
 from bakehouse.builders.naming import cache_id
 from bakehouse.engine.caches.make import make_source, make_target
 from bakehouse.engine.caches.model import CacheSource, CacheSpec, CacheTarget, import_digest
+from bakehouse.engine.caches.stores.model import is_active
 from bakehouse.engine.exporters.model import export_digest
 from bakehouse.errors import BakehouseError, DefinitionError
 from bakehouse.go.values import parse_bool
@@ -48,7 +49,7 @@ def caches_of(
     sources = []
     for number, entry in enumerate(target.cache_from or ()):
         spec = CacheSpec(entry.type, entry.attrs, cwd, environ, registries, cache_id(target.name, number))
-        if _active(spec):
+        if is_active(spec.type, spec.attrs, spec.environ):
             with _configuring(spec, "importer"):
                 sources.append(make_source(spec))
     targets = []
@@ -56,7 +57,7 @@ def caches_of(
     _refuse_doubles(entries)
     for number, entry in enumerate(entries):
         spec = CacheSpec(entry.type, entry.attrs, cwd, environ, registries, cache_id(target.name, number))
-        if entry.type != _INLINE and _active(spec):
+        if entry.type != _INLINE and is_active(spec.type, spec.attrs, spec.environ):
             with _configuring(spec, "exporter"):
                 targets.append(make_target(spec))
     inline = any(entry.type == _INLINE for entry in entries) or _asked_by_argument(target)
@@ -72,15 +73,6 @@ def _configuring(spec: CacheSpec, role: str) -> Iterator[None]:
         if error.code != "unknown-cache-type":
             error.message = f"failed to configure {spec.type} cache {role}: {error.message}"
         raise
-
-
-def _active(spec: CacheSpec) -> bool:
-    """Whether a service's cache can be reached at all: outside a GitHub Actions job there is none of theirs."""
-    if spec.type != "gha":
-        return True
-    from bakehouse.engine.caches.stores.model import is_active
-
-    return is_active(spec.type, spec.attrs, spec.environ)
 
 
 def _refuse_doubles(entries: Sequence[CacheEntry]) -> None:

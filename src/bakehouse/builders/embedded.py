@@ -28,17 +28,19 @@ from bakehouse.builders.main_context import BuildDirectories
 from bakehouse.builders.naming import with_target_names
 from bakehouse.builders.outputs import exporters_of
 from bakehouse.builders.plan import PlannedTarget, Planner
-from bakehouse.builders.policies import TargetPolicy, rules_of_environment
+from bakehouse.builders.policies import rules_of_environment
+from bakehouse.builders.policy_loading import PolicyLoader
+from bakehouse.builders.policy_metadata import metadata_for
 from bakehouse.builders.resolving import FrontendResolver
 from bakehouse.builders.sessions import compatible_groups
 from bakehouse.builders.settings import Settings
 from bakehouse.builders.stdin import StandardInput, StdinContents, read_standard_input
-from bakehouse.builders.support import refuse_unbuilt
 from bakehouse.dockerfile.lowering import Lowered
 from bakehouse.engine.answers import Answers
 from bakehouse.engine.attest.model import BuildRun
 from bakehouse.engine.engine import Engine, Job, JobPlatform, SolveOptions
 from bakehouse.engine.exporters.model import Exporter
+from bakehouse.engine.tree import INPUT_LIMIT_BYTES, InputLimits
 from bakehouse.errors import BakehouseError
 from bakehouse.oci.platform import Platform
 from bakehouse.progress.events import Reporter
@@ -97,6 +99,9 @@ def open_engine(settings: Settings, environ: Mapping[str, str]) -> Engine:
         registries=settings.registries,
         snapshotter=settings.snapshotter,
         max_parallelism=settings.max_parallelism,
+        limits=InputLimits(
+            settings.max_download or INPUT_LIMIT_BYTES, settings.max_unpacked or INPUT_LIMIT_BYTES
+        ),
     )
 
 
@@ -106,8 +111,6 @@ def build(
     """Builds and exports every target. Raises the first error; what was finished before stays cached."""
     request = replace(request, targets=with_git_labels(request.targets, request.cwd, request.environ))
     built = {name: target for name, target in request.targets.items() if name not in request.calls}
-    for target in request.targets.values():
-        refuse_unbuilt(target)
     started_ns = time.time_ns()
     attests = _of_each(request, built, lambda target: attests_of(target, request.environ))
     exporters = _exporters(request, built, settings, attests)
@@ -180,26 +183,41 @@ def _planning(
         _engine_of(request, settings) as engine,
         ExitStack() as stack,
     ):
+        directories = _directories(request, lender, engine, cancel, stack)
+        resolver = FrontendResolver(engine.resolver(engine.context(session, reporter)))
+        several = len(request.targets) > 1
+        fetcher = EngineFetcher(engine, lender.session, reporter, cancel, several_targets=several)
+        known_hosts = host_keys()
+        policies = PolicyLoader(
+            directories,
+            rules_of_environment(request.environ, request.cwd),
+            fetcher,
+            metadata_for(engine, resolver, lender.session, reporter, cancel),
+            reporter,
+            environ=dict(request.environ),
+            known_hosts=known_hosts,
+            several=several,
+        )
         planner = Planner(
             request.targets,
-            _directories(request, lender, engine, cancel, stack),
-            FrontendResolver(engine.resolver(engine.context(session, reporter))),
+            directories,
+            resolver,
             reporter,
             [Platform.local()],
             cancel.check,
             layouts,
-            EngineFetcher(engine, lender.session, reporter, cancel, several_targets=len(request.targets) > 1),
-            known_hosts=host_keys(),
+            fetcher,
+            known_hosts=known_hosts,
             asked=request.calls,
-            policy_of=_policies(request),
+            policy_of=policies.of,
         )
-        yield engine, planner, lender
-
-
-def _policies(request: BuildRequest) -> Callable[[Target], TargetPolicy]:
-    """What every target's sources are held against. Raises what is wrong with a policy file."""
-    shared = TargetPolicy(rules_of_environment(request.environ, request.cwd))
-    return lambda target: shared
+        try:
+            yield engine, planner, lender
+        except BakehouseError as error:
+            policies.close(error)
+            raise
+        finally:
+            policies.close()
 
 
 def host_keys() -> Callable[[str], str]:

@@ -185,6 +185,7 @@ class LoadExporter:
         self._archive = DockerExporter(self._spec)
         self.name = self._archive.name
         self.reads_files = self._archive.reads_files
+        self.takes_blobs = self._archive.takes_blobs
         self._stream = stream
         self._engine = engine
 

@@ -76,12 +76,12 @@ class TargetPolicy:
             )
 
 
-def rules_of_environment(environ: Mapping[str, str], cwd: Path) -> SourcePolicy | None:
-    """The rules in the file that `EXPERIMENTAL_BUILDKIT_SOURCE_POLICY` names; None when it names none. Raises
-    `NotFoundError` and `DefinitionError`."""
+def rules_of_environment(environ: Mapping[str, str], cwd: Path) -> Rules:
+    """The rules in the file that `EXPERIMENTAL_BUILDKIT_SOURCE_POLICY` names. Raises `NotFoundError` and
+    `DefinitionError`."""
     name = environ.get(VARIABLE, "")
     if not name:
-        return None
+        return Rules(lambda op: op, False)
     try:
         data = (cwd / name).read_bytes()
     except OSError as error:
@@ -92,14 +92,15 @@ def rules_of_environment(environ: Mapping[str, str], cwd: Path) -> SourcePolicy 
         ) from None
     from bakehouse.engine.policy.reading import read_policy
 
-    return _Rules(read_policy(name, data).evaluate)
+    return Rules(read_policy(name, data).evaluate)
 
 
 @dataclass(frozen=True, slots=True)
-class _Rules:
-    """Rules as a `SourcePolicy`: platforms mean nothing to them."""
+class Rules:
+    """Rules as a `SourcePolicy`: platforms mean nothing to them. `given` says whether there are any."""
 
     rules: Callable[[SourceOp], SourceOp]
+    given: bool = True
 
     def evaluate(self, op: SourceOp, platform: LlbPlatform | None) -> SourceOp:
         return self.rules(op)

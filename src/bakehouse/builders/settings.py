@@ -18,13 +18,15 @@ from bakehouse.values import dataclass, field
 @dataclass(frozen=True)
 class Settings:
     """`store_root` holds everything that lasts; `snapshotter` is auto, overlay or copy; `max_parallelism` bounds how
-    many steps run at once."""
+    many steps run at once; `max_download` and `max_unpacked` are bytes, None the engine's own limits."""
 
     store_root: Path
     registries: RegistryConfig = field(default_factory=RegistryConfig)
     snapshotter: str = "auto"
     max_parallelism: int = 64
     docker_config: Path | None = None
+    max_download: int | None = None
+    max_unpacked: int | None = None
 
 
 def read_settings(environ: Mapping[str, str], *, root_user: bool, home: Path) -> Settings:
@@ -32,7 +34,7 @@ def read_settings(environ: Mapping[str, str], *, root_user: bool, home: Path) ->
     config_home = Path(environ.get("XDG_CONFIG_HOME") or home / ".config")
     path = Path(environ.get("BAKEHOUSE_CONFIG") or config_home / "bakehouse" / "config.toml")
     table = _read_toml(path)
-    known = {"root", "snapshotter", "max-parallelism", "registry"}
+    known = {"root", "snapshotter", "max-parallelism", "max-download", "max-unpacked", "registry"}
     for name in table:
         if name not in known:
             raise DefinitionError(
@@ -65,7 +67,28 @@ def read_settings(environ: Mapping[str, str], *, root_user: bool, home: Path) ->
         snapshotter=snapshotter,
         max_parallelism=max_parallelism,
         docker_config=Path(environ.get("DOCKER_CONFIG") or home / ".docker"),
+        max_download=_size(path, "max-download", table.get("max-download")),
+        max_unpacked=_size(path, "max-unpacked", table.get("max-unpacked")),
     )
+
+
+def _size(path: Path, name: str, value: object) -> int | None:
+    """Bytes of a size such as `"64GiB"` or 65536; None when there is none."""
+    if value is None:
+        return None
+    from bakehouse.go.units import parse_ram_bytes
+
+    try:
+        if isinstance(value, bool) or not isinstance(value, str | int):
+            raise ValueError
+        size = parse_ram_bytes(str(value))
+        if size < 1:
+            raise ValueError
+    except ValueError:
+        raise DefinitionError(
+            f'{path}: {name} must be a size such as "64GiB", not {value!r}', code="invalid-settings"
+        ) from None
+    return size
 
 
 def _read_toml(path: Path) -> dict[str, Any]:

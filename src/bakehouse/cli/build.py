@@ -14,7 +14,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bakehouse.bake import Attest, CallOption, Resources, Target
+    from bakehouse.bake import Attest, CallOption, PolicyEntry, Resources, Target
     from bakehouse.builders.embedded import BuildOutcome
     from bakehouse.builders.stdin import StandardInput
 
@@ -167,7 +167,8 @@ def target_of(parsed: Parsed) -> tuple[Target, str]:
     target.resources = _resources(parsed)
     target.cache_from = parse_caches(parsed.texts("cache-from"))
     target.cache_to = parse_caches(parsed.texts("cache-to"))
-    target.attest, target.policy = _attests(parsed), []
+    target.attest = _attests(parsed)
+    target.policy = _policies(parsed.texts("policy"))
     target.entitlements = ["network.host"] if target.network == "host" else []
     _shorthands(parsed, target)
     if os.environ.get("SOURCE_DATE_EPOCH"):
@@ -197,6 +198,15 @@ def _is_local_file(dockerfile: str, context: str) -> bool:
     return not dockerfile.startswith(("http://", "https://")) and (
         os.path.isdir(context) or not is_remote_url(context)
     )
+
+
+def _policies(texts: list[str]) -> list[PolicyEntry]:
+    from bakehouse.bake import parse_policies
+
+    try:
+        return parse_policies(texts)
+    except BakehouseError as error:
+        raise UsageError(error.message) from None
 
 
 def _resources(parsed: Parsed) -> Resources | None:

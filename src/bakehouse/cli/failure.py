@@ -22,6 +22,7 @@ def report(error: BakehouseError, stream: TextIO, *, debug: bool = False) -> int
         parts += ["------", f" > {error.vertex}:", *error.log_tail, "------"]
     if error.excerpt:
         parts.append(error.excerpt)
+    parts += [f"Policy: {message}" for message in error.policy_messages if message]
     introduction = f"{f'target {error.target}: ' if error.target else ''}{error.during}"
     if isinstance(error, CancelledError):
         introduction += "Canceled: "

@@ -38,11 +38,7 @@ SBOM = Flag("sbom", help='Shorthand for "--attest=type=sbom"')
 CALL = Flag("call", help='Method for evaluating the build ("check", "outline", "targets")')
 CHECK = Flag("check", BOOL, 'Shorthand for "--call=check"', writes="call", value="check")
 POLICY = Flag(
-    "policy",
-    LIST,
-    "Source policies",
-    unbuilt="source policies are not there; `disabled=true` is accepted",
-    accept=lambda text: text == "disabled=true",
+    "policy", LIST, 'Source policies ("filename=FILE", "reset=true", "disabled=true", "log-level=debug")'
 )
 ALLOW = Flag(
     "allow",

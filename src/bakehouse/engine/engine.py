@@ -22,7 +22,7 @@ from bakehouse.engine.layer_tree import LayerTree
 from bakehouse.engine.operations import OperationFactory
 from bakehouse.engine.records import TreeRecords
 from bakehouse.engine.shown import ShownVertices
-from bakehouse.engine.tree import EngineContext, Tree
+from bakehouse.engine.tree import EngineContext, InputLimits, Tree
 from bakehouse.errors import BakehouseError, EnvironmentFault
 from bakehouse.llb.ops import Edge, SourceOp
 from bakehouse.oci.platform import Platform
@@ -138,8 +138,10 @@ class Engine:
         registries: RegistryConfig,
         snapshotter: str = "auto",
         max_parallelism: int = 64,
+        limits: InputLimits | None = None,
     ) -> None:
         self._environ = environ
+        self._limits = limits or InputLimits()
         self._registries = registries
         self._max_parallelism = max_parallelism
         self.store = Store.open(store_root)
@@ -175,7 +177,7 @@ class Engine:
         self.store.close()
 
     def context(self, session: Session, reporter: Reporter) -> EngineContext:
-        return EngineContext(self.store, self.layers, session, reporter, self._answers)
+        return EngineContext(self.store, self.layers, session, reporter, self._answers, self._limits)
 
     def resolver(self, context: EngineContext) -> ImageResolver:
         """Looks up images for this engine's builds; one for all, so that an image is asked for once."""
@@ -282,12 +284,26 @@ class Engine:
         """The time of a remote source in seconds since the epoch, shown as the vertex `name`; None when it has none."""
         from bakehouse.engine.source_times import source_time
 
+        return self.ask(
+            op, name, lambda context, run: source_time(op, context, run), session, reporter, cancel
+        )
+
+    def ask(
+        self,
+        op: SourceOp,
+        name: str,
+        function: Callable[[EngineContext, RunContext], T],
+        session: Session,
+        reporter: Reporter,
+        cancel: Cancellation,
+    ) -> T:
+        """What `function` finds out about a source, in a worker thread, shown as the vertex `name`."""
         digest = "sha256:" + hashlib.sha256(f"{name}\0{question(op)}".encode()).hexdigest()
         vertex = reporter.vertex(digest, name)
         run = RunContext(vertex, cancel)
         vertex.start()
         try:
-            found = self.call(lambda: source_time(op, self.context(session, reporter), run), cancel)
+            found = self.call(lambda: function(self.context(session, reporter), run), cancel)
         except BakehouseError as error:
             vertex.fail(error.message)
             raise
@@ -349,7 +365,9 @@ class Engine:
     ) -> Routine:
         try:
             yield list(imports)
-            wanted = run.solver.files if _reads_files(job) else run.solver.result
+            wanted: Callable[..., Task] = run.solver.result
+            if any(exporter.reads_files or exporter.takes_blobs for exporter in job.exporters):
+                wanted = functools.partial(run.solver.files, opened=_reads_files(job))
             waits: list[Task] = [
                 wanted(run.graph.node(item.edge), item.edge.index)
                 for item in job.platforms

@@ -32,5 +32,7 @@ class TreeRecords:
             return None
         return LayerTree(LayerChain(layers), self._context)
 
-    def make_ready(self, result: Tree) -> bool:
-        return not isinstance(result, LayerTree) or self._context.layers.make_ready(result.chain())
+    def make_ready(self, result: Tree, *, opened: bool) -> bool:
+        if not isinstance(result, LayerTree):
+            return True
+        return self._context.layers.make_ready(result.chain(), unpacked=opened)

@@ -55,6 +55,19 @@ class Tree(Protocol):
         ...
 
 
+#: How large an input may be when nobody has said otherwise.
+INPUT_LIMIT_BYTES = 64 << 30
+
+
+@dataclass(frozen=True, slots=True)
+class InputLimits:
+    """How much of the disk one input of a stranger may take: the bytes of a file that is fetched, and of the files that
+    an archive unpacks to. What is larger is refused (`download-too-large`, `archive-too-large`)."""
+
+    download: int = INPUT_LIMIT_BYTES
+    unpacked: int = INPUT_LIMIT_BYTES
+
+
 @dataclass(slots=True)
 class EngineContext:
     """What every op of one engine shares. Made by the composition root; ops get it in their constructor. `answers` are
@@ -65,6 +78,7 @@ class EngineContext:
     session: Session
     reporter: Reporter
     answers: Answers = field(default_factory=Answers)
+    limits: InputLimits = InputLimits()
 
 
-__all__ = ["EngineContext", "RunContext", "Selection", "Tree"]
+__all__ = ["INPUT_LIMIT_BYTES", "EngineContext", "InputLimits", "RunContext", "Selection", "Tree"]

@@ -54,6 +54,21 @@ def format_time_ns(time_ns: int) -> str:
     return f"{date.isoformat()}T{seconds // 3600:02d}:{seconds // 60 % 60:02d}:{seconds % 60:02d}{tail}Z"
 
 
+def format_rfc3339(seconds: int, zone: str) -> str:
+    """A time in the zone `±HHMM` (`time.RFC3339`); empty for a zone of another form, and beyond the year 9999."""
+    import datetime
+
+    if len(zone) != 5 or zone[0] not in "+-" or not zone[1:].isdigit():
+        return ""
+    offset = (int(zone[1:3]) * 60 + int(zone[3:])) * 60 * (-1 if zone[0] == "-" else 1)
+    try:
+        moment = datetime.datetime(1970, 1, 1) + datetime.timedelta(seconds=seconds + offset)  # noqa: DTZ001
+    except OverflowError:
+        return ""
+    written = "Z" if offset == 0 else f"{zone[:3]}:{zone[3:]}"
+    return f"{moment.isoformat(timespec='seconds')}{written}"
+
+
 def normal_time(text: str) -> str:
     """`text` as Go writes it after reading it: same offset, no trailing zeros in the fraction. Raises `ValueError`."""
     parse_time_ns(text)

@@ -20,6 +20,8 @@ from bakehouse.values import dataclass
 
 #: Times before 1970 or after 2262 become 0, as where BuildKit unpacks.
 _MAX_TIME_NS = (1 << 63) - 1
+#: What an archive may hold besides its files' data, however little that is.
+_OVERHEAD_BYTES = 1 << 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +52,9 @@ def extract_tar(
     `IntegrityError` for a bad archive (what was unpacked by then stays) and `EnvironmentFault` (`disk-full`,
     `owner-not-permitted`).
     """
-    reader = DecompressingReader(stream)
+    limits = limits or TarLimits()
+    # Headers and padding, too, are no more than the files that they belong to, but for many small ones.
+    reader = DecompressingReader(stream, max_bytes=2 * limits.bytes + _OVERHEAD_BYTES)
     tar = TarReader(reader, limits)
     root = os.dup(dest) if isinstance(dest, int) else os.open(dest, OPEN_DIR)
     where = f"descriptor {dest}" if isinstance(dest, int) else os.fspath(dest)

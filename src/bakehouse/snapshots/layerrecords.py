@@ -92,9 +92,13 @@ class LayerRecords:
             self._adopt_blob(layer_id, _blob_row(checked, descriptor))
             self.hold([layer_id])
         if fetch is not None:
-            with self._lock:
-                self._fetchers[layer_id] = fetch
+            self.lend(layer_id, fetch)
         return layer_id
+
+    def lend(self, layer_id: str, fetch: Callable[[], None]) -> None:
+        """See `LayerStore.lend`."""
+        with self._lock:
+            self._fetchers[layer_id] = fetch
 
     def _adopt_blob(self, layer_id: str, blob: BlobRow) -> None:
         """Adds a blob; of one that is known, what another image told is completed."""

@@ -127,6 +127,10 @@ class LayerStore:
         are remembered, and those annotations that BuildKit remembers (`layerrecords.KEPT_ANNOTATIONS`)."""
         return self._records.adopt(diff_id, descriptor, fetch, created, description)
 
+    def lend(self, layer_id: str, fetch: Callable[[], None]) -> None:
+        """Says anew what brings the blob of a layer that this process has adopted."""
+        self._records.lend(layer_id, fetch)
+
     def exists(self, chain: LayerChain) -> bool:
         """True when every layer can be had: from a directory, a local blob, or a fetch that `adopt` was given. The
         process then holds them."""
@@ -173,15 +177,18 @@ class LayerStore:
         with self._views.open(chain, lambda: self._directories(chain)) as path:
             yield path
 
-    def make_ready(self, chain: LayerChain) -> bool:
-        """Fetches and unpacks layers of a chain that are not in the store yet. False when one cannot be had or is not
-        what it was said to be; it is forgotten then, so that nothing that rests on it is found again.
+    def make_ready(self, chain: LayerChain, *, unpacked: bool) -> bool:
+        """Fetches layers of a chain that are not in the store yet, and unpacks them if asked to. False when one cannot
+        be had or is not what it was said to be; it is forgotten then, so that nothing that rests on it is found again.
 
         Raises `EnvironmentFault` and `CancelledError`."""
         for index, layer_id in enumerate(chain.layers):
             try:
                 if not self._records.is_here(layer_id):
-                    self._directory(chain, index)
+                    if unpacked:
+                        self._directory(chain, index)
+                    else:
+                        self._records.source_blob(layer_id)
             except (EnvironmentFault, CancelledError):
                 raise
             except BakehouseError:

@@ -130,9 +130,9 @@ class ResultStore(Protocol[R]):
 
     def load(self, record: str) -> R | None: ...
 
-    def make_ready(self, result: R) -> bool:
-        """Fetches and unpacks what reading a loaded result takes. False when it cannot be had, or is not what it should
-        be: the vertex is then run, and the record is gone. May wait."""
+    def make_ready(self, result: R, *, opened: bool) -> bool:
+        """Fetches what a loaded result is made of, and unpacks it when it is to be `opened`. False when it cannot be
+        had, or is not what it should be: the vertex is then run, and the record is gone. May wait."""
         ...
 
 

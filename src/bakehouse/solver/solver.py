@@ -122,12 +122,12 @@ class _State(Generic[R]):
         "content",
         "context",
         "fast",
-        "files",
         "found",
         "keys",
         "loaded",
         "map_task",
         "node",
+        "ready",
         "recorded",
         "results",
         "run_task",
@@ -144,7 +144,7 @@ class _State(Generic[R]):
         self.fast: dict[int, Task] = {}
         self.keys: dict[int, Task] = {}
         self.results: dict[int, Task] = {}
-        self.files: dict[int, Task] = {}
+        self.ready: dict[tuple[int, bool], Task] = {}
         self.loaded: dict[int, tuple[str, str]] = {}
         self.spoilt = False
         self.content: dict[int, Task] = {}
@@ -212,12 +212,13 @@ class Solver(Generic[R]):
                     return tree
         return None
 
-    def files(self, node: Node[R], output: int = 0) -> Task:
-        """`result`, whose files can be opened: what came from the cache and cannot be had after all is made anew."""
+    def files(self, node: Node[R], output: int = 0, *, opened: bool = True) -> Task:
+        """`result`, whose files are here and can be opened: what came from the cache and cannot be had after all is
+        made anew. When it is not to be `opened`, it may be packed."""
         state = self._state(node)
-        if output not in state.files:
-            state.files[output] = self._loop.spawn(self._ready(state, output))
-        return state.files[output]
+        if (output, opened) not in state.ready:
+            state.ready[output, opened] = self._loop.spawn(self._ready(state, output, opened))
+        return state.ready[output, opened]
 
     def keys_of(self, node: Node[R], output: int = 0) -> list[str]:
         """The keys that an output turned out to have, the one with the newest result first; none when nobody asked."""
@@ -416,16 +417,16 @@ class Solver(Generic[R]):
             raise BakehouseError(f"vertex {state.node.name!r} has no output {output}", code="internal")
         return outcome.results[output]
 
-    def _ready(self, state: _State[R], output: int) -> Routine:
+    def _ready(self, state: _State[R], output: int, opened: bool) -> Routine:
         (tree,) = yield [self.result(state.node, output)]
         if output not in state.loaded:
             return tree
-        if (yield Call(partial(self._records.make_ready, tree))):
+        if (yield Call(partial(self._records.make_ready, tree, opened=opened))):
             return tree
         self._index.store.drop_result(*state.loaded.pop(output))
         state.spoilt = True
         (outcome,) = yield [self._run(state)]
-        state.results[output] = state.files[output]
+        state.results[output] = state.ready[output, opened]
         return outcome.results[output]
 
     def _run(self, state: _State[R]) -> Task:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from bakehouse.bake import Definition, LoadOptions, list_targets, load, print_json
+from bakehouse.bake import Definition, LoadOptions, load, print_json
 from bakehouse.bake.remote import RemoteTree
 from bakehouse.diagnostics import DiagnosticsError
 from bakehouse.errors import BakehouseError, NotFoundError
@@ -212,16 +212,3 @@ def test_start_up_does_not_import_what_printing_does_not_need(tmp_path: Path) ->
         [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == "[]"
-
-
-def test_long_lists_have_targets_before_groups_of_their_name(tmp_path: Path) -> None:
-    """As buildx's lists have them up to twelve entries; its sorting of longer ones keeps no order."""
-    names = [f"n{number:02d}" for number in range(20)]
-    blocks = "".join(
-        f'group "{name}" {{ targets = ["{name}"] }}\ntarget "{name}" {{ description = "d" }}\n'
-        for name in names
-    )
-    (tmp_path / "docker-bake.hcl").write_text(blocks)
-    definition = load(LoadOptions(cwd=str(tmp_path), environ={}, files=()))
-    listed = [(entry.name, entry.group) for entry in list_targets(definition)]
-    assert listed == [(name, group) for name in names for group in (False, True)]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bakehouse.bake import Attest, Output, PolicyEntry, SecretEntry, Target
+from bakehouse.bake import Output, SecretEntry, Target
 from bakehouse.builders.context import context_identity, read_dockerfile, require_directory
 from bakehouse.builders.display import prefixed
 from bakehouse.builders.frontend_options import extra_hosts
@@ -17,7 +17,6 @@ from bakehouse.builders.main_context import BuildDirectories
 from bakehouse.builders.plan import PlannedTarget, Planner
 from bakehouse.builders.sessions import compatible_groups, linked_first
 from bakehouse.builders.settings import read_settings
-from bakehouse.builders.support import refuse_unbuilt
 from bakehouse.errors import (
     BakehouseError,
     DefinitionError,
@@ -161,12 +160,6 @@ def test_contexts(tmp_path: Path) -> None:
     assert context_identity(tmp_path / "dir", b"a") != context_identity(tmp_path / "dir", b"")
 
 
-def test_what_cannot_be_built_is_refused_by_name() -> None:
-    refuse_unbuilt(target("x", attest=[Attest("sbom")], policy=[PolicyEntry(disabled=True)], call="build"))
-    with pytest.raises(NotBuiltYetError, match=r"^policy is not supported yet"):
-        refuse_unbuilt(target("x", policy=[PolicyEntry(files=[])]))
-
-
 def test_container_engines(tmp_path: Path) -> None:
     programs = {"PATH": str(tmp_path)}
     assert find_loader(programs) is None
@@ -201,9 +194,12 @@ def test_settings(tmp_path: Path) -> None:
     settings = read_settings(environ, root_user=False, home=Path("/home/u"))
     assert settings.store_root == Path("/home/u/.local/share/bakehouse")
     assert read_settings(environ, root_user=True, home=Path("/root")).store_root == Path("/var/lib/bakehouse")
-    config.write_text('root = "/s"\nmax-parallelism = 3\n[registry."docker.io"]\nmirrors = ["m:1"]\n')
+    config.write_text(
+        'root = "/s"\nmax-parallelism = 3\nmax-unpacked = "2MiB"\n[registry."docker.io"]\nmirrors = ["m:1"]\n'
+    )
     settings = read_settings(environ, root_user=False, home=Path("/home/u"))
     assert (settings.store_root, settings.max_parallelism) == (Path("/s"), 3)
+    assert (settings.max_download, settings.max_unpacked) == (None, 1 << 21)
     assert settings.registries.host("docker.io").mirrors == ("m:1",)
     assert read_settings(
         environ | {"BAKEHOUSE_ROOT": "/e"}, root_user=False, home=Path("/")
@@ -211,6 +207,9 @@ def test_settings(tmp_path: Path) -> None:
     for text in (
         "rot = 1\n",
         "max-parallelism = 0\n",
+        'max-download = "much"\n',
+        "max-unpacked = 0\n",
+        "max-unpacked = true\n",
         "snapshotter = 'zfs'\n",
         "registry = 1\n",
         "x = \n",

@@ -15,7 +15,7 @@ from bakehouse.engine.ops.merge import MergeOperation
 from bakehouse.engine.sources.git import GitSource
 from bakehouse.engine.sources.http import HttpSource
 from bakehouse.engine.sources.local import LocalSource
-from bakehouse.engine.tree import EngineContext, Tree
+from bakehouse.engine.tree import EngineContext, InputLimits, Tree
 from bakehouse.llb.ops import DiffOp, Edge, FileOp, MergeOp, SourceOp, Vertex
 from bakehouse.progress.events import null_reporter
 from bakehouse.session import Session
@@ -65,9 +65,13 @@ class SmallEngine:
 
 
 @contextmanager
-def small_engine(root: Path, session: Session | None = None) -> Iterator[SmallEngine]:
+def small_engine(
+    root: Path, session: Session | None = None, limits: InputLimits | None = None
+) -> Iterator[SmallEngine]:
     with Store.open(root) as store, LayerStore(store) as layers:
-        yield SmallEngine(EngineContext(store, layers, session or Session(), null_reporter()))
+        context = EngineContext(store, layers, session or Session(), null_reporter())
+        context.limits = limits or context.limits
+        yield SmallEngine(context)
 
 
 def local(name: str = "context", **attrs: str) -> Edge:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pytest
 from tests.unit.engine_files.engine import small_engine
 from tests.unit.engine_files.trees import listing
 
+from bakehouse.engine.tree import InputLimits
 from bakehouse.errors import DefinitionError, IntegrityError, NotFoundError, TransientError
 from bakehouse.llb.ops import Edge, SourceOp, Vertex
 from bakehouse.session import Secret, Session
@@ -44,6 +46,12 @@ class Handler(BaseHTTPRequestHandler):
             self.send_error(404)
         elif self.path.startswith("/broken"):
             self.send_error(503)
+        elif self.path.startswith("/endless"):
+            self.send_response(200)
+            self.end_headers()
+            with suppress(OSError):
+                while True:
+                    self.wfile.write(bytes(1 << 16))
         elif self.path.startswith("/elsewhere"):
             self.send_response(302)
             self.send_header("Location", self.server.other)
@@ -155,6 +163,20 @@ def test_statuses(tmp_path: Path, server: Server) -> None:
         server.server_close()
         with pytest.raises(DefinitionError, match="unknown attribute"):
             engine.run(http(f"{server.url}/f", nonsense="1"))
+
+
+def test_what_is_too_large_is_refused(tmp_path: Path, server: Server) -> None:
+    """By what the server says of the size, which spares the download, or once it has sent too much."""
+    with small_engine(tmp_path, limits=InputLimits(download=len(BODY))) as engine:
+        with engine.run(http(server.url + "/just")).mounted() as root:
+            assert (root / "just").read_bytes() == BODY
+        server.body = BODY + b"!"
+        for path in ("/large", "/endless"):
+            with pytest.raises(IntegrityError, match=r"has more than 11B") as caught:
+                engine.run(http(server.url + path))
+            assert caught.value.code == "download-too-large"
+            assert caught.value.hint is not None and "max-download" in caught.value.hint
+        assert list(engine.context.store.path("tmp").rglob("body")) == []
 
 
 def test_secrets_authorise_and_do_not_follow_to_another_host(tmp_path: Path, server: Server) -> None:

@@ -83,7 +83,7 @@ class TextRecords:
         self.loads.append(record)
         return None if record in self.lost else record
 
-    def make_ready(self, result: str) -> bool:
+    def make_ready(self, result: str, *, opened: bool) -> bool:
         return result not in self.spoilt
 
 

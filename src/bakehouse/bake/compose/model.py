@@ -12,7 +12,7 @@ from bakehouse.bake.compose.interpolation import interpolate
 from bakehouse.bake.compose.local_paths import PathRebaser
 from bakehouse.bake.compose.merging import merge
 from bakehouse.bake.compose.nodes import ComposeFailure, Node, Source
-from bakehouse.bake.compose.reader import YamlFile
+from bakehouse.bake.compose.reader import YamlFile, decoded
 from bakehouse.bake.compose.resets import without
 from bakehouse.bake.compose.resolving import check_keys, resolve_document
 from bakehouse.bake.compose.unique import enforce_unique
@@ -42,8 +42,7 @@ class Loading:
 
     def opened(self, name: str, data: bytes, peer_name: str) -> YamlFile:
         """A file that was read, known to the peer's messages as `peer_name`."""
-        text = data.decode("utf-8", "replace").removeprefix("\ufeff")
-        source = Source(name, text, peer_name)
+        source = Source(name, decoded(data), peer_name)
         self.sources.append(source)
         return YamlFile(source, data)
 

@@ -23,7 +23,7 @@ def project_name(files: Sequence[YamlFile], environment: dict[str, str], warn: W
     """
     found: Node | None = None
     for file in files:
-        if b"name" in file.data:
+        if file.mentions("name"):
             found = _named(file) or found
     if found is not None:
         name = interpolate(found.like({"name": found}), environment.get, warn).get("name")

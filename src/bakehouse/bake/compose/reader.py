@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 #: tag that ends at the end of one, a byte order mark inside the text. And it reads a document without a look at the
 #: next one, whose faults the other library may find first.
 _UNLIKE_LIBYAML = regex(r"[\[{,][^\n]*\?|!\S*[,\[\]{}]|\n(?:\ufeff|---|\.\.\.)")
+_NO_CHARACTER = regex(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufffe\uffff]")
 MERGE_KEY = "<<"
 _MERGE_TAG = "tag:yaml.org,2002:merge"
 _LOCAL_TAGS = ("!reset", "!override")
@@ -97,7 +98,12 @@ class YamlFile:
         self._documents: list[RawDocument] = []
         self._composer: _Composer | None = None
         self._finished = False
-        self._careful = _UNLIKE_LIBYAML.search(source.text) is not None
+        self._text = _readable_text(data)
+        self._careful = self._text is not None and _UNLIKE_LIBYAML.search(self._text) is not None
+
+    def mentions(self, word: str) -> bool:
+        """Whether the word may be in the file."""
+        return self._text is None or word in self._text
 
     def documents(self) -> Iterator[RawDocument]:
         """The documents, one after the other. Raises `ComposeFailure` for text that is not YAML."""
@@ -119,19 +125,20 @@ class YamlFile:
         except yaml.YAMLError as error:
             # A parser that failed cannot go on; who asks again gets the same answer.
             self._composer = None
-            if self._careful or isinstance(error, yaml.reader.ReaderError):
+            if not self._can_be_careful:
                 self._documents = []
                 raise _syntax_failure(error, self.source, self.data) from None
             self._careful = True
             return self._read()
         except ComposeFailure:
             self._composer = None
-            if self._careful:
+            if not self._can_be_careful:
                 self._documents = []
                 raise
             self._careful = True
             return self._read()
-        if document is not None and not self._careful and not isinstance(document.root.value, dict):
+        odd = document is not None and not isinstance(document.root.value, dict)
+        if odd and self._can_be_careful:
             # That is a fault, unless the parser met another one in the tokens behind the document.
             self._careful, self._composer = True, None
             return self._read()
@@ -142,13 +149,19 @@ class YamlFile:
         self._documents.append(document)
         return True
 
+    @property
+    def _can_be_careful(self) -> bool:
+        """Whether the file was not read with care yet, and consists of characters."""
+        return not self._careful and self._text is not None
+
     def _begun(self) -> _Composer:
         """A composer behind the documents that were read."""
         parser: Any
         if self._careful:
             from bakehouse.bake.compose.careful import CarefulParser
 
-            parser = CarefulParser(self.source.text)
+            assert self._text is not None
+            parser = CarefulParser(self._text)
         else:
             parser = Parser(self.data)
         composer = _Composer(parser, self.source)
@@ -275,6 +288,21 @@ class _Composer:
     def _key_node(self, name: str, member: Node) -> Node:
         start: Mark = member.key_start or member.start
         return Node(name, self._source, start, member.key_end or member.end)
+
+
+def _readable_text(data: bytes) -> str | None:
+    """The characters of a file; None where there is something else, which libyaml tells of."""
+    try:
+        text = decoded(data, "strict")
+    except UnicodeDecodeError:
+        return None
+    return None if _NO_CHARACTER.search(text) else text
+
+
+def decoded(data: bytes, errors: str = "replace") -> str:
+    """The text of a file, which is UTF-8 unless it begins as UTF-16 does."""
+    encoding = {b"\xff\xfe": "utf-16-le", b"\xfe\xff": "utf-16-be"}.get(data[:2], "utf-8")
+    return data.decode(encoding, errors).removeprefix("\ufeff")
 
 
 def _syntax_failure(error: yaml.YAMLError, source: Source, data: bytes) -> ComposeFailure:

@@ -87,11 +87,13 @@ class Names:
         # Whether there was anything to tell of a name.
         self._told: dict[tuple[str, str], bool] = {}
         self._depth = 0
+        self._places_only = False
 
-    def begin(self) -> None:
-        """A new explanation starts."""
+    def begin(self, *, places_only: bool = False) -> None:
+        """A new explanation starts. With `places_only` nothing behind an expression is looked for."""
         self._told = {}
         self._depth = 0
+        self._places_only = places_only
 
     @property
     def _evaluator(self) -> Evaluator:
@@ -127,6 +129,8 @@ class Names:
 
     def _causes(self, spot: Spot) -> list[Origin]:
         """What an expression that nothing could be taken from depends on."""
+        if self._places_only:
+            return []
         core = spot.expression.core()
         seen: set[str] = set()
         out: list[Origin] = []

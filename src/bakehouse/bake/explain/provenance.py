@@ -148,7 +148,7 @@ class Provenance:
     ) -> SourceRange | None:
         """Where a file says what the field, or a part of it, is; None when no file does. With `key`, where the key of a
         member stands, if it stands beside the value."""
-        self._names.begin()
+        self._names.begin(places_only=True)
         return _first_place(self._trace(self._record.history(target), field, part), key)
 
     # Steps

@@ -132,6 +132,7 @@ class LocalTarget:
         if documents is None:
             vertex.status("skipping cache export for empty result").finish()
             return {}
+        documents.warn(vertex)
         layout = OciLayout(self._dest)
         with translated(self._dest):
             self._dest.mkdir(parents=True, exist_ok=True)

@@ -10,7 +10,7 @@ from bakehouse.engine.caches.model import (
     CacheSpec,
     CacheTarget,
 )
-from bakehouse.errors import DefinitionError, NotBuiltYetError
+from bakehouse.errors import DefinitionError
 
 
 def make_source(spec: CacheSpec) -> CacheSource:
@@ -50,8 +50,6 @@ def make_target(spec: CacheSpec) -> CacheTarget:
 
 
 def _unknown(spec: CacheSpec, role: str, known: tuple[str, ...]) -> DefinitionError:
-    if spec.type in (*SERVICES, *known):
-        return NotBuiltYetError(f"cache type {spec.type} is not supported yet")  # type: ignore[return-value]
     return DefinitionError(
         f'unknown cache {role}: "{spec.type}"',
         code="unknown-cache-type",

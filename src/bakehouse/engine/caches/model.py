@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from bakehouse.engine.caches.stores.model import TYPES
 from bakehouse.engine.exporters.model import export_digest
 from bakehouse.registry.config import RegistryConfig
 from bakehouse.values import dataclass, field
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from bakehouse.solver.model import Cancellation
 
 #: Types whose caches lie in some service, behind `engine.caches.stores`.
-SERVICES = ("gha", "s3", "azblob")
+SERVICES = TYPES
 SOURCE_TYPES = ("registry", "local", *SERVICES)
 TARGET_TYPES = ("registry", "local", "inline", *SERVICES)
 

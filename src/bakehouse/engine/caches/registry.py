@@ -118,6 +118,7 @@ class RegistryTarget:
         if documents is None:
             vertex.status("skipping cache export for empty result").finish()
             return {}
+        documents.warn(vertex)
         with self._place.client(context, cancel) as client:
             _Push(client, self._place.ref, gathered, context, vertex, cancel).run(documents)
         return response(documents)

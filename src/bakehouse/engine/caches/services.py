@@ -22,7 +22,7 @@ from bakehouse.engine.caches.config import (
 from bakehouse.engine.caches.gathering import CREATED_ANNOTATION, DIFF_ID_ANNOTATION
 from bakehouse.engine.caches.hashed import hashed_name
 from bakehouse.engine.caches.model import CacheSpec, ExportOptions, ImportedCache, OnBytes
-from bakehouse.engine.caches.stores.model import CacheStore, filled_attrs, open_cache_store
+from bakehouse.engine.caches.stores.model import CacheStore, open_cache_store
 from bakehouse.engine.caches.writing import ensure_blob
 from bakehouse.errors import DeniedError, IntegrityError
 from bakehouse.go.timestamps import format_time_ns
@@ -45,6 +45,8 @@ _TITLES = {
     "s3": "exporting cache to Amazon S3",
     "azblob": "exporting cache to Azure Blob Storage",
 }
+#: Attributes that a name which everybody sees is not made of, not even hashed.
+_SECRETS = frozenset({"token", "ghtoken", "access_key_id", "secret_access_key", "session_token"})
 #: What other caches let one choose; services get what BuildKit gives them, gzip.
 _COMPRESSION = ("compression", "compression-level", "force-compression")
 
@@ -94,7 +96,7 @@ class ServiceSource:
 
     def __init__(self, spec: CacheSpec) -> None:
         self._spec = spec
-        self.name = hashed_name(spec.type, filled_attrs(spec.type, spec.attrs, spec.environ))
+        self.name = hashed_name(spec.type, {k: v for k, v in spec.attrs.items() if k not in _SECRETS})
         try:
             store, _ = open_cache_store(spec.type, spec.attrs, spec.environ)
             store.close()

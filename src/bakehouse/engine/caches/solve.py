@@ -44,6 +44,8 @@ class SolveCaches:
         self._local = TreeRecords(context)
         self._lock = Lock()
         self._blobs: dict[int, _Blobs] = {}
+        self._layer_ids: dict[tuple[Digest, str], str] = {}
+        self._spoilt: set[Digest] = set()
 
     # -- importing -----------------------------------------------------------------------------------------------
 
@@ -87,13 +89,25 @@ class SolveCaches:
         found = Found.of_record(record)
         return self._local.load(record) if found is None else self._adopted(found)
 
-    def make_ready(self, result: Tree) -> bool:
-        return self._local.make_ready(result)
+    def make_ready(self, result: Tree, *, opened: bool) -> bool:
+        if self._local.make_ready(result, opened=opened):
+            return True
+        self._forget_lost_layers()
+        return False
+
+    def _forget_lost_layers(self) -> None:
+        """Takes no further result whose layers turned out to be of no use."""
+        for (digest, diff_id), layer_id in list(self._layer_ids.items()):
+            if not self._context.layers.exists(LayerChain((layer_id,))):
+                self._spoilt.add(digest)
+                self._layer_ids.pop((digest, diff_id), None)
 
     def _adopted(self, found: Found) -> Tree | None:
         """An imported result as a tree of layers, which are fetched when somebody needs them; it is a result of the
         local store from then on. None when a layer is gone, or is not described well enough to be used."""
         result = self.keys.result(found)
+        if any(layer.digest in self._spoilt for layer in result.layers):
+            return None
         blobs = self._blobs[found.cache]
         fetcher = LayerFetcher(blobs.blobs.fetch, result.layers, blobs.vertex, self._cancel)
         try:
@@ -120,14 +134,22 @@ class SolveCaches:
             raise DefinitionError(f"unknown layer type {descriptor.media_type}")
         if not diff_id and kind == "uncompressed":
             diff_id = str(descriptor.digest)
+        fetch = functools.partial(fetcher.fetch, descriptor)
+        # Results share most of their layers.
+        known = self._layer_ids.get((descriptor.digest, diff_id))
+        if known is not None:
+            self._context.layers.lend(known, fetch)
+            return known
         created = descriptor.annotations.get(CREATED_ANNOTATION)
-        return self._context.layers.adopt(
+        layer_id = self._context.layers.adopt(
             Digest(diff_id),
             descriptor,
-            functools.partial(fetcher.fetch, descriptor),
+            fetch,
             created=parse_time_ns(created) / 1e9 if created else None,
             description=descriptor.annotations.get(DESCRIPTION_ANNOTATION) or f"imported {descriptor.digest}",
         )
+        self._layer_ids[descriptor.digest, diff_id] = layer_id
+        return layer_id
 
     def _remember_origin(self, result: CachedResult, origin: str | None) -> None:
         """Notes where later builds can fetch the blobs."""
@@ -176,6 +198,7 @@ class _Blobs:
     def __init__(self, cache: ImportedCache, vertex: VertexReporter) -> None:
         self.blobs = cache.blobs
         self.vertex = vertex
+        self._seen: set[Digest] = set()
 
     @property
     def origin(self) -> str | None:
@@ -183,17 +206,19 @@ class _Blobs:
 
     def has_all(self, layers: Sequence[Descriptor]) -> bool:
         """Whether every blob can be had; a cache that cannot say has none."""
-        if not layers:
+        asked = [layer for layer in layers if layer.digest not in self._seen]
+        if not asked:
             return True
+        workers = min(_PARALLEL_QUESTIONS, len(asked))
         try:
-            with ThreadPoolExecutor(
-                min(_PARALLEL_QUESTIONS, len(layers)), thread_name_prefix="cache"
-            ) as pool:
-                return all(pool.map(self.blobs.has, layers))
+            with ThreadPoolExecutor(workers, thread_name_prefix="cache") as pool:
+                answers = list(pool.map(self.blobs.has, asked))
         except CancelledError:
             raise
         except BakehouseError:
             return False
+        self._seen.update(layer.digest for layer, there in zip(asked, answers, strict=True) if there)
+        return all(answers)
 
 
 __all__ = ["SolveCaches"]

@@ -6,16 +6,18 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from bakehouse.engine.caches.chains import config_of
-from bakehouse.engine.caches.config import CONFIG_TYPE, encode_config
+from bakehouse.engine.caches.config import CONFIG_TYPE, MAX_DOCUMENT_BYTES, encode_config
 from bakehouse.engine.caches.manifest import ManifestForm
 from bakehouse.go.jsontext import compact_json
 from bakehouse.oci.image import Descriptor
+from bakehouse.progress.events import STDERR
 from bakehouse.snapshots import LayerChain
 from bakehouse.values import dataclass
 
 if TYPE_CHECKING:
     from bakehouse.engine.caches.gathering import Gathered
     from bakehouse.engine.tree import EngineContext
+    from bakehouse.progress.events import VertexReporter
     from bakehouse.solver.model import Cancellation
 
 _CHUNK = 1 << 20
@@ -32,6 +34,13 @@ class CacheDocuments:
     @property
     def root(self) -> Descriptor:
         return self.small[-1][0]
+
+    def warn(self, vertex: VertexReporter) -> None:
+        """Tells of documents that are too large to be read again."""
+        for descriptor, _, what in self.small:
+            if descriptor.size > MAX_DOCUMENT_BYTES:
+                text = f"warning: the {what} has {descriptor.size} bytes; more than {MAX_DOCUMENT_BYTES} are not read"
+                vertex.log(STDERR, f"{text}, so this cache cannot be imported\n".encode())
 
 
 def cache_documents(gathered: Gathered, form: ManifestForm) -> CacheDocuments | None:

@@ -51,6 +51,7 @@ class ArchiveExporter:
 
     name = ""
     reads_files = False
+    takes_blobs = True
     docker_manifest = False
 
     def __init__(self, spec: ExportSpec, *, now: Callable[[], datetime.datetime] | None = None) -> None:

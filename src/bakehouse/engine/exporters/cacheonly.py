@@ -16,6 +16,7 @@ class CacheOnlyExporter:
 
     name = "exporting cache only"
     reads_files = False
+    takes_blobs = False
 
     def __init__(self, spec: ExportSpec) -> None:
         self._spec = spec

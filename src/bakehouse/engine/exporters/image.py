@@ -44,6 +44,8 @@ class ImageExporter:
             raise DefinitionError(
                 'exporter option "rewrite-timestamp" conflicts with "unpack"', code="invalid-exporter-option"
             )
+        # An image without a name is not kept, and one that is only pushed may be mounted where it goes.
+        self.takes_blobs = self._store and bool(self._options.names or self._dangling_prefix)
         for name in self._options.names:
             push_reference(name, by_digest=self._push and self._by_digest)
         if self._push and not self._options.names and not self._dangling_prefix:

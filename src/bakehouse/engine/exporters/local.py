@@ -37,6 +37,7 @@ class LocalExporter:
 
     name = "exporting to client directory"
     reads_files = True
+    takes_blobs = False
 
     def __init__(self, spec: ExportSpec) -> None:
         self._spec = spec

@@ -81,6 +81,11 @@ class Exporter(Protocol):
         """Whether it reads the files of the result rather than layer blobs."""
         ...
 
+    @property
+    def takes_blobs(self) -> bool:
+        """Whether it needs every layer blob on this machine."""
+        ...
+
     def export(self, result: ExportResult, context: EngineContext, cancel: Cancellation) -> dict[str, str]:
         """Writes the output and returns its response keys (§17.5). Nothing half-written is left on error."""
         ...

@@ -42,6 +42,7 @@ class TarExporter:
 
     name = "exporting to client tarball"
     reads_files = True
+    takes_blobs = False
 
     def __init__(self, spec: ExportSpec) -> None:
         self._spec = spec

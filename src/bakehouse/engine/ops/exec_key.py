@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 
+from bakehouse.engine.ops.file_keys import content_function
 from bakehouse.engine.tree import Selection, Tree
 from bakehouse.errors import DefinitionError
 from bakehouse.go.jsontext import compact_json
@@ -215,7 +216,7 @@ def _content_function(selectors: Sequence[str]) -> Callable[[Tree], str]:
         selections = [Selection("/")]
     else:
         selections = [Selection(path, follow_symlink=True) for path in paths]
-    return lambda tree: tree.checksum(selections)
+    return content_function(selections)
 
 
 def _without_covered(paths: Sequence[str]) -> list[str]:

@@ -24,6 +24,7 @@ from bakehouse.engine.ops.exec_agent import agent_proxy
 from bakehouse.engine.tree import EngineContext, Tree
 from bakehouse.errors import DefinitionError, NotFoundError
 from bakehouse.go.paths import rooted_path
+from bakehouse.go.text import quote
 from bakehouse.llb.ops import MOUNT_BIND, MOUNT_CACHE, MOUNT_SECRET, MOUNT_SSH, MOUNT_TMPFS, ExecOp, Mount
 from bakehouse.runtime.rootpath import resolve_in_root
 from bakehouse.runtime.scratch import Scratch
@@ -159,8 +160,10 @@ class MountPreparer:
         source = resolve_in_root(root, mount.selector)
         if not os.path.lexists(source):
             raise NotFoundError(
-                f"mount {mount.dest}: {mount.selector}: no such file or directory",
+                f"process {quote(self._command)} did not complete successfully: open {mount.selector}: "
+                "no such file or directory",
                 code="mount-source-missing",
+                hint=f"check the source of the mount {mount.dest} against what it is taken from",
             )
         return Path(source)
 

@@ -27,7 +27,7 @@ from bakehouse.engine.ops.file_keys import file_cache_map, invalid_user_index, o
 from bakehouse.engine.ops.file_owner import resolve_owner
 from bakehouse.engine.sources.local import HostTree
 from bakehouse.engine.tree import EngineContext, Tree
-from bakehouse.errors import DefinitionError
+from bakehouse.errors import DefinitionError, IntegrityError
 from bakehouse.llb.ops import Copy, FileAction, FileOp, MkDir, MkFile, Rm, Vertex
 from bakehouse.solver.model import CacheMap, RunContext
 from bakehouse.values import dataclass, field
@@ -269,16 +269,23 @@ class _DirectoryRun:
             return
 
         def unpack(path: str) -> bool:
-            return _unpack(destination, step, owner, sources, path)
+            return _unpack(destination, step, owner, sources, path, self.context.limits.unpacked)
 
         _apply(destination, step, owner, sources, unpack, self.run.cancel.check)
 
 
 def _unpack(
-    destination: DirectoryDestination, step: FileAction, owner: Owner | None, sources: _Sources, path: str
+    destination: DirectoryDestination,
+    step: FileAction,
+    owner: Owner | None,
+    sources: _Sources,
+    path: str,
+    limit: int,
 ) -> bool:
-    """Unpacks the archive at `path` into the destination directory, which is made. False when it is no archive."""
+    """Unpacks the archive at `path` into the destination directory, which is made. False when it is no archive. Raises
+    `IntegrityError` for one that is broken or holds more than `limit` bytes (`archive-too-large`)."""
     from bakehouse.snapshots import extract_tar
+    from bakehouse.snapshots.tarreader import TarLimits
 
     action = step.action
     assert isinstance(action, Copy)
@@ -297,7 +304,16 @@ def _unpack(
         directory = below
     try:
         with os.fdopen(reader.open(node), "rb") as file:
-            extract_tar(file, directory, owner=None if owner is None else (owner.uid, owner.gid))
+            extract_tar(
+                file,
+                directory,
+                owner=None if owner is None else (owner.uid, owner.gid),
+                limits=TarLimits(bytes=limit),
+            )
+    except IntegrityError as error:
+        if error.code == "archive-too-large":
+            error.hint = "max-unpacked in the settings file raises the limit"
+        raise
     finally:
         destination.leave(directory)
     return True

@@ -278,7 +278,8 @@ def make_directories(
 ) -> list[tuple[str, ...]]:
     """Makes the directories that are missing on the way to resolved `components`; returns those it made.
 
-    Raises `mkdir /path: not a directory` where something else is in the way."""
+    Where something else is in the way it raises what BuildKit's walk down the path meets: `lstat /file/below: not a
+    directory`, or `mkdir /path: not a directory` at the end."""
     made: list[tuple[str, ...]] = []
     for count in range(1, len(components) + 1):
         path = components[:count]
@@ -290,6 +291,8 @@ def make_directories(
                 destination.apply(above, path[-1], metadata)
                 made.append(path)
             elif not stat.S_ISDIR(present):
+                if count < len(components):
+                    raise failure("lstat", components[: count + 1], errno.ENOTDIR)
                 raise failure("mkdir", path, errno.ENOTDIR)
     return made
 

@@ -189,7 +189,7 @@ def content_function(selections: Sequence[Selection]) -> Callable[[Tree], str]:
             raise type(error)(
                 f"failed to calculate checksum of ref {_reference(tree)}: {error.message}",
                 code=error.code,
-                hint="Check the path against the build context and .dockerignore, or the stage it is copied from.",
+                hint="Check the path against the build context and .dockerignore, or the stage it is taken from.",
             ) from error
 
     return content

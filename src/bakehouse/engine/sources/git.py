@@ -202,6 +202,23 @@ class GitSource:
         with self._repository(context, found) as (git, _, _):
             return _commit_time(git, found)
 
+    def names(self, context: RunContext) -> tuple[str, str, str]:
+        """What the reference stands for: its full name on the remote, the object of that name, the commit behind it."""
+        found = self._resolved(context)
+        return found.ref, found.object, found.commit
+
+    def objects(self, context: RunContext) -> tuple[bytes, bytes | None]:
+        """The commit as git keeps it, and the tag object that leads to it, if one does; both are fetched."""
+        found = self._resolved(context)
+        with self._repository(context, found) as (git, _, _):
+            commit = git.run("rev-parse", found.object + "^{commit}").strip()
+            kinds = ("commit",) if commit == found.object else ("commit", "tag")
+            raw = [
+                git.run("cat-file", kind, name).encode("utf-8", "surrogateescape")
+                for kind, name in zip(kinds, (commit, found.object), strict=False)
+            ]
+            return raw[0], raw[1] if len(raw) > 1 else None
+
     def _fetched(self, context: RunContext, found: _Commit) -> str:
         """Fetches `found`, checks it out and commits the layer."""
         from bakehouse.snapshots import LayerChain

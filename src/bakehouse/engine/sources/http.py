@@ -30,6 +30,7 @@ from bakehouse.errors import (
 )
 from bakehouse.giturl import without_passwords
 from bakehouse.go.jsontext import compact_json
+from bakehouse.go.units import format_bytes
 from bakehouse.llb.ops import SourceOp, Vertex
 from bakehouse.session import UPLOAD_HOST
 from bakehouse.solver.model import CacheMap, RunContext
@@ -108,6 +109,10 @@ class HttpSource:
         text = self._fetched(context).last_modified
         return int(parsedate_to_datetime(text).timestamp()) if text else None
 
+    def digest(self, context: RunContext) -> str:
+        """The digest of the file, which is fetched."""
+        return self._fetched(context).digest
+
     def _key(self, resolved: _Resolved) -> dict[str, Any]:
         key: dict[str, Any] = {
             "Filename": resolved.filename,
@@ -150,6 +155,10 @@ class HttpSource:
                 else:
                     resolved = self._download(context, body_of(response, self._url), response.headers)
                     self._remember(memory_key, resolved, response.headers.get("ETag", ""))
+            except BaseException:
+                # Nobody reads the rest: the connection is of no more use.
+                response.close()
+                raise
             finally:
                 response.release_conn()
         if self._checksum and resolved.digest != self._checksum:
@@ -221,18 +230,29 @@ class HttpSource:
         size = 0
         length = headers.get("Content-Length", "")
         total = int(length) if length.isdecimal() else 0
+        self._check_size(total)
         with self._context.store.temporary_dir() as directory:
             path = directory / "body"
             with open(path, "wb") as file, context.reporter.status(f"fetching {filename}", total) as status:
                 for data in body:
                     context.cancel.check()
+                    size += len(data)
+                    self._check_size(size)
                     hasher.update(data)
                     file.write(data)
-                    size += len(data)
                     status.advance(len(data))
             modified = headers.get("Last-Modified", "")
             layer = self._layer(path, filename, size, modified)
         return _Resolved("sha256:" + hasher.hexdigest(), filename, _canonical_time(modified), layer)
+
+    def _check_size(self, size: int) -> None:
+        limit = self._context.limits.download
+        if size > limit:
+            raise IntegrityError(
+                f"{without_passwords(self._url)} has more than {format_bytes(limit)}",
+                code="download-too-large",
+                hint="max-download in the settings file raises the limit",
+            )
 
     def _layer(self, path: Path, filename: str, size: int, modified: str) -> str:
         from bakehouse.snapshots import LayerChain, TarEntry

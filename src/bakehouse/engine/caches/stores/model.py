@@ -74,15 +74,6 @@ def is_active(type: str, attrs: Mapping[str, str], environ: Mapping[str, str]) -
     return is_active(attrs, environ)
 
 
-def filled_attrs(type: str, attrs: Mapping[str, str], environ: Mapping[str, str]) -> Mapping[str, str]:
-    """The attributes with what buildx takes from the environment of a job: they name an import in progress events."""
-    if type != "gha":
-        return attrs
-    from bakehouse.engine.caches.stores.gha import filled
-
-    return filled(attrs, environ)
-
-
 def open_cache_store(
     type: str,
     attrs: Mapping[str, str],
