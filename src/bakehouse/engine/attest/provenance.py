@@ -10,7 +10,6 @@ from bakehouse.engine.attest.model import DOCKERFILE_FRONTEND, BuildRun, Fronten
 from bakehouse.engine.attest.options import SLSA_V02, ProvenanceOptions
 from bakehouse.errors import DefinitionError
 from bakehouse.go.timestamps import format_time_ns
-from bakehouse.llb.steps import source_map_of, steps_of
 from bakehouse.oci.platform import Platform
 from bakehouse.values import dataclass
 
@@ -235,6 +234,8 @@ def _scrub(parameters: dict[str, Any]) -> bool:
 
 def _graph(source: ProvenanceSource) -> tuple[dict[str, Any], Any, Any]:
     """The steps, their source map, and the layers that they yielded."""
+    from bakehouse.llb.steps import source_map_of, steps_of
+
     steps = steps_of(source.definition)
     layers = source.layers(steps.numbers)
     config = _present(llbDefinition=list(steps.listed), digestMapping=steps.mapping())

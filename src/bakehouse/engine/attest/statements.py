@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from bakehouse.engine.attest.model import Attestation
+from bakehouse.engine.attest.model import Attestation, AttestationBundle
+
+if TYPE_CHECKING:
+    from bakehouse.engine.tree import EngineContext
+    from bakehouse.snapshots import LayerBlob, LayerChain
 
 STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
 
@@ -28,3 +32,18 @@ def statement(
         ],
         "predicate": attestation.predicate(layers_exported),
     }
+
+
+def single_attestations(
+    attestations: Sequence[Attestation | AttestationBundle],
+    context: EngineContext,
+    blobs: Sequence[LayerBlob] = (),
+    chain: LayerChain | None = None,
+) -> list[Attestation]:
+    """As `bundles.unbundled`, which most builds do not need."""
+    single = [each for each in attestations if isinstance(each, Attestation)]
+    if len(single) == len(attestations):
+        return single
+    from bakehouse.engine.attest.bundles import unbundled
+
+    return unbundled(attestations, context, blobs, chain)

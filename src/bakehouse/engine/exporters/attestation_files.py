@@ -34,12 +34,11 @@ def attestation_files(
     wanted = [each for each in item.attestations if not getattr(each, "inline_only", False)]
     if not wanted:
         return {}
-    from bakehouse.engine.attest.bundles import unbundled
-    from bakehouse.engine.attest.statements import statement
+    from bakehouse.engine.attest.statements import single_attestations, statement
 
     subjects = [] if root is None else list(_subjects(os.fsencode(root), b""))
     out: dict[str, bytes] = {}
-    for attestation in unbundled(wanted, context):
+    for attestation in single_attestations(wanted, context):
         name = _name_of(attestation.path, item, options, result)
         if name in out:
             raise ConflictError(f"duplicate attestation path name {name}", code="export-overlap")

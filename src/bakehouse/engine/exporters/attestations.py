@@ -58,12 +58,11 @@ def attestation_documents(
 ) -> list[Document]:
     """The statements, the config and the manifest, in the order in which they must be pushed. The manifest's descriptor
     is the one for the index. Raises what the statements' sources raise."""
-    from bakehouse.engine.attest.bundles import unbundled
-    from bakehouse.engine.attest.statements import statement
+    from bakehouse.engine.attest.statements import single_attestations, statement
 
     subjects = _subjects(image)
     layers: list[Document] = []
-    for attestation in unbundled(item.attestations, context, image.blobs, item.chain):
+    for attestation in single_attestations(item.attestations, context, image.blobs, item.chain):
         raw = compact_json(statement(attestation, subjects, layers_exported=True)).encode()
         note = {PREDICATE_TYPE_ANNOTATION: attestation.predicate_type}
         layers.append((replace(Descriptor.of(IN_TOTO, raw), annotations=note), raw))
