@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from bakehouse.bake import PolicyEntry, Target
-from bakehouse.builders.display import prefixed
+from bakehouse.builders.display import prefixed, solving
 from bakehouse.builders.fetching import Fetcher
 from bakehouse.builders.main_context import BuildDirectories
 from bakehouse.builders.policies import Rules, TargetPolicy
@@ -195,7 +195,8 @@ class PolicyLoader:
         request = LowerRequest(
             b"", main_context=context, known_hosts=self._known_hosts, context_is_archive=True
         )
-        return main_context_root(request)
+        with solving():
+            return main_context_root(request)
 
     # -- reading ----------------------------------------------------------------------------------------------
 
