@@ -58,7 +58,8 @@ def test_twenty_thousand_vertices(shape: str) -> None:
         timeout=120,
     )
     first_s, again_s, peak_mb = json.loads(done.stdout)
-    assert first_s < 5 and again_s < 5
+    # What is not in proportion takes minutes; a busy machine doubles processor time, too.
+    assert first_s < 10 and again_s < 10
     assert peak_mb < 300
 
 
