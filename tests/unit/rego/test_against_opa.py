@@ -590,3 +590,12 @@ def test_deprecated_functions_are_refused(expression: str, opa: JsonPeer) -> Non
     (answer,) = opa.ask_all([{"modules": {"t.rego": text}, "query": "data.t.q"}])
     assert "deprecated" in answer["error"]
     assert ours(text)[0] == "error"
+
+
+def test_a_layout_that_is_not_known_is_an_error_and_not_undefined(opa: JsonPeer) -> None:
+    text = 'package t\n\nq := time.parse_ns("02.01.2006", "24.12.2024")\n'
+    (answer,) = opa.ask_all([{"modules": {"t.rego": text}, "query": "data.t.q"}])
+    assert answer["value"] == 1_734_998_400_000_000_000
+    kind, message, _ = ours(text)
+    assert kind == "error"
+    assert 'the layout "02.01.2006" is not supported' in message

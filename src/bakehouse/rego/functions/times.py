@@ -7,7 +7,9 @@ import time
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any
 
+from bakehouse.go.text import quote
 from bakehouse.lazy import regex
+from bakehouse.rego.errors import RegoError
 from bakehouse.rego.functions.build import Builtin, FunctionFailed, array, text, whole
 
 _RFC3339 = regex(
@@ -142,12 +144,16 @@ def _difference(left: Any, right: Any) -> tuple[int, ...]:
 
 
 def _layout(layout: Any, value: Any) -> int:
-    """`time.parse_ns` for the layouts of RFC 3339; others of Go's have no value here."""
+    """`time.parse_ns` for the layouts of RFC 3339. Others of Go's are refused: a policy could misread it if they had no
+    value."""
     if text(layout) in ("2006-01-02T15:04:05Z07:00", "2006-01-02T15:04:05.999999999Z07:00"):
         return parse_rfc3339(value)
     if layout == "2006-01-02":
         return parse_rfc3339(f"{text(value)}T00:00:00Z")
-    raise FunctionFailed
+    raise RegoError(
+        f"time.parse_ns: the layout {quote(text(layout))} is not supported",
+        hint='The layouts "2006-01-02" and "2006-01-02T15:04:05Z07:00" are.',
+    )
 
 
 TIMES: dict[str, Builtin] = {
