@@ -103,6 +103,9 @@ GIVEN = {
 }
 #: Flags that are about the run, not about what is built; elsewhere tested.
 ABOUT_THE_RUN = {
+    "attest",
+    "cache-from",
+    "cache-to",
     "call",
     "cgroup-parent",
     "check",
@@ -111,10 +114,13 @@ ABOUT_THE_RUN = {
     "metadata-file",
     "no-cache-filter",
     "output",
+    "policy",
     "progress",
+    "provenance",
     "pull",
     "push",
     "quiet",
+    "sbom",
 }
 
 

@@ -208,18 +208,15 @@ def test_a_damaged_layer_costs_the_step_that_made_it(
     assert STEPS[2] in ran(progress)
 
 
-def test_a_damaged_layer_never_gets_into_an_output(
+def test_what_a_damaged_layer_held_is_made_again_for_an_output(
     bakehouse: Bakehouse, fresh: Bakehouse, context: Path, azure: AzureStorage
 ) -> None:
     attrs = entry("azblob", azure.attrs())
     build(bakehouse, context, f"--cache-to={attrs},mode=max")
     damage(azure)
     (context.parent / "image.tar").unlink()
-    flags = ("build", "--output=type=oci,dest=../image.tar", f"--cache-from={attrs}", ".")
-    done = fresh.run(*flags, cwd=context, check=False)
-    assert done.returncode == 1
-    assert "content has digest sha256:" in done.stderr
-    assert not (context.parent / "image.tar").exists()
+    assert sorted(ran(build(fresh, context, f"--cache-from={attrs}"))) == STEPS
+    assert (context.parent / "image.tar").exists()
 
 
 def test_layers_that_are_gone_are_made_again(

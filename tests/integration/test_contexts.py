@@ -261,7 +261,8 @@ def test_servers_that_fail(offline: Bakehouse, web: WebServer) -> None:
     web.answers["/broken"] = Answer(b"oops", 500)
     web.answers["/short"] = Answer(b"FROM scratch\n", 200, {"Content-Length": "4000", "Connection": "close"})
     for path, words in {
-        "nothing": "failed to read downloaded context: failed to load cache key: invalid response status 404",
+        # As buildx, which looks for a policy beside the Dockerfile first.
+        "nothing": "failed to stat policy file Dockerfile.rego: failed to load cache key: invalid response status 404",
         "broken": "invalid response status 500",
         "loop": "stopped after 10 redirects",
         "short": "ended too early",
@@ -418,7 +419,7 @@ def test_archives_that_are_damaged(offline: Bakehouse, tmp_path: Path, web: WebS
         assert "failed to read dockerfile: " in text, name
         assert_store_is_clean(offline)
     text = failure(offline.run("build", "-t", "x", web.serve("cut.tgz", bombs["cut"]), check=False))
-    assert "failed to read dockerfile: the gzip stream is damaged: it ends early" in text
+    assert "failed to stat policy file Dockerfile.rego: the gzip stream is damaged: it ends early" in text
 
 
 def test_a_member_that_claims_more_than_it_has(offline: Bakehouse) -> None:

@@ -175,12 +175,12 @@ def build(
         definition.write_text(json.dumps({"target": _targets(chosen, batch, builder, places)}))
 
         def bake(names: list[str], builder: str = builder, definition: Path = definition) -> str:
-            arguments = ["bake", "-f", definition.name, "--progress=plain"]
+            arguments = ["bake", "-f", definition.name, "--progress=plain", "--provenance=false"]
             arguments += [f"--allow={name}" for name in ALLOWED]
             if builder == "ours":
                 done = ours.run(*arguments, *names, cwd=root, check=False)
             else:
-                done = theirs.buildx(*arguments, "--provenance=false", *names, cwd=root)
+                done = theirs.buildx(*arguments, *names, cwd=root)
             return "" if done.returncode == 0 else done.stderr
 
         started = time.monotonic()

@@ -58,10 +58,11 @@ class EngineFetcher:
         self._several = several_targets
 
     def read(self, target: Target, edge: Edge, paths: Sequence[str], limit: int) -> dict[str, bytes]:
-        """As `Fetcher.read`."""
-        return self._engine.read_files(
-            edge, paths, self._session_of(target), self._reporter_of(target), self._cancel, limit=limit
-        )
+        """As `Fetcher.read`. The build may go on without what could not be read."""
+        with self._cancel.part() as cancel:
+            return self._engine.read_files(
+                edge, paths, self._session_of(target), self._reporter_of(target), cancel, limit=limit
+            )
 
     def source_time(self, target: Target, source: SourceOp, log_name: str) -> int | None:
         """As `Fetcher.source_time`."""

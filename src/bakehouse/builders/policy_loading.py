@@ -212,8 +212,11 @@ class PolicyLoader:
                 try:
                     data = files.read(name, _MAX_BYTES + 1)
                 except BakehouseError as error:
-                    error.message = f"failed to stat policy file {name}: {error.message}"
-                    raise
+                    if _is_absent(error):
+                        data = None
+                    else:
+                        error.message = f"failed to stat policy file {name}: {error.message}"
+                        raise
             if data is not None and len(data) > _MAX_BYTES:
                 raise DefinitionError(
                     f"policy file {name} is larger than {_MAX_BYTES} bytes", code="policy-unreadable"
@@ -230,6 +233,12 @@ class PolicyLoader:
 
     def _read_remote(self, target: Target, edge: Edge, name: str) -> bytes | None:
         return self._fetcher.read(target, edge, [name], _MAX_BYTES + 1).get(name)
+
+
+def _is_absent(error: BakehouseError) -> bool:
+    """Whether there is no file since not even its directory is there, which shows when the build needs that. By the
+    words, as buildx tells it."""
+    return any(words in error.message.lower() for words in ("not found", "no such file"))
 
 
 class _Files:

@@ -2,7 +2,7 @@
 
 A step gets a group of its own below `/bakehouse` in every hierarchy. The group bears the limits that were asked for,
 denies the step the machine's devices (it holds CAP_MKNOD as every container does), and lets us find and kill its
-processes.
+processes. `/bakehouse` itself stays: whoever removed it might take it from a step that another engine just makes.
 """
 
 from __future__ import annotations
@@ -120,15 +120,6 @@ def remove_container_group(hierarchies: tuple[str, ...], path: str) -> None:
         for hierarchy in hierarchies:
             if os.path.isdir(hierarchy + path):
                 _remove_group(hierarchy + path)
-
-
-def remove_parent(hierarchies: tuple[str, ...]) -> None:
-    """Removes the empty group that held ours; other engines' groups keep it."""
-    for hierarchy in hierarchies:
-        try:
-            os.rmdir(f"{hierarchy}/{PARENT}")
-        except OSError:
-            continue
 
 
 def _remove_group(path: str) -> None:

@@ -24,7 +24,6 @@ from bakehouse.runtime.cgroups import (
     kill_and_remove,
     missing_controllers,
     remove_container_group,
-    remove_parent,
 )
 from bakehouse.runtime.container import ContainerCommand, Outcome, global_options, run_container
 from bakehouse.runtime.discovery import RuntimeBinary, find_runtime
@@ -174,7 +173,6 @@ class OciRuntime:
         if self._life is not None:
             if self._machine.cgroups.usable:
                 kill_and_remove(self._machine.cgroups.hierarchies, self._token)
-                remove_parent(self._machine.cgroups.hierarchies)
             (self._engines / self._token).unlink(missing_ok=True)
             self._life.release()
             self._life = None

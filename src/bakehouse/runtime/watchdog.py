@@ -28,10 +28,9 @@ def main(argv: list[str]) -> int:
     if not orderly:
         for container_id in sorted(running):
             end_container(runtime, state_root, container_id)
-        from bakehouse.runtime.cgroups import kill_and_remove, remove_parent
+        from bakehouse.runtime.cgroups import kill_and_remove
 
         kill_and_remove(tuple(hierarchies), prefix)
-        remove_parent(tuple(hierarchies))
     return 0
 
 

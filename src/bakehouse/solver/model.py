@@ -7,8 +7,8 @@ operations and a cache store; it knows neither files nor containers.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Protocol, TypeVar
 
 from bakehouse.errors import CancelledError
@@ -74,6 +74,20 @@ class Cancellation:
                 self._callbacks.pop(key, None)
 
         return remove
+
+    @contextmanager
+    def part(self) -> Iterator[Cancellation]:
+        """A cancellation for work that may fail without the rest: it fires with this one, and this one with it only
+        where the work itself was cancelled."""
+        inner = Cancellation()
+        forget = self.on_cancel(inner.cancel)
+        try:
+            yield inner
+        except CancelledError:
+            self.cancel()
+            raise
+        finally:
+            forget()
 
 
 @dataclass(frozen=True, slots=True)

@@ -147,15 +147,15 @@ def test_attributes_that_are_refused(attrs: dict[str, str], message: str) -> Non
 
 
 @pytest.mark.parametrize(
-    ("token", "words"),
+    ("moment", "words"),
     [
-        (actions_token(MAIN, lifetime_s=-5), "cache token expired at 2"),
-        (actions_token(MAIN, begins_s=500), "cache token is not valid before 2"),
+        ({"lifetime_s": -5}, "cache token expired at 2"),
+        ({"begins_s": 500}, "cache token is not valid before 2"),
     ],
 )
-def test_tokens_of_another_time(token: str, words: str) -> None:
+def test_tokens_of_another_time(moment: dict[str, int], words: str) -> None:
     with pytest.raises(DeniedError, match=words) as caught:
-        token_scopes(token)
+        token_scopes(actions_token(MAIN, **moment))
     assert caught.value.code == "cache-denied"
 
 

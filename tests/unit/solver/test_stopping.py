@@ -239,3 +239,18 @@ def test_jobs_are_done_where_no_thread_can_be_started(monkeypatch: pytest.Monkey
 
     assert loop.run([loop.spawn(routine(number)) for number in range(30)]) == [n * n for n in range(30)]
     pool.close()
+
+
+def test_a_part_may_fail_alone_and_is_cancelled_with_the_whole() -> None:
+    whole = Cancellation()
+    with pytest.raises(BakehouseError), whole.part() as part:
+        part.cancel()
+        raise BakehouseError("of the part")
+    assert not whole.cancelled
+    with whole.part() as part:
+        whole.cancel()
+        assert part.cancelled
+    other = Cancellation()
+    with pytest.raises(CancelledError), other.part():
+        raise CancelledError
+    assert other.cancelled
