@@ -65,9 +65,10 @@ def short() -> Iterator[Path]:
 def agents_below(directory: Path) -> list[str]:
     """Sockets below `directory` of agents that builds started and that are still there."""
     found = []
-    for process in Path("/proc").glob("[0-9]*/cmdline"):
+    # Not by a pattern: what matches it may have ended when it is looked at.
+    for number in filter(str.isdigit, os.listdir("/proc")):
         try:
-            words = process.read_bytes().split(b"\0")
+            words = Path("/proc", number, "cmdline").read_bytes().split(b"\0")
         except OSError:
             continue
         found += [os.fsdecode(word) for word in words if word.startswith(bytes(directory / "bakehouse-ssh-"))]
