@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from bakehouse.errors import DefinitionError
-from bakehouse.registry.config import HostConfig, RegistryConfig
-from bakehouse.values import dataclass, field
+from bakehouse.registry.config import HostConfig, RegistryConfig, proxies_of
+from bakehouse.values import dataclass, field, replace
 
 
 @dataclass(frozen=True)
@@ -135,12 +135,4 @@ def _registries(path: Path, tables: Any, environ: Mapping[str, str]) -> Registry
             ca_files=tuple(Path(item) for item in table.get("ca", ())),
         )
 
-    def proxy(name: str) -> str:
-        return environ.get(name.lower()) or environ.get(name) or ""
-
-    return RegistryConfig(
-        hosts=hosts,
-        http_proxy=proxy("HTTP_PROXY") or proxy("ALL_PROXY"),
-        https_proxy=proxy("HTTPS_PROXY") or proxy("ALL_PROXY"),
-        no_proxy=proxy("NO_PROXY"),
-    )
+    return replace(proxies_of(environ), hosts=hosts)

@@ -59,6 +59,19 @@ class RegistryConfig:
         return proxy
 
 
+def proxies_of(environ: Mapping[str, str]) -> RegistryConfig:
+    """The proxies that an environment names; small letters win, as everywhere."""
+
+    def value(name: str) -> str:
+        return environ.get(name) or environ.get(name.upper()) or ""
+
+    return RegistryConfig(
+        http_proxy=value("http_proxy") or value("all_proxy"),
+        https_proxy=value("https_proxy") or value("all_proxy"),
+        no_proxy=value("no_proxy"),
+    )
+
+
 def host_name(netloc: str) -> str:
     """`netloc` without port and brackets, lower case."""
     if netloc.startswith("["):

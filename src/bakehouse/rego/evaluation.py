@@ -8,13 +8,14 @@ whatever it is.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+from bakehouse.rego.documents import UNDEFINED, frozen, member_of, members_of, with_member
 from bakehouse.rego.errors import RegoError, at
-from bakehouse.rego.functions import BUILTINS, NOT_BUILT, FunctionFailed
-from bakehouse.rego.parser import parse_module
-from bakehouse.rego.scopes import ROOTS, Scope, parts_of, variables_of
+from bakehouse.rego.functions import BUILTINS, FunctionFailed
+from bakehouse.rego.program import Node, Program
+from bakehouse.rego.scopes import ROOTS, variables_of
 from bakehouse.rego.syntax import (
     Array,
     Body,
@@ -22,8 +23,6 @@ from bakehouse.rego.syntax import (
     Comprehension,
     Every,
     Expression,
-    Module,
-    Place,
     Record,
     Ref,
     Rule,
@@ -38,246 +37,17 @@ from bakehouse.rego.syntax import (
     Var,
     With,
 )
-from bakehouse.rego.values import FALSE, Boolean, Object, Unknown, ordered, to_text, truth
-from bakehouse.values import dataclass, field
+from bakehouse.rego.values import FALSE, Object, Unknown, ordered, to_text, truth
 
 #: Expressions that one evaluation may try: policies of strangers end.
 MAX_STEPS = 2_000_000
 _MAX_CALLS = 150
 
 Environment = dict[str, Any]
-#: A function that the caller adds: called with the values of its arguments, and where it is called.
-Function = Callable[..., Any]
-
-
-class _Undefined:
-    def __repr__(self) -> str:
-        return "undefined"
-
-
-UNDEFINED = _Undefined()
 
 
 class _Impure(Exception):
     """What only looks ahead must not call this."""
-
-
-@dataclass(slots=True)
-class _Node:
-    """A place in the documents of rules: the rules of that name, with their files, and what is below."""
-
-    rules: list[tuple[str, Rule]] = field(default_factory=list)
-    below: "dict[str, _Node]" = field(default_factory=dict)
-
-
-class Program:
-    """Modules that belong together. Raises `RegoError` for what is wrong with them, before any evaluation.
-
-    `functions` are the caller's own, by name. `load` gives the modules that imports name, by the path of the import
-    behind `data`; None when the caller has no more of them.
-    """
-
-    def __init__(
-        self,
-        modules: Sequence[Module],
-        functions: Mapping[str, Function] | None = None,
-        load: Callable[[tuple[str, ...], str], Module | None] | None = None,
-    ) -> None:
-        self.functions = dict(functions or {})
-        self.root = _Node()
-        self.modules = list(modules)
-        self._add_imported(load)
-        names: dict[tuple[str, ...], set[str]] = {}
-        for module in self.modules:
-            names.setdefault(module.package, set()).update(rule.name[0] for rule in module.rules)
-        for module in self.modules:
-            scope = Scope(module, names[module.package], self._is_function)
-            for rule in module.rules:
-                self._add(module, scope.rule(rule))
-        self._check_calls()
-        self._check_recursion()
-
-    def _add_imported(self, load: Callable[[tuple[str, ...], str], Module | None] | None) -> None:
-        known: set[tuple[str, ...]] = set()
-        at_module = 0
-        while load is not None and at_module < len(self.modules):
-            module = self.modules[at_module]
-            at_module += 1
-            for item in module.imports:
-                if item.path[0] != "data" or item.path[1:] in known:
-                    continue
-                known.add(item.path[1:])
-                loaded = load(item.path[1:], module.file)
-                if loaded is not None:
-                    self.modules.append(loaded)
-
-    def _is_function(self, name: str) -> bool:
-        return name in BUILTINS or name in self.functions or name in NOT_BUILT or name == "print"
-
-    def _add(self, module: Module, rule: Rule) -> None:
-        node = self.root
-        for part in (*module.package, *rule.name):
-            node = node.below.setdefault(part, _Node())
-        shown = f"data.{'.'.join((*module.package, *rule.name))}"
-        if node.rules and _kind(node.rules[0][1]) != _kind(rule):
-            raise at(module.file, rule.place, f"conflicting rules {shown} found")
-        if rule.is_default and any(other.is_default for _, other in node.rules):
-            raise at(module.file, rule.place, f"multiple default rules {shown} found")
-        node.rules.append((module.file, rule))
-
-    def node(self, path: Sequence[str]) -> _Node | None:
-        node: _Node | None = self.root
-        for part in path:
-            if node is None:
-                return None
-            node = node.below.get(part)
-        return node
-
-    # -- checks -----------------------------------------------------------------------------------------------
-
-    def _check_calls(self) -> None:
-        for file, rule in self._rules():
-            for call in _calls_of(rule):
-                self._check_call(file, call)
-
-    def _check_call(self, file: str, call: Call) -> None:
-        if call.name in NOT_BUILT:
-            raise at(file, call.place, f"the function {call.name} is not supported yet")
-        if call.name in BUILTINS:
-            count = BUILTINS[call.name].count
-            if len(call.args) != count:
-                raise at(file, call.place, f"{call.name}: {_arity(len(call.args), count)}")
-            return
-        if not call.name.startswith("data."):
-            return
-        node = self.node(call.name.split(".")[1:])
-        if node is None or not node.rules or node.rules[0][1].args is None:
-            raise at(file, call.place, f"undefined function {call.name}")
-        count = len(node.rules[0][1].args)
-        if len(call.args) != count:
-            raise at(file, call.place, f"function {call.name} {_arity(len(call.args), count)}")
-
-    def _check_recursion(self) -> None:
-        uses: dict[str, set[str]] = {}
-        places: dict[str, tuple[str, Place]] = {}
-        every = self._names(self.root, ())
-        for name, (file, rule) in every:
-            places.setdefault(name, (file, rule.place))
-            uses.setdefault(name, set()).update(_used(rule))
-        names = set(uses)
-        graph = {
-            name: {
-                other
-                for prefix in wanted
-                for other in names
-                if other == prefix or other.startswith(prefix + ".") or prefix.startswith(other + ".")
-            }
-            for name, wanted in uses.items()
-        }
-        done: set[str] = set()
-        for start in graph:
-            stack: list[tuple[str, Iterator[str]]] = [(start, iter(sorted(graph[start])))]
-            path = [start]
-            if start in done:
-                continue
-            while stack:
-                name, following = stack[-1]
-                for other in following:
-                    if other in path:
-                        file, place = places[other]
-                        circle = " -> ".join([*path[path.index(other) :], other])
-                        raise at(file, place, f"rule {other} is recursive: {circle}")
-                    if other not in done:
-                        path.append(other)
-                        stack.append((other, iter(sorted(graph[other]))))
-                        break
-                else:
-                    done.add(name)
-                    path.pop()
-                    stack.pop()
-
-    def _names(self, node: _Node, path: tuple[str, ...]) -> Iterator[tuple[str, tuple[str, Rule]]]:
-        for rule in node.rules:
-            yield ".".join(("data", *path)), rule
-        for part, below in node.below.items():
-            yield from self._names(below, (*path, part))
-
-    def _rules(self) -> Iterator[tuple[str, Rule]]:
-        for _, rule in self._names(self.root, ()):
-            yield rule
-
-
-def _kind(rule: Rule) -> tuple[str, int]:
-    """What a rule defines; definitions of one name agree in it. Functions have as many arguments, too."""
-    if rule.args is not None:
-        return "function", len(rule.args)
-    if rule.keys:
-        return "object", 0
-    return "value" if rule.member is None else "set", 0
-
-
-def _arity(have: int, want: int) -> str:
-    return f"has arity {want}, got {have} argument{'s' if have != 1 else ''}"
-
-
-def _terms_of_rule(rule: Rule) -> Iterator[Term]:
-    yield from rule.keys
-    yield from rule.args or ()
-    if rule.member is not None:
-        yield rule.member
-    for clause in rule.clauses:
-        yield clause.value
-        yield from _terms_of_body(clause.body)
-
-
-def _terms_of_body(body: Body) -> Iterator[Term]:
-    for item in body:
-        if isinstance(item, Some):
-            continue
-        for each in item.withs:
-            yield each.value
-            yield each.target
-        if isinstance(item, Test):
-            yield item.term
-        elif isinstance(item, Unify):
-            yield item.left
-            yield item.right
-        else:
-            yield item.domain
-            if isinstance(item, Every):
-                yield from _terms_of_body(item.body)
-            else:
-                yield item.value
-                if item.key is not None:
-                    yield item.key
-
-
-def _every_term(terms: Iterator[Term]) -> Iterator[Term]:
-    stack = list(terms)
-    while stack:
-        term = stack.pop()
-        yield term
-        stack += parts_of(term)
-        if isinstance(term, Comprehension):
-            stack += [term.value, *([term.key] if term.key is not None else []), *_terms_of_body(term.body)]
-
-
-def _calls_of(rule: Rule) -> Iterator[Call]:
-    return (term for term in _every_term(_terms_of_rule(rule)) if isinstance(term, Call))
-
-
-def _used(rule: Rule) -> Iterator[str]:
-    """The paths of rules, or of what is above rules, that a rule looks at."""
-    for term in _every_term(_terms_of_rule(rule)):
-        if isinstance(term, Call) and term.name.startswith("data."):
-            yield term.name
-        elif isinstance(term, Ref) and isinstance(term.head, Var) and term.head.name == "data":
-            parts = ["data"]
-            for part in term.path:
-                if not isinstance(part, Scalar) or not isinstance(part.value, str):
-                    break
-                parts.append(part.value)
-            yield ".".join(parts)
 
 
 class Evaluation:
@@ -324,7 +94,7 @@ class Evaluation:
             found = value
         return found
 
-    def _rule_value(self, path: tuple[str, ...], node: _Node) -> Any:
+    def _rule_value(self, path: tuple[str, ...], node: Node) -> Any:
         if path in self._known:
             return self._known[path]
         rules = node.rules
@@ -357,7 +127,7 @@ class Evaluation:
             node = self._program.node(path)
             assert node is not None and isinstance(found, Object)
             # Rules with longer names add to it.
-            beside = self._whole(_Node([], node.below), path)
+            beside = self._whole(Node([], node.below), path)
             return Object({**found, **beside})
         found = UNDEFINED
         for file, rule in rules:
@@ -397,7 +167,7 @@ class Evaluation:
                     head = clause.value if rule.member is None else rule.member
                     for value, _ in self._values(head, inner):
                         self._put(tree, keys, value, rule)
-        return _frozen(tree)
+        return frozen(tree)
 
     def _put(self, tree: dict[Any, Any], keys: tuple[Any, ...], value: Any, rule: Rule) -> None:
         for key in keys[:-1]:
@@ -410,7 +180,7 @@ class Evaluation:
         tree[keys[-1]] = value
 
     def _walk_data(
-        self, node: _Node | None, path: tuple[str, ...], keys: Sequence[Term], number: int, env: Environment
+        self, node: Node | None, path: tuple[str, ...], keys: Sequence[Term], number: int, env: Environment
     ) -> Iterator[tuple[Any, Environment]]:
         """The values at `keys` from `number` on below the document `path`."""
         if path in self._overlaid:
@@ -443,7 +213,7 @@ class Evaluation:
                 child = node.below.get(name) if node is not None else None
                 yield from self._walk_data(child, (*path, name), keys, number + 1, inner)
 
-    def _whole(self, node: _Node | None, path: tuple[str, ...]) -> Object:
+    def _whole(self, node: Node | None, path: tuple[str, ...]) -> Object:
         members: dict[str, Any] = {}
         names = dict.fromkeys(node.below if node is not None else ())
         names.update(
@@ -523,7 +293,7 @@ class Evaluation:
             yield from self._unified(item.left, item.right, env)
         elif isinstance(item, SomeIn):
             for domain, inner in self._values(item.domain, env):
-                for key, value in _members(domain):
+                for key, value in members_of(domain):
                     if item.key is None:
                         yield from self._match(item.value, value, inner)
                         continue
@@ -533,7 +303,7 @@ class Evaluation:
             for domain, inner in self._values(item.domain, env):
                 if not isinstance(domain, tuple | Object | frozenset):
                     continue
-                if all(self._every_holds(item, key, value, inner) for key, value in _members(domain)):
+                if all(self._every_holds(item, key, value, inner) for key, value in members_of(domain)):
                     yield inner
 
     def _every_holds(self, item: Every, key: Any, value: Any, env: Environment) -> bool:
@@ -559,7 +329,7 @@ class Evaluation:
             if value is UNDEFINED:
                 return None
             if name == "input":
-                other._input = _with_member(other._input, path, value)
+                other._input = with_member(other._input, path, value)
             else:
                 other._overlaid[path] = value
         return other
@@ -649,12 +419,12 @@ class Evaluation:
             return
         key = keys[number]
         if _unbound(key, env):
-            for name, member in _members(value):
+            for name, member in members_of(value):
                 for inner in self._match(key, member if isinstance(value, frozenset) else name, env):
                     yield from self._walk(member, keys, number + 1, inner)
             return
         for name, inner in self._values(key, env):
-            member = _member(value, name)
+            member = member_of(value, name)
             if member is not UNDEFINED:
                 yield from self._walk(member, keys, number + 1, inner)
 
@@ -691,7 +461,7 @@ class Evaluation:
             yield env
             return
         for key, inner in self._values(pairs[0][0], env):
-            member = _member(value, key)
+            member = member_of(value, key)
             if member is UNDEFINED:
                 continue
             for found in self._match(pairs[0][1], member, inner):
@@ -804,11 +574,6 @@ class Evaluation:
         return found
 
 
-def evaluated(program: Program, path: Sequence[str], input: Any = UNDEFINED) -> Any:
-    """The document `path` behind `data`, for one input."""
-    return Evaluation(program, input).query(path)
-
-
 def _unbound(term: Term, env: Environment) -> bool:
     """Whether matching `term` would give values to variables of it."""
     if isinstance(term, Var):
@@ -818,37 +583,6 @@ def _unbound(term: Term, env: Environment) -> bool:
     if isinstance(term, Record):
         return any(_unbound(item, env) for _, item in term.pairs)
     return False
-
-
-def _members(value: Any) -> Iterator[tuple[Any, Any]]:
-    """Keys and values of a collection, in Rego's order; nothing of anything else."""
-    if isinstance(value, tuple):
-        yield from enumerate(value)
-    elif isinstance(value, Object):
-        yield from value.pairs()
-    elif isinstance(value, frozenset):
-        yield from ((item, item) for item in ordered(value))
-
-
-def _member(value: Any, key: Any) -> Any:
-    """`value[key]`. Raises `Unknown`."""
-    if isinstance(value, tuple):
-        if isinstance(key, int | float) and key == int(key) and 0 <= key < len(value):
-            return value[int(key)]
-    elif isinstance(value, Object):
-        try:
-            return value[key]
-        except KeyError:
-            return UNDEFINED
-    elif isinstance(value, frozenset) and key in value:
-        return key
-    return UNDEFINED
-
-
-def _frozen(tree: Any) -> Any:
-    if isinstance(tree, dict):
-        return Object({key: _frozen(item) for key, item in tree.items()})
-    return frozenset(tree) if isinstance(tree, set) else tree
 
 
 def _path_of(term: Term) -> str | None:
@@ -873,17 +607,3 @@ def _target(term: Term) -> tuple[str, tuple[str, ...]]:
     if first in ROOTS:
         return first, tuple(rest.split(".")) if rest else ()
     return "function", (name,)
-
-
-def _with_member(value: Any, path: tuple[str, ...], member: Any) -> Any:
-    if not path:
-        return member
-    members = dict(value) if isinstance(value, Object) else {}
-    unknown = dict(value.unknown) if isinstance(value, Object) else {}
-    inner = members.get(path[0], UNDEFINED)
-    members[path[0]] = _with_member(inner, path[1:], member)
-    unknown.pop(path[0], None)
-    return Object(members, unknown)
-
-
-__all__ = ["UNDEFINED", "Boolean", "Evaluation", "Function", "Program", "evaluated", "parse_module"]

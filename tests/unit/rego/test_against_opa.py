@@ -10,8 +10,11 @@ import pytest
 from tests.support.json_peer import JsonPeer
 from tests.support.paths import peer
 
+from bakehouse.rego.documents import UNDEFINED
 from bakehouse.rego.errors import RegoError
-from bakehouse.rego.evaluation import UNDEFINED, Evaluation, Program, parse_module
+from bakehouse.rego.evaluation import Evaluation
+from bakehouse.rego.parser import parse_module
+from bakehouse.rego.program import Program
 from bakehouse.rego.values import from_python, to_python
 
 pytestmark = pytest.mark.peer

@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from bakehouse.engine.attest.making import KnownResult, ResultFacts
 from bakehouse.engine.attest.model import Attestation, AttestationBundle
-from bakehouse.engine.attest.scanning import CORE
-from bakehouse.engine.attest.spdx import PREDICATE_SPDX
 from bakehouse.values import replace
 
 if TYPE_CHECKING:
@@ -47,7 +45,7 @@ class Attested:
         for given, item, facts in zip(self._job.platforms, platforms, self._told, strict=True):
             attestations: list[Attestation | AttestationBundle] = []
             if given.scan is not None:
-                attestations.append(AttestationBundle(next(scans).chain(), PREDICATE_SPDX, CORE))
+                attestations.append(_bundle(next(scans)))
             # Of nothing there is nothing to be said, as in BuildKit.
             if wanted is not None and given.edge is not None:
                 attestations.append(facts.provenance(wanted))
@@ -64,6 +62,13 @@ class Attested:
             for item, facts in zip(self._job.platforms, self._told, strict=True)
             if item.edge is not None
         }
+
+
+def _bundle(tree: Tree) -> AttestationBundle:
+    from bakehouse.engine.attest.scanning import CORE
+    from bakehouse.engine.attest.spdx import PREDICATE_SPDX
+
+    return AttestationBundle(tree.chain(), PREDICATE_SPDX, CORE)
 
 
 def _known_in(run: SolveRun) -> KnownResult:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from io import BytesIO
 from typing import IO, TYPE_CHECKING
@@ -11,8 +11,9 @@ from typing import IO, TYPE_CHECKING
 from bakehouse.engine.caches.attributes import export_options, flag, manifest_form, required
 from bakehouse.engine.caches.manifest import read_cache
 from bakehouse.engine.caches.model import CacheSpec, ExportOptions, ImportedCache, OnBytes
-from bakehouse.engine.caches.writing import CacheDocuments, cache_documents, ensure_blob, response
+from bakehouse.engine.caches.writing import CacheDocuments, documents_to_write, ensure_blob, response
 from bakehouse.engine.exporters.push import with_insecure
+from bakehouse.engine.side_by_side import side_by_side
 from bakehouse.engine.sources.image import SOURCES_SPACE
 from bakehouse.engine.sources.image_content import RegistryContent
 from bakehouse.errors import BakehouseError
@@ -114,11 +115,9 @@ class RegistryTarget:
     def write(
         self, gathered: Gathered, context: EngineContext, vertex: VertexReporter, cancel: Cancellation
     ) -> dict[str, str]:
-        documents = cache_documents(gathered, self._form)
+        documents = documents_to_write(gathered, self._form, vertex)
         if documents is None:
-            vertex.status("skipping cache export for empty result").finish()
             return {}
-        documents.warn(vertex)
         with self._place.client(context, cancel) as client:
             _Push(client, self._place.ref, gathered, context, vertex, cancel).run(documents)
         return response(documents)
@@ -144,15 +143,8 @@ class _Push:
         self._cancel = cancel
 
     def run(self, documents: CacheDocuments) -> None:
-        with ThreadPoolExecutor(_PARALLEL_BLOBS, thread_name_prefix="cache") as pool:
-            futures = [pool.submit(self._push_layer, layer) for layer in documents.layers]
-            try:
-                for future in futures:
-                    future.result()
-            except BaseException:
-                for future in futures:
-                    future.cancel()
-                raise
+        tasks = (functools.partial(self._push_layer, layer) for layer in documents.layers)
+        side_by_side(tasks, _PARALLEL_BLOBS, "cache")
         for descriptor, raw, what in documents.small:
             with self._vertex.status(f"writing {what} {descriptor.digest}"):
                 self._cancel.check()

@@ -4,8 +4,7 @@ themselves what elsewhere a manifest says, and the blobs."""
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, BinaryIO, cast
 
@@ -24,6 +23,7 @@ from bakehouse.engine.caches.hashed import hashed_name
 from bakehouse.engine.caches.model import CacheSpec, ExportOptions, ImportedCache, OnBytes
 from bakehouse.engine.caches.stores.model import CacheStore, open_cache_store
 from bakehouse.engine.caches.writing import ensure_blob
+from bakehouse.engine.side_by_side import side_by_side
 from bakehouse.errors import DeniedError, IntegrityError
 from bakehouse.go.timestamps import format_time_ns
 from bakehouse.oci.digest import Digest
@@ -155,7 +155,12 @@ class ServiceTarget:
         store, names = _opened(self._spec, cancel, export=True)
         try:
             config = config_of(gathered.chains, noted=_notes(gathered.layers))
-            _put_blobs(store, config, functools.partial(_put, store, gathered, context, vertex, cancel))
+            digests = dict.fromkeys(layer.blob for layer in config.layers)
+            tasks = (
+                functools.partial(_put, store, gathered, context, vertex, cancel, digest)
+                for digest in digests
+            )
+            side_by_side(tasks, store.upload_parallelism, "cache")
             for name in names:
                 cancel.check()
                 store.put_document(name, encode_config(config))
@@ -193,20 +198,6 @@ def _notes(layers: Mapping[Digest, Descriptor]) -> dict[Digest, LayerNote]:
             parse_time_ns(created) if created else NO_TIME_NS,
         )
     return notes
-
-
-def _put_blobs(store: CacheStore, config: CacheConfig, put: Callable[[Digest], None]) -> None:
-    """All blobs of `config`, as many at once as the store says. At the first error none is begun any more."""
-    digests = dict.fromkeys(layer.blob for layer in config.layers)
-    with ThreadPoolExecutor(store.upload_parallelism, thread_name_prefix="cache") as pool:
-        futures = [pool.submit(put, digest) for digest in digests]
-        try:
-            for future in futures:
-                future.result()
-        except BaseException:
-            for future in futures:
-                future.cancel()
-            raise
 
 
 def _put(

@@ -35,13 +35,6 @@ class CacheDocuments:
     def root(self) -> Descriptor:
         return self.small[-1][0]
 
-    def warn(self, vertex: VertexReporter) -> None:
-        """Tells of documents that are too large to be read again."""
-        for descriptor, _, what in self.small:
-            if descriptor.size > MAX_DOCUMENT_BYTES:
-                text = f"warning: the {what} has {descriptor.size} bytes; more than {MAX_DOCUMENT_BYTES} are not read"
-                vertex.log(STDERR, f"{text}, so this cache cannot be imported\n".encode())
-
 
 def cache_documents(gathered: Gathered, form: ManifestForm) -> CacheDocuments | None:
     """The documents of `gathered`; None when it has no layer, and so is of no use."""
@@ -56,6 +49,21 @@ def cache_documents(gathered: Gathered, form: ManifestForm) -> CacheDocuments | 
     what = "cache image manifest" if form.image else "cache manifest"
     layers = tuple({layer.digest: layer for layer in listed}.values())
     return CacheDocuments(layers, ((described, raw, "config"), (root, manifest, what)))
+
+
+def documents_to_write(
+    gathered: Gathered, form: ManifestForm, vertex: VertexReporter
+) -> CacheDocuments | None:
+    """As `cache_documents`. Tells when there is nothing to write, and of documents too large to be read again."""
+    documents = cache_documents(gathered, form)
+    if documents is None:
+        vertex.status("skipping cache export for empty result").finish()
+        return None
+    for descriptor, _, what in documents.small:
+        if descriptor.size > MAX_DOCUMENT_BYTES:
+            text = f"warning: the {what} has {descriptor.size} bytes; more than {MAX_DOCUMENT_BYTES} are not read"
+            vertex.log(STDERR, f"{text}, so this cache cannot be imported\n".encode())
+    return documents
 
 
 def response(documents: CacheDocuments) -> dict[str, str]:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
 from typing import IO, TYPE_CHECKING
 
 from bakehouse.engine.exporters.assemble import AssembledImage
+from bakehouse.engine.side_by_side import side_by_side
 from bakehouse.engine.sources.image import SOURCES_SPACE
 from bakehouse.errors import BakehouseError, DefinitionError
 from bakehouse.oci.image import Descriptor
@@ -86,15 +86,7 @@ class ImagePush:
                 lambda config=config, raw=raw: self._push_config(config, raw, status)  # type: ignore[misc]
                 for config, raw in configs
             ]
-            with ThreadPoolExecutor(_PARALLEL_BLOBS, thread_name_prefix="push") as pool:
-                futures = [pool.submit(task) for task in tasks]
-                try:
-                    for future in futures:
-                        future.result()
-                except BaseException:
-                    for future in futures:
-                        future.cancel()
-                    raise
+            side_by_side(tasks, _PARALLEL_BLOBS, "push")
 
     def _push_layer(self, layer: Descriptor, status: StatusReporter) -> None:
         self._cancel.check()

@@ -18,9 +18,12 @@ from bakehouse.llb.platforms import from_llb
 from bakehouse.oci.digest import Digest
 from bakehouse.oci.platform import Platform
 from bakehouse.oci.reference import Reference
+from bakehouse.rego.documents import UNDEFINED
 from bakehouse.rego.errors import RegoError
-from bakehouse.rego.evaluation import UNDEFINED, Evaluation, Program, parse_module
+from bakehouse.rego.evaluation import Evaluation
 from bakehouse.rego.functions import FunctionFailed
+from bakehouse.rego.parser import parse_module
+from bakehouse.rego.program import Program
 from bakehouse.rego.syntax import Module
 from bakehouse.rego.values import Boolean, Object, Unknown, from_python, to_json, to_python
 from bakehouse.values import dataclass, field, replace

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from typing import BinaryIO
 from urllib.parse import quote, urlsplit
 
@@ -12,7 +12,7 @@ from bakehouse.engine.caches.stores.attributes import document_names, wrong
 from bakehouse.engine.caches.stores.azure_blobs import AzureBlobs, error_code
 from bakehouse.engine.caches.stores.azure_credentials import bearer, shared_key
 from bakehouse.engine.caches.stores.service import Patience, Service
-from bakehouse.engine.caches.stores.transfer import BlobStream, Opener, buffered
+from bakehouse.engine.caches.stores.transfer import Opener, download
 from bakehouse.errors import EnvironmentFault, NotFoundError
 from bakehouse.go.paths import join_path
 from bakehouse.oci.digest import Digest
@@ -137,23 +137,17 @@ class AzureStore:
             self._blobs.check(answer, f"look for blob {digest}", 200)
         return True
 
-    @contextmanager
-    def open_blob(self, digest: Digest, size: int) -> Iterator[BinaryIO]:
-        def open_at(offset: int) -> Answer:
-            answer = self._blobs.read(self._place.blob_url(digest), offset)
-            try:
-                if _is_missing(answer):
-                    raise NotFoundError(
-                        f"the cache in {_TITLE} no longer has blob {digest}", code="cache-blob-missing"
-                    )
-                self._blobs.check(answer, f"read blob {digest}", 206 if offset else 200)
-            except BaseException:
-                answer.close()
-                raise
-            return answer
+    def open_blob(self, digest: Digest, size: int) -> AbstractContextManager[BinaryIO]:
+        url = self._place.blob_url(digest)
 
-        with buffered(BlobStream(open_at, size)) as stream:
-            yield stream
+        def check(answer: Answer, status: int) -> None:
+            if _is_missing(answer):
+                raise NotFoundError(
+                    f"the cache in {_TITLE} no longer has blob {digest}", code="cache-blob-missing"
+                )
+            self._blobs.check(answer, f"read blob {digest}", status)
+
+        return download(size, lambda offset: self._blobs.read(url, offset), check)
 
     def put_blob(self, digest: Digest, size: int, read: Opener) -> None:
         self._make_container()

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import io
 import threading
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from typing import BinaryIO
 
 from bakehouse.engine.caches.stores.attributes import seconds, wrong
@@ -24,7 +24,7 @@ from bakehouse.engine.caches.stores.gha_service import (
 )
 from bakehouse.engine.caches.stores.gha_token import Scope, token_scopes
 from bakehouse.engine.caches.stores.service import MAX_ERROR_BYTES, Patience, Service, refusal
-from bakehouse.engine.caches.stores.transfer import BlobStream, Opener, buffered
+from bakehouse.engine.caches.stores.transfer import Opener, download
 from bakehouse.errors import DeniedError, EnvironmentFault, NotFoundError, TransientError
 from bakehouse.go.values import parse_bool, parse_int
 from bakehouse.oci.digest import Digest
@@ -242,25 +242,19 @@ class GhaStore:
             self._entries[digest] = entry
         return entry
 
-    @contextmanager
-    def open_blob(self, digest: Digest, size: int) -> Iterator[BinaryIO]:
+    def open_blob(self, digest: Digest, size: int) -> AbstractContextManager[BinaryIO]:
+        def gone() -> NotFoundError:
+            return NotFoundError(f"{TITLE} no longer has blob {digest}", code="cache-blob-missing")
+
+        def check(answer: Answer, status: int) -> None:
+            if answer.status == 404:
+                raise gone()
+            self._check(answer, f"read blob {digest}", status)
+
         entry = self._blob(digest)
         if entry is None:
-            raise NotFoundError(f"{TITLE} no longer has blob {digest}", code="cache-blob-missing")
-
-        def open_at(offset: int) -> Answer:
-            answer = entry.open_at(offset)
-            try:
-                if answer.status == 404:
-                    raise NotFoundError(f"{TITLE} no longer has blob {digest}", code="cache-blob-missing")
-                self._check(answer, f"read blob {digest}", 206 if offset else 200)
-            except BaseException:
-                answer.close()
-                raise
-            return answer
-
-        with buffered(BlobStream(open_at, size)) as stream:
-            yield stream
+            raise gone()
+        return download(size, entry.open_at, check)
 
     def put_blob(self, digest: Digest, size: int, read: Opener) -> None:
         self._check_writable()

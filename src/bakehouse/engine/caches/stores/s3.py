@@ -10,8 +10,8 @@ from __future__ import annotations
 import math
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from typing import BinaryIO
 from urllib.parse import quote, urlsplit
 
@@ -31,9 +31,8 @@ from bakehouse.engine.caches.stores.aws_credentials import (
 from bakehouse.engine.caches.stores.aws_signature import encoded_path, encoded_query, signed_headers
 from bakehouse.engine.caches.stores.service import MAX_ERROR_BYTES, Patience, Request, Service, refusal
 from bakehouse.engine.caches.stores.transfer import (
-    BlobStream,
     Opener,
-    buffered,
+    download,
     part_size,
     read_whole,
     send_parts,
@@ -208,24 +207,17 @@ class S3Store:
             self._touch(digest, key, size)
         return True
 
-    @contextmanager
-    def open_blob(self, digest: Digest, size: int) -> Iterator[BinaryIO]:
-        def open_at(offset: int) -> Answer:
+    def open_blob(self, digest: Digest, size: int) -> AbstractContextManager[BinaryIO]:
+        def ask(offset: int) -> Answer:
             headers = {"Range": f"bytes={offset}-"} if offset else {}
-            answer = self._send("GET", self._place.blobs + digest, headers=headers)
-            try:
-                if answer.status == 404 and self._is_object_missing(answer):
-                    raise NotFoundError(
-                        f"the cache in S3 no longer has blob {digest}", code="cache-blob-missing"
-                    )
-                self._check(answer, f"read blob {digest}", expected=206 if offset else 200)
-            except BaseException:
-                answer.close()
-                raise
-            return answer
+            return self._send("GET", self._place.blobs + digest, headers=headers)
 
-        with buffered(BlobStream(open_at, size)) as stream:
-            yield stream
+        def check(answer: Answer, status: int) -> None:
+            if answer.status == 404 and self._is_object_missing(answer):
+                raise NotFoundError(f"the cache in S3 no longer has blob {digest}", code="cache-blob-missing")
+            self._check(answer, f"read blob {digest}", expected=status)
+
+        return download(size, ask, check)
 
     def put_blob(self, digest: Digest, size: int, read: Opener) -> None:
         key = self._place.blobs + digest

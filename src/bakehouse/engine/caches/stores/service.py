@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urljoin, urlsplit
 
 from bakehouse.errors import BakehouseError, DeniedError, EnvironmentFault, TransientError
-from bakehouse.registry.config import RegistryConfig
+from bakehouse.registry.config import proxies_of
 from bakehouse.registry.transport import Answer, ConnectionBroken, retry_after_s
 from bakehouse.values import dataclass, field
 from bakehouse.version import __version__
@@ -293,19 +293,6 @@ class _Broken(Exception):
         super().__init__()
         self.netloc = netloc
         self.connecting = error.connecting
-
-
-def proxies_of(environ: Mapping[str, str]) -> RegistryConfig:
-    """The proxy settings that an environment holds; small letters win, as everywhere."""
-
-    def value(name: str) -> str:
-        return environ.get(name) or environ.get(name.upper()) or ""
-
-    return RegistryConfig(
-        http_proxy=value("http_proxy") or value("all_proxy"),
-        https_proxy=value("https_proxy") or value("all_proxy"),
-        no_proxy=value("no_proxy"),
-    )
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, BinaryIO, TypeVar
 
 from bakehouse.errors import IntegrityError
@@ -131,6 +131,21 @@ class BlobStream(io.RawIOBase):
         super().close()
 
 
-def buffered(stream: BlobStream) -> BinaryIO:
-    """`stream` with a buffer; closing it ends the download."""
-    return io.BufferedReader(stream, _BUFFER_BYTES)
+@contextmanager
+def download(
+    size: int, ask: Callable[[int], Answer], check: Callable[[Answer, int], None]
+) -> Iterator[BinaryIO]:
+    """A blob of `size` bytes. `ask(offset)` requests it from there on; `check(answer, status)` raises what is wrong
+    with an answer that should have that status. Leaving the block ends the download."""
+
+    def open_at(offset: int) -> Answer:
+        answer = ask(offset)
+        try:
+            check(answer, 206 if offset else 200)
+        except BaseException:
+            answer.close()
+            raise
+        return answer
+
+    with io.BufferedReader(BlobStream(open_at, size), _BUFFER_BYTES) as stream:
+        yield stream
