@@ -21,6 +21,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -75,6 +76,13 @@ class Bench:
         }
         # The same environment for the peers, with buildx's own state.
         self.peer_environ = {**self.environ, "BUILDX_CONFIG": str(buildkit.buildx_config)}
+
+        self._salts = 0
+
+    def salt(self, tool: str) -> str:
+        """A text that no step and no file had before, so that nothing is found in a cache."""
+        self._salts += 1
+        return f"{tool}-{self._salts:08d}"
 
     def ours(self, *arguments: str, cwd: Path, output: Path | None = None) -> Sample:
         return self._timed([str(self.command), *arguments], cwd, self.environ, output)
@@ -316,11 +324,18 @@ def take(stream: Iterator[bytes], size: int) -> bytes:
 
 
 def cases(bench: Bench) -> list[Case]:
+    """All of them, in the order of the report."""
     root = bench.root / "work"
     root.mkdir()
-    salt = iter(range(1, 1_000_000))
-    out: list[Case] = []
+    return [
+        *print_cases(bench, root),
+        *frontend_cases(bench),
+        *step_cases(bench, root),
+        *(case for shape in COPIES for case in copy_cases(bench, root, *shape)),
+    ]
 
+
+def print_cases(bench: Bench, root: Path) -> Iterator[Case]:
     for name, title, folder, rounds in (
         ("print-small", "`--print` of a small file", small_file(root), 15),
         ("print-10", "`--print` of 10 targets", ten_services(root), 15),
@@ -334,144 +349,109 @@ def cases(bench: Bench) -> list[Case]:
         # buildx takes minutes.
         ("print-10000", "`--print` of one of 10,000 targets", ten_thousand_targets(root), 1),
     ):
-        out.append(
-            Case(
-                name,
-                title,
-                {
-                    OURS: lambda folder=folder: bench.ours("bake", "--print", cwd=folder),
-                    BUILDX: lambda folder=folder: bench.buildx("bake", "--print", cwd=folder),
-                },
-                rounds=rounds,
-                warm=0 if rounds == 1 else 1,
-            )
-        )
+        tools = {
+            OURS: partial(bench.ours, "bake", "--print", cwd=folder),
+            BUILDX: partial(bench.buildx, "bake", "--print", cwd=folder),
+        }
+        yield Case(name, title, tools, rounds=rounds, warm=0 if rounds == 1 else 1)
 
+
+def frontend_cases(bench: Bench) -> Iterator[Case]:
     peers_folder = ROOT / ".cache/peers/current"
-    out.append(
-        Case(
-            "dockerfile-300",
-            "Dockerfile of 300 lines to LLB, all modules loaded (beside BuildKit's frontend)",
-            {
-                OURS: lambda: bench.frontend("lower"),
-                BUILDX: lambda: Sample(peer_lower_once(peers_folder / "dockerfile2llb")),
-            },
-        )
+    yield Case(
+        "dockerfile-300",
+        "Dockerfile of 300 lines to LLB, all modules loaded (beside BuildKit's frontend)",
+        {
+            OURS: lambda: bench.frontend("lower"),
+            BUILDX: lambda: Sample(peer_lower_once(peers_folder / "dockerfile2llb")),
+        },
     )
-    out.append(
-        Case(
-            "ignore-200",
-            "100,000 paths against 200 ignore patterns (beside BuildKit's matcher)",
-            {
-                OURS: lambda: bench.frontend("ignore"),
-                BUILDX: lambda: Sample(peer_match_once(peers_folder / "dockerfilesyntax")),
-            },
-            rounds=2,
-            warm=0,
-        )
+    yield Case(
+        "ignore-200",
+        "100,000 paths against 200 ignore patterns (beside BuildKit's matcher)",
+        {
+            OURS: lambda: bench.frontend("ignore"),
+            BUILDX: lambda: Sample(peer_match_once(peers_folder / "dockerfilesyntax")),
+        },
+        rounds=2,
+        warm=0,
     )
 
-    ten = ten_targets(root)
-    out.append(
-        Case(
-            "rebuild-10",
-            "rebuild of 10 targets, nothing changed",
-            {
-                OURS: lambda: bench.ours("bake", "--set", "*.output=type=cacheonly", cwd=ten),
-                BUILDX: lambda: bench.buildx("bake", "--set", "*.output=type=cacheonly", cwd=ten),
-            },
-            rounds=9,
-        )
-    )
+
+def step_cases(bench: Bench, root: Path) -> Iterator[Case]:
+    ten, fifty, twenty = ten_targets(root), fifty_steps(root), twenty_sleepers(root)
+    quiet = ("--set", "*.output=type=cacheonly")
 
     def salted(tool: str, folder: Path) -> Sample:
-        value = f"{tool}-{next(salt)}"
-        arguments = ("bake", "--var", f"SALT={value}", "--set", "*.output=type=cacheonly")
-        return bench.ours(*arguments, cwd=folder) if tool == OURS else bench.buildx(*arguments, cwd=folder)
+        run = bench.ours if tool == OURS else bench.buildx
+        return run("bake", "--var", f"SALT={bench.salt(tool)}", *quiet, cwd=folder)
 
     def buildah_steps() -> Sample:
-        return bench.buildah(
-            "build",
-            "--isolation=chroot",
-            "--layers",
-            "--quiet",
-            "--tls-verify=false",
-            "--from",
-            f"{bench.registry.host}/library/busybox",
-            "--build-arg",
-            f"SALT=buildah-{next(salt)}",
-            ".",
-            cwd=fifty,
-        )
+        base = f"{bench.registry.host}/library/busybox"
+        options = ("--isolation=chroot", "--layers", "--quiet", "--tls-verify=false", "--from", base)
+        salt = f"SALT={bench.salt(BUILDAH)}"
+        return bench.buildah("build", *options, "--build-arg", salt, ".", cwd=fifty)
 
-    fifty, twenty = fifty_steps(root), twenty_sleepers(root)
-    out.append(
-        Case(
-            "run-50",
-            "50 trivial RUN steps in a row",
-            {
-                OURS: lambda: salted(OURS, fifty),
-                BUILDX: lambda: salted(BUILDX, fifty),
-                BUILDAH: buildah_steps,
-            },
-            rounds=3,
-        )
+    yield Case(
+        "rebuild-10",
+        "rebuild of 10 targets, nothing changed",
+        {
+            OURS: lambda: bench.ours("bake", *quiet, cwd=ten),
+            BUILDX: lambda: bench.buildx("bake", *quiet, cwd=ten),
+        },
+        rounds=9,
     )
-    out.append(
-        Case(
-            "parallel-20",
-            "20 targets of one second each, at once",
-            {OURS: lambda: salted(OURS, twenty), BUILDX: lambda: salted(BUILDX, twenty)},
-            rounds=3,
-        )
+    yield Case(
+        "run-50",
+        "50 trivial RUN steps in a row",
+        {
+            OURS: lambda: salted(OURS, fifty),
+            BUILDX: lambda: salted(BUILDX, fifty),
+            BUILDAH: buildah_steps,
+        },
+        rounds=3,
+    )
+    yield Case(
+        "parallel-20",
+        "20 targets of one second each, at once",
+        {OURS: lambda: salted(OURS, twenty), BUILDX: lambda: salted(BUILDX, twenty)},
+        rounds=3,
     )
 
-    for name, count, megabytes, folders in (
-        ("copy-5000", 5_000, 160, 100),
-        ("copy-100000", 100_000, 190, 1_100),
-    ):
-        folder = many_files(root, name, count, megabytes, folders)
-        edited = folder / "tree" / "d1" / "f1.py"
-        oci = bench.root / "out"
-        oci.mkdir(exist_ok=True)
 
-        def export(
-            tool: str, *, edit: bool, folder: Path = folder, edited: Path = edited, oci: Path = oci
-        ) -> Sample:
-            if edit:
-                with open(edited, "r+b") as file:
-                    file.write(f"# {tool} {next(salt):08d}".encode())
-            target = oci / f"{tool}.tar"
-            if tool == BUILDAH:
-                image = f"oci-archive:{target}"
-                target.unlink(missing_ok=True)
-                return bench.buildah(
-                    "build", "--quiet", "--layers", "--tag", image, ".", cwd=folder, output=target
-                )
-            arguments = ("build", "--output", f"type=oci,dest={target}", "--provenance=false", ".")
-            run = bench.ours if tool == OURS else bench.buildx
-            return run(*arguments, cwd=folder, output=target)
+#: Name, number of files, size in MB, number of directories.
+COPIES = (("copy-5000", 5_000, 160, 100), ("copy-100000", 100_000, 190, 1_100))
 
-        tools = (OURS, BUILDX, BUILDAH)
-        size = f"{count:,} files ({megabytes} MB)"
-        if count > 50_000:
-            out.append(
-                Case(
-                    f"{name}-same",
-                    f"copy {size} and export as OCI with gzip, nothing changed",
-                    {tool: lambda tool=tool, export=export: export(tool, edit=False) for tool in tools[:2]},
-                    rounds=3,
-                )
+
+def copy_cases(
+    bench: Bench, root: Path, name: str, count: int, megabytes: int, folders: int
+) -> Iterator[Case]:
+    folder = many_files(root, name, count, megabytes, folders)
+    edited = folder / "tree" / "d1" / "f1.py"
+    oci = bench.root / "out"
+    oci.mkdir(exist_ok=True)
+
+    def export(tool: str, *, edit: bool) -> Sample:
+        if edit:
+            with open(edited, "r+b") as file:
+                file.write(f"# {bench.salt(tool)}".encode())
+        target = oci / f"{tool}.tar"
+        if tool == BUILDAH:
+            image = f"oci-archive:{target}"
+            target.unlink(missing_ok=True)
+            return bench.buildah(
+                "build", "--quiet", "--layers", "--tag", image, ".", cwd=folder, output=target
             )
-        out.append(
-            Case(
-                f"{name}-edited",
-                f"copy {size} and export as OCI with gzip, one file edited",
-                {tool: lambda tool=tool, export=export: export(tool, edit=True) for tool in tools},
-                rounds=3,
-            )
-        )
-    return out
+        arguments = ("build", "--output", f"type=oci,dest={target}", "--provenance=false", ".")
+        run = bench.ours if tool == OURS else bench.buildx
+        return run(*arguments, cwd=folder, output=target)
+
+    title = f"copy {count:,} files ({megabytes} MB) and export as OCI with gzip"
+    if count > 50_000:
+        tools = {tool: partial(export, tool, edit=False) for tool in (OURS, BUILDX)}
+        yield Case(f"{name}-same", f"{title}, nothing changed", tools, rounds=3)
+    tools = {tool: partial(export, tool, edit=True) for tool in (OURS, BUILDX, BUILDAH)}
+    yield Case(f"{name}-edited", f"{title}, one file edited", tools, rounds=3)
 
 
 def measure(case: Case, rounds: int | None) -> None:

@@ -21,10 +21,9 @@ def told(records: int) -> list[str]:
     item = chains.add("sha256:" + "0" * 64)
     for number in range(records):
         item = chains.add(f"sha256:{number:064x}", [[(item, "")]], [CachedResult((LAYER,), number)])
-    documents = cache_documents(Gathered(chains, {}, {LAYER.digest: LAYER}), ManifestForm())
-    assert documents is not None
     events: list[Event] = []
-    documents.warn(Reporter(events.append).vertex("sha256:v", "exporting"))
+    vertex = Reporter(events.append).vertex("sha256:v", "exporting")
+    assert cache_documents(Gathered(chains, {}, {LAYER.digest: LAYER}), ManifestForm(), vertex) is not None
     return [event.data.decode() for event in events if isinstance(event, LogEvent)]
 
 
@@ -38,4 +37,5 @@ def test_a_cache_that_cannot_be_read_again() -> None:
 def test_an_empty_cache_is_not_written() -> None:
     chains = Chains()
     chains.add("sha256:" + "0" * 64)
-    assert cache_documents(Gathered(chains, {}, {}), ManifestForm()) is None
+    vertex = Reporter(lambda event: None).vertex("sha256:v", "exporting")
+    assert cache_documents(Gathered(chains, {}, {}), ManifestForm(), vertex) is None

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from tests.support.gitrepos import commit
+from tests.support.gitrepos import GIT_ENVIRONMENT, commit, git
 from tests.support.web import running_web_server
 from tests.unit.engine_files.engine import small_engine
 from tests.unit.engine_files.trees import run_context
@@ -23,25 +23,6 @@ from bakehouse.errors import DefinitionError, IntegrityError, NotFoundError
 from bakehouse.llb.ops import Edge, SourceOp, Vertex
 from bakehouse.session import Secret, Session
 from bakehouse.store import PrunePolicy, Store
-
-ENVIRONMENT = {
-    "PATH": os.environ["PATH"],
-    "HOME": os.devnull,
-    "GIT_CONFIG_NOSYSTEM": "1",
-    "GIT_AUTHOR_NAME": "a",
-    "GIT_AUTHOR_EMAIL": "a@b",
-    "GIT_COMMITTER_NAME": "a",
-    "GIT_COMMITTER_EMAIL": "a@b",
-    "GIT_AUTHOR_DATE": "1500000000 +0000",
-    "GIT_COMMITTER_DATE": "1500000000 +0000",
-}
-
-
-def git(directory: Path, *args: str) -> str:
-    command = ["git", "-c", "init.defaultBranch=main", "-c", "protocol.file.allow=always", *args]
-    return subprocess.run(
-        command, cwd=directory, env=ENVIRONMENT, check=True, capture_output=True, text=True
-    ).stdout.strip()
 
 
 @dataclass
@@ -98,7 +79,7 @@ def remote(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Remote]:
             f"--port={port}",
             "--reuseaddr",
         ],
-        env=ENVIRONMENT
+        env=GIT_ENVIRONMENT
         | {"GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": "safe.directory", "GIT_CONFIG_VALUE_0": "*"},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,

@@ -18,7 +18,7 @@ from bakehouse.engine.caches.attributes import (
 from bakehouse.engine.caches.hashed import hashed_name
 from bakehouse.engine.caches.manifest import read_cache
 from bakehouse.engine.caches.model import CacheSpec, ExportOptions, ImportedCache, OnBytes
-from bakehouse.engine.caches.writing import CacheDocuments, blob_chunks, documents_to_write, response
+from bakehouse.engine.caches.writing import CacheDocuments, blob_chunks, cache_documents, response
 from bakehouse.engine.exporters.output import translated
 from bakehouse.engine.sources.image_content import LayoutContent
 from bakehouse.errors import BakehouseError, NotFoundError
@@ -128,7 +128,7 @@ class LocalTarget:
     def write(
         self, gathered: Gathered, context: EngineContext, vertex: VertexReporter, cancel: Cancellation
     ) -> dict[str, str]:
-        documents = documents_to_write(gathered, self._form, vertex)
+        documents = cache_documents(gathered, self._form, vertex)
         if documents is None:
             return {}
         layout = OciLayout(self._dest)

@@ -11,7 +11,7 @@ from typing import IO, TYPE_CHECKING
 from bakehouse.engine.caches.attributes import export_options, flag, manifest_form, required
 from bakehouse.engine.caches.manifest import read_cache
 from bakehouse.engine.caches.model import CacheSpec, ExportOptions, ImportedCache, OnBytes
-from bakehouse.engine.caches.writing import CacheDocuments, documents_to_write, ensure_blob, response
+from bakehouse.engine.caches.writing import CacheDocuments, cache_documents, ensure_blob, response
 from bakehouse.engine.exporters.push import with_insecure
 from bakehouse.engine.side_by_side import side_by_side
 from bakehouse.engine.sources.image import SOURCES_SPACE
@@ -115,7 +115,7 @@ class RegistryTarget:
     def write(
         self, gathered: Gathered, context: EngineContext, vertex: VertexReporter, cancel: Cancellation
     ) -> dict[str, str]:
-        documents = documents_to_write(gathered, self._form, vertex)
+        documents = cache_documents(gathered, self._form, vertex)
         if documents is None:
             return {}
         with self._place.client(context, cancel) as client:

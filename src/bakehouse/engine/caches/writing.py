@@ -36,10 +36,12 @@ class CacheDocuments:
         return self.small[-1][0]
 
 
-def cache_documents(gathered: Gathered, form: ManifestForm) -> CacheDocuments | None:
-    """The documents of `gathered`; None when it has no layer, and so is of no use."""
+def cache_documents(gathered: Gathered, form: ManifestForm, vertex: VertexReporter) -> CacheDocuments | None:
+    """The documents of `gathered`; None when it has no layer, and so is of no use. Says so on `vertex`, and tells of
+    documents that are too large to be read again."""
     config = config_of(gathered.chains)
     if not config.layers:
+        vertex.status("skipping cache export for empty result").finish()
         return None
     raw = encode_config(config)
     described = Descriptor.of(CONFIG_TYPE, raw)
@@ -48,20 +50,10 @@ def cache_documents(gathered: Gathered, form: ManifestForm) -> CacheDocuments | 
     root, manifest = form.encode(described, listed)
     what = "cache image manifest" if form.image else "cache manifest"
     layers = tuple({layer.digest: layer for layer in listed}.values())
-    return CacheDocuments(layers, ((described, raw, "config"), (root, manifest, what)))
-
-
-def documents_to_write(
-    gathered: Gathered, form: ManifestForm, vertex: VertexReporter
-) -> CacheDocuments | None:
-    """As `cache_documents`. Tells when there is nothing to write, and of documents too large to be read again."""
-    documents = cache_documents(gathered, form)
-    if documents is None:
-        vertex.status("skipping cache export for empty result").finish()
-        return None
-    for descriptor, _, what in documents.small:
+    documents = CacheDocuments(layers, ((described, raw, "config"), (root, manifest, what)))
+    for descriptor, _, name in documents.small:
         if descriptor.size > MAX_DOCUMENT_BYTES:
-            text = f"warning: the {what} has {descriptor.size} bytes; more than {MAX_DOCUMENT_BYTES} are not read"
+            text = f"warning: the {name} has {descriptor.size} bytes; more than {MAX_DOCUMENT_BYTES} are not read"
             vertex.log(STDERR, f"{text}, so this cache cannot be imported\n".encode())
     return documents
 
