@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from tests.support.cache_fixtures import actions, azure, cache_context, fresh, s3_server  # noqa: F401
 from tests.support.command import Bakehouse
 from tests.support.json_peer import JsonPeer
 from tests.support.paths import peer

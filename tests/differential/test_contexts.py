@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import bz2
 import gzip
-import hashlib
 import io
 import json
 import lzma
@@ -27,6 +26,7 @@ from tests.support.command import Bakehouse
 from tests.support.gitrepos import SampleRepository, running_git_daemon, sample_repository
 from tests.support.images import read_image
 from tests.support.services import BuildKit, Registry
+from tests.support.tars import members
 from tests.support.web import WebServer, redirect, running_web_server
 
 pytestmark = pytest.mark.peer
@@ -267,32 +267,6 @@ def baked(
     assert theirs.returncode == 0, theirs.stderr
     bakehouse.run("bake", "-f", "ours.json", *allowed, cwd=servers.root)
     return {item.id: (out / f"ours-{item.id}.tar", out / f"theirs-{item.id}.tar") for item in SITUATIONS}
-
-
-def members(path: Path) -> dict[str, tuple[object, ...]]:
-    """Every member of a tar but for its time: type, mode, owner, link, content."""
-    with tarfile.open(path) as tar:
-        return {
-            member.name: (
-                member.type,
-                member.mode,
-                member.uid,
-                member.gid,
-                member.linkname,
-                "" if _names_a_machine(member) else hashlib.sha256(_content(tar, member)).hexdigest(),
-            )
-            for member in tar
-        }
-
-
-def _names_a_machine(member: tarfile.TarInfo) -> bool:
-    """BuildKit's checkouts of submodules name the directory of the daemon that made them."""
-    return member.isreg() and member.name.endswith("m/.git")
-
-
-def _content(tar: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
-    file = tar.extractfile(member) if member.isreg() else None
-    return file.read() if file is not None else b""
 
 
 @pytest.mark.privileged

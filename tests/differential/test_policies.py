@@ -27,6 +27,7 @@ from tests.support.command import Bakehouse
 from tests.support.gitrepos import SampleRepository, commit, git, sample_repository
 from tests.support.services import BuildKit, Registry
 from tests.support.sshserver import make_key
+from tests.support.tars import members
 from tests.support.web import WebServer, running_web_server
 
 pytestmark = [pytest.mark.peer, pytest.mark.privileged]
@@ -804,29 +805,6 @@ def ran(
     with ThreadPoolExecutor(4) as pool:
         results = list(pool.map(tools.run, situations))
     return {item.id: result for item, result in zip(situations, results, strict=True)}
-
-
-def members(path: Path) -> dict[str, tuple[object, ...]]:
-    """Every member of a tar but for its time."""
-    with tarfile.open(path) as tar:
-        return {
-            member.name: (
-                member.type,
-                member.mode,
-                member.uid,
-                member.gid,
-                member.linkname,
-                _hash(tar, member),
-            )
-            for member in tar
-            # BuildKit's checkouts of submodules name the directory of the daemon that made them.
-            if member.name != "m/.git"
-        }
-
-
-def _hash(tar: tarfile.TarFile, member: tarfile.TarInfo) -> str:
-    file = tar.extractfile(member) if member.isreg() else None
-    return hashlib.sha256(file.read() if file is not None else b"").hexdigest()
 
 
 #: What is said differently on purpose, and what stands for it in the comparison.
