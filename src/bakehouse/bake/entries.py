@@ -314,6 +314,7 @@ def _cache_ref(field: str) -> CacheEntry:
 
 
 def parse_caches(texts: Iterable[str]) -> list[CacheEntry]:
+    """The entries of all texts, of which one may hold several. Raises as `parse_cache_entries`."""
     return [entry for text in texts for entry in parse_cache_entries(text)]
 
 
@@ -339,6 +340,7 @@ def parse_attest(text: str) -> Attest:
 
 
 def parse_attests(texts: Iterable[str]) -> list[Attest]:
+    """Empty texts are skipped. Raises as `parse_attest`."""
     return [parse_attest(text) for text in texts if text]
 
 
@@ -425,6 +427,7 @@ def policy_from_fields(fields: Iterable[str]) -> PolicyEntry:
 
 
 def parse_policies(texts: Iterable[str]) -> list[PolicyEntry]:
+    """Raises as `parse_policy`."""
     return [parse_policy(text) for text in texts]
 
 

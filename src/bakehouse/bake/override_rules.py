@@ -178,6 +178,7 @@ def set_secret_source(
 
 
 def set_policies(current: list[PolicyEntry] | None, override: Override, grants: Grants) -> list[PolicyEntry]:
+    """Replaces; `+=` appends."""
     given = parse_policies(override.values)
     return [*(current or ()), *given] if override.append else given
 

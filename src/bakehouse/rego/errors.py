@@ -16,4 +16,5 @@ class RegoError(DefinitionError):
 
 
 def at(file: str, place: Place, message: str, hint: str | None = None) -> RegoError:
+    """An error at a place of a policy file."""
     return RegoError(f"{file}:{place[0]}:{place[1]}: {message}", hint=hint)

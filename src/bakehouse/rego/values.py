@@ -92,10 +92,12 @@ _NAMES = {
 
 
 def type_name(value: Value) -> str:
+    """What `type_name(value)` says in Rego."""
     return _NAMES[type(value)]
 
 
 def truth(value: bool) -> Boolean:
+    """A boolean of Rego, which is no number."""
     return TRUE if value else FALSE
 
 

@@ -180,10 +180,12 @@ def without_credentials(text: str) -> str:
 
 
 def commit_digest(commit: str) -> dict[str, str]:
+    """A git commit as a digest set of in-toto; its length tells git's hash."""
     return {"sha256" if len(commit) == 64 else "sha1": commit}
 
 
 def digest_set(digest: str) -> dict[str, str]:
+    """`sha256:HEX` as a digest set of in-toto."""
     algorithm, _, encoded = digest.partition(":")
     return {algorithm: encoded}
 

@@ -14,6 +14,7 @@ _MODES = {"min": False, "max": True}
 
 
 def invalid(message: str, hint: str | None = None) -> DefinitionError:
+    """The error of an attribute that is wrong."""
     return DefinitionError(message, code="invalid-cache-option", hint=hint)
 
 
@@ -26,6 +27,7 @@ def required(spec: CacheSpec, key: str, role: str) -> str:
 
 
 def flag(spec: CacheSpec, key: str, default: bool) -> bool:
+    """A boolean attribute; an empty one is an error. Raises `DefinitionError`."""
     return Attributes(spec.attrs).flag(key, default)
 
 
@@ -51,10 +53,12 @@ def manifest_form(spec: CacheSpec) -> ManifestForm:
 
 
 def directory(spec: CacheSpec, text: str) -> Path:
+    """A path of an entry, relative to the working directory."""
     return spec.cwd / text
 
 
 def digest(spec: CacheSpec) -> Digest | None:
+    """The `digest` of an entry, if it has one. Raises `DefinitionError`."""
     text = spec.attrs.get("digest", "")
     if not text:
         return None

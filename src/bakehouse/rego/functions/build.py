@@ -22,18 +22,21 @@ class Builtin:
 
 
 def text(value: Any) -> str:
+    """A string, or `FunctionFailed`."""
     if not isinstance(value, str):
         raise FunctionFailed
     return value
 
 
 def number(value: Any) -> int | float:
+    """A number, or `FunctionFailed`."""
     if not isinstance(value, int | float):
         raise FunctionFailed
     return value
 
 
 def whole(value: Any) -> int:
+    """A number without a fraction, or `FunctionFailed`."""
     found = number(value)
     if found != found or found in (float("inf"), float("-inf")) or found != int(found):
         raise FunctionFailed
@@ -41,18 +44,21 @@ def whole(value: Any) -> int:
 
 
 def array(value: Any) -> tuple[Any, ...]:
+    """An array, or `FunctionFailed`."""
     if not isinstance(value, tuple):
         raise FunctionFailed
     return value
 
 
 def record(value: Any) -> Object:
+    """An object, or `FunctionFailed`."""
     if not isinstance(value, Object):
         raise FunctionFailed
     return value
 
 
 def a_set(value: Any) -> frozenset[Any]:
+    """A set, or `FunctionFailed`."""
     if not isinstance(value, frozenset):
         raise FunctionFailed
     return value
@@ -73,6 +79,7 @@ def texts(value: Any) -> list[str]:
 
 
 def flag(value: Any) -> bool:
+    """A boolean, or `FunctionFailed`."""
     if not isinstance(value, Boolean):
         raise FunctionFailed
     return bool(value)

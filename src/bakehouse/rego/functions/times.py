@@ -37,6 +37,7 @@ def _limited(value: int) -> int:
 
 
 def parse_rfc3339(value: Any) -> int:
+    """Nanoseconds since the epoch. Raises `FunctionFailed`."""
     found = _RFC3339.fullmatch(text(value))
     if found is None:
         raise FunctionFailed

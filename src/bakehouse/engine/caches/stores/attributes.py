@@ -12,6 +12,7 @@ _NS_PER_S = 1_000_000_000
 
 
 def wrong(message: str, hint: str = "") -> DefinitionError:
+    """The error of an attribute that is wrong."""
     return DefinitionError(message, code="cache-attribute", hint=hint or None)
 
 
@@ -32,6 +33,7 @@ def lenient_seconds(attrs: Mapping[str, str], name: str, default_s: float) -> fl
 
 
 def seconds(text: str, what: str) -> float:
+    """A duration in Go's form. Raises `DefinitionError`; `what` names it there."""
     try:
         return parse_duration(text) / _NS_PER_S
     except ValueError as error:
@@ -41,6 +43,7 @@ def seconds(text: str, what: str) -> float:
 
 
 def positive(attrs: Mapping[str, str], name: str, default: int) -> int:
+    """A whole number above zero. Raises `DefinitionError`."""
     try:
         value = parse_int(attrs[name]) if name in attrs else default
     except ValueError:

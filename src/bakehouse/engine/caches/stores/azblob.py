@@ -52,6 +52,7 @@ class AzurePlace:
 def open_azblob(
     attrs: Mapping[str, str], environ: Mapping[str, str], *, wait: Callable[[float], None]
 ) -> tuple[AzureStore, tuple[str, ...]]:
+    """The store and the names of its documents. Raises `DefinitionError` and `DeniedError`."""
     url = attrs.get("account_url", environ.get(_URL_VARIABLE))
     if url is None:
         raise wrong(

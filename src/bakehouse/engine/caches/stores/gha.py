@@ -128,6 +128,7 @@ def _endpoint(values: Mapping[str, str]) -> tuple[int, str]:
 
 
 def index_key(scope: str, ref: str) -> str:
+    """The key of an index without its number."""
     return f"index-{scope}-1-{Digest.of(ref.encode()).encoded[:8]}"
 
 

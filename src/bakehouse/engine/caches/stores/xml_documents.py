@@ -24,6 +24,7 @@ def xml_members(raw: bytes, name: str) -> dict[str, str]:
 
 
 def root_name(raw: bytes) -> str:
+    """The name of the root element; "" for what is no XML."""
     root = _parse(raw)
     return "" if root is None else _local(root)
 
